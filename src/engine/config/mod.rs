@@ -1,0 +1,1 @@
+//! Configuration parameters: one row each.

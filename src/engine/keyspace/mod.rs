@@ -1,0 +1,1 @@
+//! Databases and what they are made of.

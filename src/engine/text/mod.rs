@@ -1,0 +1,1 @@
+//! Pure functions over bytes: globs, numbers, checksums.

@@ -1,0 +1,2 @@
+//! Arguments, config, runtime, run.
+fn main() {}
