@@ -1,0 +1,1 @@
+//! Simulation: every node of the world sees only what the seed decides.

@@ -1,0 +1,99 @@
+//! Small whole files and appended logs. Every call blocks: they serve start-up, CONFIG REWRITE and the
+//! log, never the data.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// What is known of a file without opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metadata {
+    pub is_dir: bool,
+    /// Bytes.
+    pub len: u64,
+}
+
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path)
+}
+
+/// Fails with `InvalidData` if it is not UTF-8.
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path)
+}
+
+/// Replaces a file so that a crash leaves the old or the new content, never a mixture: a temporary file
+/// beside it, fsync, rename, fsync of the directory.
+pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut temporary = name.to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = directory.join(temporary);
+    let written = (|| {
+        let mut file = File::create(&temporary)?;
+        if let Ok(old) = std::fs::metadata(path) {
+            file.set_permissions(old.permissions())?;
+        }
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    })();
+    if written.is_err() {
+        // The first error is the one to report.
+        _ = std::fs::remove_file(&temporary);
+        return written;
+    }
+    File::open(directory)?.sync_all()
+}
+
+/// A file that only grows, made if it is missing.
+#[derive(Debug)]
+pub struct Appender(File);
+
+impl Appender {
+    pub fn open(path: &Path) -> io::Result<Self> {
+        OpenOptions::new().create(true).append(true).open(path).map(Self)
+    }
+
+    /// Adds all bytes.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+}
+
+/// Creates or overwrites a file without the care of [`write_atomically`] (a pid file).
+pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    std::fs::write(path, content)
+}
+
+pub fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)
+}
+
+pub fn exists(path: &Path) -> bool {
+    path.exists()
+}
+
+pub fn metadata(path: &Path) -> io::Result<Metadata> {
+    std::fs::metadata(path).map(|found| Metadata { is_dir: found.is_dir(), len: found.len() })
+}
+
+/// Makes a directory and those above it; one that exists is no error.
+pub fn create_dir(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
+/// The paths a pattern matches, sorted; a pattern without wildcards gives itself whether it exists or
+/// not, so that a missing include is an error with a name.
+pub fn glob(pattern: &str) -> io::Result<Vec<PathBuf>> {
+    if !pattern.contains(['*', '?', '[']) {
+        return Ok(vec![PathBuf::from(pattern)]);
+    }
+    let found = ::glob::glob(pattern).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    // Sorted by the crate.
+    found.map(|entry| entry.map_err(io::Error::from)).collect()
+}

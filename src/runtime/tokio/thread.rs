@@ -1,0 +1,44 @@
+//! Threads, each with a runtime of its own.
+
+use std::future::Future;
+use std::io;
+
+use super::super::panic::Guarded;
+use super::super::sync::oneshot;
+use super::task::{Panicked, block_on_main};
+
+/// Starts a thread that runs the future `start` makes. The future stays on that thread, so it may hold
+/// what cannot be sent.
+pub fn spawn_runtime<S, F>(name: &'static str, start: S) -> io::Result<ThreadHandle<F::Output>>
+where
+    S: FnOnce() -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    let (report, ended) = oneshot::channel();
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let outcome = block_on_main(async move { Guarded::new(name, start()).await });
+        let outcome = outcome.unwrap_or_else(|error| {
+            Err(Panicked { task: name, message: format!("cannot start a runtime: {error}") })
+        });
+        super::heap::publish();
+        // Whoever started it may have stopped caring.
+        _ = report.send(outcome);
+    })?;
+    Ok(ThreadHandle { name, ended })
+}
+
+/// The end of a thread, to be awaited from any other.
+#[derive(Debug)]
+pub struct ThreadHandle<T> {
+    name: &'static str,
+    ended: oneshot::Receiver<Result<T, Panicked>>,
+}
+
+impl<T> ThreadHandle<T> {
+    /// Waits for the thread's future to end.
+    pub async fn join(self) -> Result<T, Panicked> {
+        let lost = Panicked { task: self.name, message: "ended without a result".to_owned() };
+        self.ended.await.unwrap_or(Err(lost))
+    }
+}
