@@ -1,0 +1,228 @@
+//! The 80-bit floating-point numbers of x86, in which Redis computes INCRBYFLOAT and HINCRBYFLOAT.
+//!
+//! Computed in software, so that every machine and every run gives the digits that Redis gives on x86.
+
+use super::number::Literal;
+use rustc_apfloat::{Float, ieee::X87DoubleExtended};
+
+/// Redis reads into a buffer of 5 KiB, so longer text is no number.
+const TEXT_MAX: usize = 5 * 1024 - 1;
+
+/// Digits printed after the point, before trailing zeros are cut off.
+const FRACTION_DIGITS: u32 = 17;
+
+/// A number that is not NaN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LongDouble(X87DoubleExtended);
+
+impl From<i64> for LongDouble {
+    /// Exact: 64 bits of mantissa hold every `i64`.
+    fn from(value: i64) -> Self {
+        Self(X87DoubleExtended::from_i128(i128::from(value)).value)
+    }
+}
+
+impl LongDouble {
+    /// A number as C's `strtold` reads it, the whole text being one: decimal or hexadecimal, `inf` and
+    /// `infinity` in any case. No spaces, no NaN; out of range, or too small to be told from zero, is
+    /// no number either.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        if text.len() > TEXT_MAX {
+            return None;
+        }
+        let literal = Literal::read(text)?;
+        let value: X87DoubleExtended = match &literal {
+            Literal::Infinity { negative: false } => return Some(Self(X87DoubleExtended::INFINITY)),
+            Literal::Infinity { negative: true } => return Some(Self(-X87DoubleExtended::INFINITY)),
+            Literal::Decimal(text) => text.parse().ok()?,
+            Literal::Hexadecimal(text) => text.parse().ok()?,
+        };
+        let in_range = value.is_finite() && (!value.is_zero() || literal.is_zero());
+        in_range.then_some(Self(value))
+    }
+
+    /// The sum, unless it is infinite or not a number: then the reply is "increment would produce NaN
+    /// or Infinity".
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let sum = (self.0 + other.0).value;
+        sum.is_finite().then_some(Self(sum))
+    }
+
+    /// The number as INCRBYFLOAT stores it: decimal without exponent, at most 17 digits after the
+    /// point (ties to even), no zeros at the end, no `-0`.
+    pub fn to_human_string(self) -> String {
+        if self.0.is_infinite() {
+            return if self.0.is_negative() { "-inf" } else { "inf" }.to_owned();
+        }
+        let text = self.digits();
+        if self.0.is_negative() && text != "0" { format!("-{text}") } else { text }
+    }
+
+    /// The absolute value of a finite number in decimal.
+    fn digits(self) -> String {
+        let bits = self.0.to_bits();
+        let significand = bits as u64;
+        // Bias of the format, and the point behind the significand; denormals share the smallest exponent.
+        let exponent = ((bits >> 64) as i32 & 0x7fff).max(1) - 16383 - 63;
+        if exponent >= 0 {
+            return shifted(significand, exponent as u32);
+        }
+        let unit = 10u128.pow(FRACTION_DIGITS);
+        // Below 2^121, so that a shift by 128 or more leaves less than half a unit.
+        let scaled = round_shift(u128::from(significand) * unit, -exponent as u32);
+        let (whole, fraction) = (scaled / unit, scaled % unit);
+        if fraction == 0 {
+            return whole.to_string();
+        }
+        let fraction = format!("{fraction:017}");
+        format!("{whole}.{}", fraction.trim_end_matches('0'))
+    }
+}
+
+/// `value / 2^by`, rounded to the nearest, ties to even.
+fn round_shift(value: u128, by: u32) -> u128 {
+    if by >= u128::BITS {
+        return 0;
+    }
+    let (quotient, rest, half) = (value >> by, value & ((1 << by) - 1), 1 << (by - 1));
+    quotient + u128::from(rest > half || rest == half && quotient & 1 == 1)
+}
+
+/// `value * 2^by` in decimal; `by` is at most 16320, which gives 4933 digits.
+fn shifted(value: u64, by: u32) -> String {
+    const BASE: u64 = 1_000_000_000;
+    // Least significant limb first, nine decimal digits each.
+    let mut limbs = vec![value % BASE, value / BASE % BASE, value / BASE / BASE];
+    let mut left = by;
+    while left > 0 {
+        let step = left.min(32);
+        let mut carry = 0;
+        for limb in &mut limbs {
+            let product = (*limb << step) + carry;
+            (*limb, carry) = (product % BASE, product / BASE);
+        }
+        while carry > 0 {
+            limbs.push(carry % BASE);
+            carry /= BASE;
+        }
+        left -= step;
+    }
+    let digits: String = limbs.iter().rev().map(|limb| format!("{limb:09}")).collect();
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() { "0".to_owned() } else { digits.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sum(a: &str, b: &str) -> Option<String> {
+        let (a, b) = (LongDouble::parse(a.as_bytes())?, LongDouble::parse(b.as_bytes())?);
+        Some(a.checked_add(b)?.to_human_string())
+    }
+
+    /// SET to the first, INCRBYFLOAT by the second, as Redis 8.10 on x86 answers.
+    #[test]
+    fn sums_as_redis_prints_them() {
+        for (a, b, expected) in [
+            ("0", "0", "0"),
+            ("-0", "-0", "0"),
+            ("10.50", "0.1", "10.6"),
+            ("5.0e3", "2.0e2", "5200"),
+            ("3", "1.1", "4.1"),
+            ("0.1", "0.2", "0.3"),
+            ("1", "-1.1", "-0.1"),
+            ("-5", "-1.1", "-6.1"),
+            ("1e-17", "0", "0.00000000000000001"),
+            ("5e-18", "0", "0"),
+            ("15e-18", "0", "0.00000000000000002"),
+            ("-1e-18", "0", "0"),
+            ("17179869185", "0.5", "17179869185.5"),
+            ("9223372036854775807", "1", "9223372036854775808"),
+            ("-9223372036854775808", "-1", "-9223372036854775809"),
+            ("18446744073709551615", "1", "18446744073709551616"),
+            ("18446744073709551616", "1", "18446744073709551616"),
+            ("1e20", "0.5", "100000000000000000000"),
+            ("123456789.123456789", "987654321.987654321", "1111111111.11111110995989293"),
+            ("0x1p3", "0x.8", "8.5"),
+            ("0x1.8p-1", "1e1", "10.75"),
+            ("1e25", "1e-25", "10000000000000000000000000"),
+            ("3.14159265358979323846264338327950288", "0", "3.14159265358979324"),
+            ("2.718281828459045235360287", "-1", "1.71828182845904524"),
+            ("99999999999999999.99", "0.01", "100000000000000000"),
+            ("0.000030517578125", "0", "0.000030517578125"),
+            ("7e-4951", "0", "0"),
+            ("1000000000000000000000.1", "0", "1000000000000000000000"),
+            (".1e1", "5.", "6"),
+        ] {
+            assert_eq!(sum(a, b).as_deref(), Some(expected), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn the_largest_number() {
+        let largest = LongDouble(X87DoubleExtended::largest());
+        let text = largest.to_human_string();
+        assert_eq!(text.len(), 4933);
+        assert!(
+            text.starts_with("1189731495357231765021263853030970205169063322294624200440323733891737005")
+        );
+        assert_eq!(LongDouble::parse(text.as_bytes()), Some(largest));
+        assert_eq!(largest.checked_add(largest), None);
+    }
+
+    #[test]
+    fn infinities_are_read_but_not_produced() {
+        let infinity = LongDouble::parse(b"inf").unwrap();
+        assert_eq!(infinity.to_human_string(), "inf");
+        assert_eq!(LongDouble::parse(b"-INFINITY").unwrap().to_human_string(), "-inf");
+        assert_eq!(infinity.checked_add(LongDouble::from(1)), None);
+        assert_eq!(infinity.checked_add(LongDouble::parse(b"-inf").unwrap()), None);
+    }
+
+    #[test]
+    fn what_is_no_number() {
+        for text in
+            ["", " 1", "1 ", "nan", "1e", "0x", "0x1p", "1e5000", "1e-5000", "0x1p99999", "0x1p-99999", "1,5"]
+        {
+            assert_eq!(LongDouble::parse(text.as_bytes()), None, "{text}");
+        }
+        let long = format!("{}1", "0".repeat(TEXT_MAX - 1));
+        assert_eq!(LongDouble::parse(long.as_bytes()), Some(LongDouble::from(1)));
+        assert_eq!(LongDouble::parse(format!("0{long}").as_bytes()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn integers_are_exact(a in i64::MIN / 2..i64::MAX / 2, b in i64::MIN / 2..i64::MAX / 2) {
+            let total = LongDouble::from(a).checked_add(LongDouble::from(b)).unwrap();
+            prop_assert_eq!(total.to_human_string(), (a + b).to_string());
+            prop_assert_eq!(LongDouble::parse(a.to_string().as_bytes()), Some(LongDouble::from(a)));
+        }
+
+        #[test]
+        fn large_numbers_are_powers_of_two(significand: u64, by in 0u32..64) {
+            prop_assert_eq!(shifted(significand, by), (u128::from(significand) << by).to_string());
+        }
+
+        /// Whole numbers and quarters below 2^60 have an exact decimal form.
+        #[test]
+        fn quarters_print_exactly(quarters in 0u64..1 << 62) {
+            let text = format!("{}{}", quarters / 4, ["", ".25", ".5", ".75"][quarters as usize % 4]);
+            prop_assert_eq!(LongDouble::parse(text.as_bytes()).unwrap().to_human_string(), text);
+        }
+
+        #[test]
+        fn short_decimals_come_back(whole in 0u32..128, fraction in "[0-9]{0,8}[1-9]", negative: bool) {
+            let text = format!("{}{whole}.{fraction}", if negative { "-" } else { "" });
+            prop_assert_eq!(LongDouble::parse(text.as_bytes()).unwrap().to_human_string(), text);
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_read(text in "[-+.0-9a-fxpinty]{0,12}", bytes: Vec<u8>) {
+            LongDouble::parse(&bytes);
+            LongDouble::parse(text.as_bytes());
+        }
+    }
+}
