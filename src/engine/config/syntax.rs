@@ -1,0 +1,168 @@
+//! How values are written: quoting, memory units, numbers.
+//!
+//! The rules are those of redis.conf (<https://redis.io/docs/latest/operate/oss_and_stack/management/config/>)
+//! and of inline commands, which quote alike.
+
+use crate::engine::text::quote;
+
+/// Whether C's `isspace` holds in the "C" locale; it also counts vertical tab and form feed.
+pub(super) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
+}
+
+/// Cuts a line into its arguments, undoing quotes: `"a\x41\n"` knows escapes, `'it\'s'` only the quote.
+///
+/// `None` when a quote is left open or something other than a space follows a closing one. The text
+/// ends at the first NUL byte, as it does for Redis.
+pub fn split_args(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let line = line.split(|&byte| byte == 0).next().unwrap_or(line);
+    let mut args = Vec::new();
+    let mut rest = line;
+    loop {
+        let blanks = rest.iter().take_while(|&&byte| is_space(byte)).count();
+        rest = &rest[blanks..];
+        if rest.is_empty() {
+            return Some(args);
+        }
+        let mut arg = Vec::new();
+        rest = take_arg(rest, &mut arg)?;
+        args.push(arg);
+    }
+}
+
+/// Moves one argument from the front of `rest`, which is not empty, into `arg`.
+fn take_arg<'a>(mut rest: &'a [u8], arg: &mut Vec<u8>) -> Option<&'a [u8]> {
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            // Vertical tab and form feed separate nothing here, unlike between arguments.
+            b' ' | b'\n' | b'\r' | b'\t' => break,
+            b'"' => return closed(take_double_quoted(rest, arg)?),
+            b'\'' => return closed(take_single_quoted(rest, arg)?),
+            _ => arg.push(byte),
+        }
+    }
+    Some(rest)
+}
+
+/// A closing quote must end its argument.
+fn closed(rest: &[u8]) -> Option<&[u8]> {
+    rest.first().is_none_or(|&byte| is_space(byte)).then_some(rest)
+}
+
+fn take_double_quoted<'a>(mut rest: &'a [u8], arg: &mut Vec<u8>) -> Option<&'a [u8]> {
+    loop {
+        match rest {
+            [b'"', after @ ..] => return Some(after),
+            [b'\\', b'x', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                arg.push(hex_value(*high) << 4 | hex_value(*low));
+                rest = after;
+            }
+            [b'\\', escaped, after @ ..] => {
+                arg.push(match escaped {
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    b'b' => 0x08,
+                    b'a' => 0x07,
+                    other => *other,
+                });
+                rest = after;
+            }
+            [byte, after @ ..] => {
+                arg.push(*byte);
+                rest = after;
+            }
+            [] => return None,
+        }
+    }
+}
+
+fn take_single_quoted<'a>(mut rest: &'a [u8], arg: &mut Vec<u8>) -> Option<&'a [u8]> {
+    loop {
+        match rest {
+            [b'\'', after @ ..] => return Some(after),
+            [b'\\', b'\'', after @ ..] => {
+                arg.push(b'\'');
+                rest = after;
+            }
+            [byte, after @ ..] => {
+                arg.push(*byte);
+                rest = after;
+            }
+            [] => return None,
+        }
+    }
+}
+
+fn hex_value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => digit - b'A' + 10,
+    }
+}
+
+/// Appends one argument of a directive, quoted only where it would not read back otherwise.
+pub(super) fn argument_into(out: &mut Vec<u8>, value: &[u8]) {
+    let plain = |&byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+    if !value.is_empty() && value.iter().all(plain) {
+        out.extend(value);
+    } else {
+        quote::append(out, value);
+    }
+}
+
+/// Reads an amount of memory: digits and a unit of 1000s (`k`, `m`, `g`) or 1024s (`kb`, `mb`, `gb`).
+///
+/// As in Redis, no digits mean zero and an amount too large for 64 bits is the largest one.
+pub fn parse_memory(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let unit = text[digits..].to_ascii_lowercase();
+    let factor: u64 = match unit.as_slice() {
+        b"" | b"b" => 1,
+        b"k" => 1_000,
+        b"kb" => 1 << 10,
+        b"m" => 1_000_000,
+        b"mb" => 1 << 20,
+        b"g" => 1_000_000_000,
+        b"gb" => 1 << 30,
+        _ => return None,
+    };
+    let amount = text[..digits]
+        .iter()
+        .fold(0u64, |amount, digit| amount.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+    Some(amount.saturating_mul(factor))
+}
+
+/// Writes an amount of memory in the largest unit that divides it, as CONFIG REWRITE does.
+pub fn format_memory(bytes: u64) -> String {
+    for (shift, unit) in [(30, "gb"), (20, "mb"), (10, "kb")] {
+        if bytes != 0 && bytes.trailing_zeros() >= shift {
+            return format!("{}{unit}", bytes >> shift);
+        }
+    }
+    bytes.to_string()
+}
+
+/// Reads an integer as C's `strtoll` does where all of the text must be used: leading spaces, a sign,
+/// no digits at all (zero), and a value out of range becomes the nearest one.
+pub(super) fn parse_loose_integer(text: &[u8], radix: u32) -> Option<i64> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    let text = text.trim_ascii_start();
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0i64, |value, &digit| {
+        let digit = i64::from(char::from(digit).to_digit(radix)?);
+        let value = value.saturating_mul(i64::from(radix));
+        Some(if negative { value.saturating_sub(digit) } else { value.saturating_add(digit) })
+    })
+}
