@@ -25,10 +25,16 @@ pub fn orphans(sources: &[Source]) -> Vec<String> {
                 identifier(rest) == name && rest.trim_start()[name.len()..].trim_start().starts_with(';')
             })
         };
-        !sources.iter().any(|parent| parents.contains(&parent.path) && declares(parent))
+        let may = |parent: &Source| {
+            parents.contains(&parent.path) || parents[0] == SHARED && parent.path.starts_with("tests/")
+        };
+        !sources.iter().any(|parent| may(parent) && declares(parent))
     });
     orphans.map(|s| format!("{}: is not compiled: name it in a `mod` line or delete it", s.path)).collect()
 }
+
+/// Stands for any test program: a folder in `tests` with a `mod.rs` is shared by those that name it.
+const SHARED: &str = "tests/*";
 
 /// The name of the module in that file and the files that may declare it; `None` for the root of a crate.
 fn module_parents(path: &str) -> Option<(String, Vec<String>)> {
@@ -42,6 +48,9 @@ fn module_parents(path: &str) -> Option<(String, Vec<String>)> {
     let shared = folder_path == "tests" && path.ends_with("/mod.rs");
     if is_root && !shared {
         return None;
+    }
+    if shared {
+        return Some((name.to_string(), vec![SHARED.to_owned()]));
     }
     let mut parents: Vec<_> =
         ["mod", "lib", "main"].iter().map(|file| format!("{folder_path}/{file}.rs")).collect();
