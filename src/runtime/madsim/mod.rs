@@ -1,1 +1,18 @@
 //! Simulation: every node of the world sees only what the seed decides.
+//!
+//! madsim gives the scheduler, virtual time and nodes. What it lacks is ours, each part a plugin of
+//! madsim with a random stream of its own: [`net`] is TCP down to the segment, [`clock`] gives each
+//! node its own idea of time, [`fs`] its own files, [`machine`] its entropy and its signals.
+
+mod clock;
+pub mod fs;
+mod machine;
+pub mod net;
+pub mod process;
+pub mod rng;
+pub mod signal;
+pub mod simulation;
+mod streams;
+pub mod task;
+pub mod thread;
+pub mod time;

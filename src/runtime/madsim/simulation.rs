@@ -1,0 +1,44 @@
+//! What the simulator holds in its hands: the world behind the door.
+
+use std::future::Future;
+
+use ::madsim::runtime::Runtime;
+
+pub use super::clock::SimClock;
+pub use super::fs::SimDisk;
+pub use super::machine::SimMachine;
+pub use super::net::{AcceptError, Death, Link, SimNet};
+pub use super::signal::Signal;
+pub use super::streams::Draws;
+pub use ::madsim::task::NodeId;
+
+/// Gives a fresh world its network, clocks, disks and machines. Before any node is made.
+pub fn install(runtime: &Runtime) {
+    // Each takes a seed for its own streams from the runtime: append only, or old seeds change.
+    runtime.add_simulator::<SimClock>();
+    runtime.add_simulator::<SimNet>();
+    runtime.add_simulator::<SimMachine>();
+    runtime.add_simulator::<SimDisk>();
+}
+
+/// Starts what moves the network. First thing inside the world's main task.
+pub fn start() {
+    SimNet::current().start();
+}
+
+/// Runs one future on a node of a fresh world, for tests. A thread of its own, because madsim seeds
+/// std's hashers once a thread.
+///
+/// # Panics
+/// If the future panics.
+pub fn run_on_node<F: Future + 'static>(seed: u64, body: F) -> F::Output
+where
+    F::Output: 'static,
+{
+    let runtime = Runtime::with_seed_and_config(seed, ::madsim::Config::default());
+    install(&runtime);
+    runtime.block_on(async move {
+        start();
+        body.await
+    })
+}

@@ -1,0 +1,28 @@
+//! Threads. A simulated node has one processor, so a thread is a task with the same promises; that real
+//! threads race in ways tasks cannot is tested outside the simulator.
+
+use std::future::Future;
+use std::io;
+
+use super::task::{JoinHandle, Panicked, spawn_local};
+
+/// Starts a task that runs the future `start` makes.
+pub fn spawn_runtime<S, F>(name: &'static str, start: S) -> io::Result<ThreadHandle<F::Output>>
+where
+    S: FnOnce() -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    Ok(ThreadHandle(spawn_local(name, async move { start().await })))
+}
+
+/// The end of a thread, to be awaited from any other.
+#[derive(Debug)]
+pub struct ThreadHandle<T>(JoinHandle<T>);
+
+impl<T> ThreadHandle<T> {
+    /// Waits for the thread's future to end.
+    pub async fn join(self) -> Result<T, Panicked> {
+        self.0.await
+    }
+}
