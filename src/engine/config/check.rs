@@ -55,8 +55,12 @@ pub(super) fn host_name(text: &[u8]) -> Result<(), Reason> {
     }
 }
 
-/// As [`host_name`], but an IPv6 address too.
+/// As [`host_name`], but an IPv6 address too, and no longer than one can be.
 pub(super) fn announced_address(text: &[u8]) -> Result<(), Reason> {
+    // INET6_ADDRSTRLEN: the longest address and a closing NUL.
+    if text.len() >= 46 {
+        return Err("Hostnames for cluster-announce-ip must be less than 46 characters".into());
+    }
     if std::str::from_utf8(text).is_ok_and(|text| text.parse::<core::net::Ipv6Addr>().is_ok()) {
         return Ok(());
     }
@@ -65,7 +69,9 @@ pub(super) fn announced_address(text: &[u8]) -> Result<(), Reason> {
 
 /// A name that may stand in nodes.conf, where these characters separate fields.
 pub(super) fn node_name(text: &[u8]) -> Result<(), Reason> {
-    if text.iter().any(|byte| b"!#$%&()*+:;<>?@[]^{|}~".contains(byte)) {
+    let separates =
+        |&byte: &u8| byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"-./_`".contains(&byte);
+    if text.iter().any(separates) {
         return Err("Announced human node name contained invalid character".into());
     }
     Ok(())
@@ -89,10 +95,10 @@ pub const TITLE_VARIABLES: [&[u8]; 7] =
 pub(super) fn title_template(text: &[u8]) -> Result<(), Reason> {
     let refused = || Err("template format is invalid or contains unknown variables".into());
     let mut rest = text;
-    // Whether the title has any text when each variable is as empty as it can be.
+    // Whether the title shows anything when each variable is as empty as it can be.
     let mut visible = false;
     while let Some(brace) = memchr::memchr(b'{', rest) {
-        visible |= brace > 0;
+        visible |= rest[..brace].iter().any(|&byte| byte != b' ');
         rest = &rest[brace + 1..];
         if let Some(after) = rest.strip_prefix(b"{") {
             visible = true;
@@ -106,5 +112,5 @@ pub(super) fn title_template(text: &[u8]) -> Result<(), Reason> {
         visible |= matches!(&rest[..end], b"listen-addr" | b"port" | b"tls-port");
         rest = &rest[end + 1..];
     }
-    if visible || !rest.is_empty() { Ok(()) } else { refused() }
+    if visible || rest.iter().any(|&byte| byte != b' ') { Ok(()) } else { refused() }
 }

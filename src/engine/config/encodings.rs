@@ -41,7 +41,7 @@ macro_rules! encodings {
         /// Ids of idempotent producers that a stream remembers.
         stream_idmp_maxsize: u64 = 100, Int(1, 10_000);
         /// Elements of a slice of an array.
-        array_slice_size: u64 = 4096, Int(256, 65_536);
+        array_slice_size: u64 = 4096, PowerOfTwo(256, 65_536);
         /// Elements below which a full slice of an array becomes sparse.
         array_sparse_kmin: u64 = 5, Int(0, 256);
         /// Elements above which a sparse slice of an array becomes full.

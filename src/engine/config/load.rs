@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::row::Reason;
 use super::syntax::split_args;
-use super::{Config, Param, find};
+use super::{Config, Param, TABLE, find};
 
 /// The version of Redis whose behaviour this is, as error texts give it.
 const REDIS_VERSION: &str = "8.10.2";
@@ -138,6 +138,9 @@ impl Config {
 
     /// Conditions between parameters.
     fn check(&mut self) -> Result<(), LoadError> {
+        if let Some(reason) = TABLE.iter().find_map(|row| self.conflict(row.id)) {
+            return Err(LoadError { place: None, reason });
+        }
         if self.cluster_enabled {
             if self.replicaof.0.is_some() {
                 let reason = "replicaof directive not allowed in cluster mode".into();

@@ -151,5 +151,20 @@ impl Config {
     /// Brings values that are taken as hints within what the server can do.
     fn settle(&mut self) {
         self.hz = self.hz.clamp(1, 500);
+        self.repl_backlog_size = self.repl_backlog_size.max(16 << 10);
+    }
+
+    /// Why a parameter contradicts another one, seen from `param`.
+    fn conflict(&self, param: Param) -> Option<Reason> {
+        let sparse_is_never_full =
+            self.array_sparse_kmax == 0 || self.array_sparse_kmin < self.array_sparse_kmax;
+        match param {
+            _ if sparse_is_never_full => None,
+            Param::array_sparse_kmin => Some("array-sparse-kmin must be less than array-sparse-kmax".into()),
+            Param::array_sparse_kmax => {
+                Some("array-sparse-kmax must be greater than array-sparse-kmin when non-zero".into())
+            }
+            _ => None,
+        }
     }
 }

@@ -7,6 +7,9 @@ use super::Config;
 /// Why a value was refused, in the words of Redis.
 pub type Reason = Cow<'static, str>;
 
+/// Why [`Rule::PowerOfTwo`] refuses a number.
+pub(super) const NOT_A_POWER: &str = "must be a power of two";
+
 /// A condition on a text value that its type cannot express.
 pub(super) type Check = fn(&[u8]) -> Result<(), Reason>;
 
@@ -17,6 +20,8 @@ pub(super) enum Rule {
     Any,
     /// An integer, both bounds included.
     Int(i128, i128),
+    /// An integer that is a power of two, both bounds included.
+    PowerOfTwo(i128, i128),
     /// An integer in base eight.
     Octal(i128, i128),
     /// An amount of memory, which may carry a unit.
@@ -118,7 +123,13 @@ impl Row {
         (self.slot)(config).takes_many()
     }
 
+    /// Sets the parameter from the arguments of a directive: [`Slot::set`].
     pub(super) fn set(&self, config: &mut Config, args: &[&[u8]], more: bool) -> Result<bool, Reason> {
-        (self.slot_mut)(config).set(self.rule, args, more)
+        let result = (self.slot_mut)(config).set(self.rule, args, more);
+        // The only rule whose text names the parameter.
+        result.map_err(|reason| match self.rule {
+            Rule::PowerOfTwo(..) if reason == NOT_A_POWER => format!("{} {reason}", self.name).into(),
+            _ => reason,
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! The plain types of fields: yes/no, numbers, texts, and memory that may be a share of the whole.
 
-use super::row::{Form, Reason, Rule, Slot};
+use super::row::{Form, NOT_A_POWER, Reason, Rule, Slot};
 use super::syntax::{format_memory, parse_loose_integer, parse_memory};
 use crate::engine::text::number::parse_i64;
 use crate::engine::text::quote;
@@ -63,6 +63,10 @@ fn parse_number(rule: Rule, arg: &[u8]) -> Result<i128, Reason> {
             let value = parse_i64(arg).ok_or("argument couldn't be parsed into an integer")?;
             within(i128::from(value), min, max)
         }
+        Rule::PowerOfTwo(min, max) => {
+            let value = parse_number(Rule::Int(min, max), arg)?;
+            if value.cast_unsigned().is_power_of_two() { Ok(value) } else { Err(NOT_A_POWER.into()) }
+        }
         _ => unreachable!("a number is declared with a numeric rule; a test reads every row"),
     }
 }
@@ -79,6 +83,7 @@ fn describe_number(rule: Rule) -> String {
         Rule::Octal(min, max) => format!("octal, {min:o} to {max:o}"),
         Rule::Memory(min, max) => bounded("memory", min, max),
         Rule::Int(min, max) => bounded("integer", min, max),
+        Rule::PowerOfTwo(min, max) => bounded("power of two", min, max),
         _ => "integer".into(),
     }
 }

@@ -61,6 +61,11 @@ impl Config {
                 to_apply.push(row.id);
             }
         }
+        for (row, &(name, _)) in rows.iter().zip(pairs).rev() {
+            if let Some(reason) = next.conflict(row.id) {
+                return Err(SetError::Failed { name: name.to_vec(), reason });
+            }
+        }
         next.settle();
         *self = next;
         Ok(to_apply)

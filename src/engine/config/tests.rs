@@ -123,6 +123,21 @@ fn set_is_all_or_nothing() {
             &[("maxmemory-clients", "101%")],
             failed("maxmemory-clients", "percentage argument must be less or equal to 100"),
         ),
+        (
+            &[("array-slice-size", "1000")],
+            failed("array-slice-size", "array-slice-size must be a power of two"),
+        ),
+        (
+            &[("array-sparse-kmin", "10")],
+            failed("array-sparse-kmin", "array-sparse-kmin must be less than array-sparse-kmax"),
+        ),
+        (
+            &[("array-sparse-kmin", "6"), ("array-sparse-kmax", "5")],
+            failed(
+                "array-sparse-kmax",
+                "array-sparse-kmax must be greater than array-sparse-kmin when non-zero",
+            ),
+        ),
         (&[("appendonly", "1")], failed("appendonly", "argument must be 'yes' or 'no'")),
         (&[("save", "60")], failed("save", "Invalid save parameters")),
         (&[("save", "60  1")], failed("save", "Invalid save parameters")),
@@ -189,6 +204,7 @@ fn values_are_shown_as_redis_shows_them() {
         ("repl-diskless-load", "flush-before-load", "flushdb"),
         ("slot-migration-max-failover-repl-bytes", "-1", "-1"),
         ("lua-time-limit", "7", "7"),
+        ("repl-backlog-size", "1", "16384"),
         ("proc-title-template", "{{{title}", "{{{title}"),
     ] {
         set(&mut config, &[(name, value)]).unwrap();
@@ -241,6 +257,9 @@ fn a_bad_line_is_shown_with_its_place() {
         ("replicaof a b", "Invalid master port"),
         ("sentinel monitor a", "sentinel directive while not in sentinel mode"),
         ("cluster-enabled yes\nreplicaof a 1", "replicaof directive not allowed in cluster mode"),
+        ("proc-title-template \" {title}\"", "template format is invalid or contains unknown variables"),
+        ("cluster-announce-human-nodename \"a b\"", "Announced human node name contained invalid character"),
+        ("array-sparse-kmin 50", "array-sparse-kmin must be less than array-sparse-kmax"),
         ("appendfilename a/b", "appendfilename can't be a path, just a filename"),
     ] {
         assert_eq!(load(text).unwrap_err(), reason, "{text}");
@@ -486,7 +505,9 @@ fn configured(settings: &[(usize, Vec<u8>)]) -> Config {
         }
     }
     config.settle();
+    // Conditions between parameters, which only whole configurations are held to.
     config.cluster_enabled = false;
+    config.array_sparse_kmax = 0;
     config
 }
 
