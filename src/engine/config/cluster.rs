@@ -9,7 +9,7 @@ macro_rules! cluster {
         /// What a failure to save that state does.
         cluster_config_save_behavior: ClusterConfigSaveBehavior = ClusterConfigSaveBehavior::Sync;
         /// Databases of a node in cluster mode.
-        cluster_databases: u64 = 1, Int(1, INT) => Immutable;
+        cluster_databases: u64 = 1, Int(1, INT) => Immutable | Hidden;
         /// Port of the cluster bus; 0 is that for clients plus 10000.
         cluster_port: u16 = 0, Int(0, 65535) => Immutable;
         /// Close the cluster bus to other machines in protected mode.

@@ -13,6 +13,10 @@ const REDIS_VERSION: &str = "8.10.2";
 /// Files may include files; this many deep is taken for a file that includes itself.
 const MAX_DEPTH: usize = 32;
 
+/// Files read for one configuration at most: without it, files that include each other twice would go on
+/// for as good as ever within the depth.
+const MAX_FILES: usize = 10_000;
+
 /// Directives of former versions that are read over: they have no meaning any more.
 const OBSOLETE: [&[u8]; 4] = [
     b"list-max-ziplist-entries",
@@ -126,7 +130,7 @@ impl Config {
         include: Include<'_>,
     ) -> Result<(), LoadError> {
         let mut config = self.clone();
-        let mut loader = Loader { config: &mut config, seen: BTreeSet::new(), include, depth: 0 };
+        let mut loader = Loader { config: &mut config, seen: BTreeSet::new(), include, depth: 0, files: 0 };
         let mut line = 0;
         for (file, text) in pieces {
             line = loader.load(text, *file, line)?;
@@ -146,7 +150,7 @@ impl Config {
                 let reason = "replicaof directive not allowed in cluster mode".into();
                 return Err(LoadError { place: None, reason });
             }
-            self.databases = 1;
+            self.databases = self.cluster_databases;
         }
         self.settle();
         Ok(())
@@ -159,6 +163,8 @@ struct Loader<'a, 'b> {
     seen: BTreeSet<Param>,
     include: Include<'b>,
     depth: usize,
+    /// Included so far.
+    files: usize,
 }
 
 impl Loader<'_, '_> {
@@ -185,10 +191,11 @@ impl Loader<'_, '_> {
 
     fn include(&mut self, pattern: &[u8], place: impl Fn() -> Place) -> Result<(), LoadError> {
         let fail = |reason: Reason| LoadError { place: Some(place()), reason };
-        if self.depth == MAX_DEPTH {
-            return Err(fail("Too many nested includes".into()));
-        }
         let files = (self.include)(pattern).map_err(|reason| fail(reason.into()))?;
+        self.files += files.len();
+        if self.depth == MAX_DEPTH || self.files > MAX_FILES {
+            return Err(fail("Too many included files".into()));
+        }
         self.depth += 1;
         for (path, text) in files {
             self.load(&text, Some(&path), 0)?;

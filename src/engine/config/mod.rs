@@ -114,6 +114,10 @@ const fn less(left: &str, right: &str) -> bool {
 
 /// The parameter of a name or alias, whatever its case.
 pub fn find(name: &[u8]) -> Option<&'static Row> {
+    // Longer than any: not worth a copy.
+    if name.len() > 64 {
+        return None;
+    }
     let name = name.to_ascii_lowercase();
     let at = NAMES.binary_search_by(|(known, _)| known.as_bytes().cmp(&name)).ok()?;
     Some(&TABLE[NAMES[at].1])

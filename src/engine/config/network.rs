@@ -17,13 +17,13 @@ macro_rules! network {
         /// Access mode of the unix socket; 0 leaves it to the umask.
         unixsocketperm: u64 = 0, Octal(0, 0o777) => Immutable;
         /// Group that owns the unix socket.
-        unixsocketgroup: Vec<u8> = text(""), Optional => Immutable;
+        unixsocketgroup: Vec<u8> = text(""), Optional => Immutable | Hidden;
         /// Address from which connections to other servers go out.
         bind_source_addr: Vec<u8> = text(""), Optional;
         /// Mark that the kernel puts on the packets of listening sockets, for routing and filtering.
         socket_mark_id: u64 = 0, Int(0, 4_294_967_295) => Immutable;
         /// Accept Multipath TCP connections where the kernel can.
-        mptcp: bool = false => Immutable;
+        mptcp: bool = false => Immutable | Hidden;
         /// Without a password, serve only clients on this machine.
         protected_mode: bool = true;
         /// Clients connected at the same time.
@@ -61,8 +61,8 @@ macro_rules! network {
         /// Port on which to listen for RDMA; 0 opens none.
         rdma_port: u16 = 0, Int(0, 65535);
         /// Bytes of the receive buffer of an RDMA connection.
-        rdma_rx_size: u64 = 1 << 20, Int(65_536, 16 << 20) => Immutable;
+        rdma_rx_size: u64 = 1 << 20, Int(65_536, 16 << 20) => Immutable | Hidden;
         /// Interrupt vector for completions of RDMA; -1 takes any.
-        rdma_completion_vector: i64 = -1, Int(-1, 1024) => Immutable;
+        rdma_completion_vector: i64 = -1, Int(-1, 1024) => Immutable | Hidden;
     } } };
 }

@@ -47,7 +47,7 @@ macro_rules! replication {
         /// Collect small writes into fewer packets to replicas.
         repl_disable_tcp_nodelay: bool = false;
         /// Use Multipath TCP to the primary where the kernel can.
-        repl_mptcp: bool = false => Immutable;
+        repl_mptcp: bool = false => Immutable | Hidden;
         /// Bytes of past writes from which a replica can go on after a broken connection.
         repl_backlog_size: u64 = 1 << 20, Memory(1, LONG);
         /// Seconds without replicas after which the backlog is freed; 0 keeps it.

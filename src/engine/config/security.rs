@@ -19,7 +19,7 @@ macro_rules! security {
         /// Let DEBUG ASSERT fail for real, for tests.
         enable_debug_assert: bool = false => Immutable | Hidden;
         /// Seed of the hash function; one that nobody knows if not set.
-        hash_seed: Vec<u8> = text(""), Optional => Immutable | Sensitive;
+        hash_seed: Vec<u8> = text(""), Optional => Immutable | Sensitive | Hidden;
         /// Keep users' data out of the log.
         hide_user_data_from_log: bool = false;
     } } };

@@ -56,14 +56,15 @@ impl Config {
         let mut to_apply = Vec::new();
         for (row, &(name, value)) in rows.iter().zip(pairs) {
             let changed = next.set_one(row, value);
-            let changed = changed.map_err(|reason| SetError::Failed { name: name.to_vec(), reason })?;
+            let changed =
+                changed.map_err(|reason| SetError::Failed { name: name.to_ascii_lowercase(), reason })?;
             if changed || row.is(Flag::Reapply) {
                 to_apply.push(row.id);
             }
         }
         for (row, &(name, _)) in rows.iter().zip(pairs).rev() {
             if let Some(reason) = next.conflict(row.id) {
-                return Err(SetError::Failed { name: name.to_vec(), reason });
+                return Err(SetError::Failed { name: name.to_ascii_lowercase(), reason });
             }
         }
         next.settle();

@@ -67,6 +67,23 @@ fn every_name_of_both_is_known_and_shown_alike() {
     }
 }
 
+/// Redis's own tests, and tools like them, set all that CONFIG GET * shows to what it shows, but for a list
+/// of what they know to be immutable. What only Valkey has and cannot be set is therefore hidden.
+#[test]
+fn what_a_pattern_shows_can_be_set_unless_redis_says_so() {
+    let known: BTreeSet<_> = REDIS.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    for row in TABLE.iter().filter(|row| row.is(Flag::Immutable) && !row.is(Flag::Hidden)) {
+        assert!(known.contains(row.name), "{}", row.name);
+    }
+    let mut config = load("enable-protected-configs yes\nport 7").unwrap();
+    for (name, value) in config.get(&[b"*"]) {
+        if !find(&name).unwrap().is(Flag::Immutable) {
+            config.set(&[(&name, &value)], Origin::default()).unwrap();
+        }
+    }
+    assert_eq!(config, load("enable-protected-configs yes\nport 7").unwrap());
+}
+
 #[test]
 fn names_are_unique_and_found() {
     for pair in NAMES.windows(2) {
@@ -117,6 +134,8 @@ fn set_is_all_or_nothing() {
         (&[("slaveof", "a 1")], failed("slaveof", "can't set immutable config")),
         (&[("dir", "/")], failed("dir", "can't set protected config")),
         (&[("timeout", "-1")], failed("timeout", "argument must be between 0 and 2147483647 inclusive")),
+        (&[("TIMEOUT", "x")], failed("timeout", "argument couldn't be parsed into an integer")),
+        (&[("TIMEOUT", "1"), ("timeout", "2")], failed("timeout", "duplicate parameter")),
         (&[("timeout", "01")], failed("timeout", "argument couldn't be parsed into an integer")),
         (&[("maxmemory", "1tb")], failed("maxmemory", "argument must be a memory value")),
         (
@@ -235,6 +254,7 @@ fn files_quote_repeat_and_skip() {
     assert_eq!(get(&load("save 1 2\nsave \"\"\nsave 3 4").unwrap(), "save"), "3 4");
     assert_eq!(get(&load("save 1 2\nsave \"\"").unwrap(), "save"), "");
     assert_eq!(get(&load("cluster-enabled yes").unwrap(), "databases"), "1");
+    assert_eq!(load("cluster-enabled yes\ncluster-databases 4").unwrap().databases, 4);
 }
 
 #[test]
@@ -269,6 +289,7 @@ fn a_bad_line_is_shown_with_its_place() {
 #[test]
 fn includes_are_read_in_place_and_not_forever() {
     let mut config = Config::default();
+    let mut depth = 0;
     let mut files = |pattern: &[u8]| match pattern {
         b"conf.d/*" => Ok(vec![
             ("conf.d/1".to_owned(), b"port 1\nsave 1 1".to_vec()),
@@ -276,6 +297,12 @@ fn includes_are_read_in_place_and_not_forever() {
         ]),
         b"none*" => Ok(Vec::new()),
         b"self" => Ok(vec![("self".to_owned(), b"include self".to_vec())]),
+        b"twice" if depth < 30 => {
+            depth += 1;
+            Ok(vec![("twice".to_owned(), b"include twice\ninclude leaf\ninclude leaf".to_vec())])
+        }
+        b"twice" => Ok(Vec::new()),
+        b"leaf" => Ok(vec![("leaf".to_owned(), b"port 4".to_vec()); 400]),
         _ => Err("can't open".to_owned()),
     };
     let error = config.load(b"save 2 2\ninclude conf.d/*", Some("main"), &mut files).unwrap_err();
@@ -283,7 +310,10 @@ fn includes_are_read_in_place_and_not_forever() {
     config.load(b"include none*\nport 3", None, &mut files).unwrap();
     assert_eq!(config.port, 3);
     assert_eq!(config.load(b"include lost", None, &mut files).unwrap_err().reason, "can't open");
-    assert!(config.load(b"include self", None, &mut files).is_err());
+    for endless in ["include self", "include twice"] {
+        let error = config.load(endless.as_bytes(), None, &mut files).unwrap_err();
+        assert_eq!(error.reason, "Too many included files", "{endless}");
+    }
 }
 
 #[test]
