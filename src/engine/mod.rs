@@ -7,6 +7,7 @@
 pub mod config;
 pub mod keyspace;
 pub mod protocol;
+pub mod rng;
 pub mod spec;
 pub mod text;
 pub mod time;

@@ -1,1 +1,21 @@
 //! Databases and what they are made of.
+//!
+//! - [`Entry`] is one allocation that holds key, expiry, access clock and value.
+//! - [`Table`] finds entries by key: extendible hashing that never moves more than a segment at once.
+//! - [`Database`] is what commands see: one table, or one per cluster hash slot.
+//! - [`value`] is what an entry can hold.
+//! - [`eviction`] chooses what to forget when memory is short.
+
+pub mod database;
+pub mod entry;
+pub mod eviction;
+mod prefetch;
+mod string;
+pub mod table;
+mod tables;
+pub mod value;
+
+pub use database::{Database, EntryMut, Expiry, KeyHash, Layout, SetOutcome};
+pub use entry::{Entry, NewValue};
+pub use table::{ExpireStep, Garbage, Table};
+pub use value::{IntBuf, Object, ValueRef};

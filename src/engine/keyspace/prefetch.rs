@@ -1,0 +1,21 @@
+//! A hint to the processor that a cache line will be read soon.
+#![allow(unsafe_code)]
+
+/// Starts loading the line at `address`, which may be any address at all. A batch of keys is
+/// prefetched before it is executed, so that the misses overlap.
+#[inline(always)]
+pub(super) fn prefetch<T>(address: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch never faults, whatever the address, and changes nothing a program can see.
+    unsafe {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    // SAFETY: as above; `prfm` is a hint.
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    let _ = address;
+}

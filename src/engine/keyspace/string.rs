@@ -1,0 +1,90 @@
+//! What strings can do, wherever the entry keeps them.
+
+use super::entry::{Entry, NewValue};
+use super::value::{INLINE_MAX, IntBuf, LargeString, Object, ValueRef};
+use crate::engine::text::number::parse_i64;
+
+/// What can be done with an entry that holds a string. `None` means that it holds another type.
+impl Entry {
+    /// Whether it holds a string.
+    pub fn is_string(&self) -> bool {
+        match self.value() {
+            ValueRef::Int(_) | ValueRef::Str(_) => true,
+            ValueRef::Object(object) => matches!(object, Object::LargeString(_)),
+        }
+    }
+
+    /// The string's bytes; an integer is written into `buf`.
+    #[inline]
+    pub fn string<'a>(&'a self, buf: &'a mut IntBuf) -> Option<&'a [u8]> {
+        match self.value() {
+            ValueRef::Int(value) => Some(buf.format(value)),
+            ValueRef::Str(bytes) => Some(bytes),
+            ValueRef::Object(Object::LargeString(string)) => Some(string.as_bytes()),
+        }
+    }
+
+    /// The string's length in bytes.
+    pub fn string_len(&self) -> Option<usize> {
+        self.string(&mut IntBuf::new()).map(<[u8]>::len)
+    }
+
+    /// The string as an integer, if it spells one canonically. The outer `None` means another type.
+    pub fn string_integer(&self) -> Option<Option<i64>> {
+        match self.value() {
+            ValueRef::Int(value) => Some(Some(value)),
+            _ => self.string(&mut IntBuf::new()).map(parse_i64),
+        }
+    }
+
+    /// Appends to the string and gives its new length. Its encoding becomes `raw`.
+    pub fn append(&mut self, tail: &[u8]) -> Option<usize> {
+        let old = self.string_len()?;
+        let new = old + tail.len();
+        if new <= INLINE_MAX || self.large_string().is_none() {
+            // A first growth beyond the inline size converts; from then on the buffer doubles.
+            self.string_mut(new)?[old..].copy_from_slice(tail);
+        } else if let Some(string) = self.large_string() {
+            string.append(tail);
+        }
+        Some(new)
+    }
+
+    /// The string's bytes to be changed in place, grown with zeros to at least `min_len`: what
+    /// SETRANGE, SETBIT and BITFIELD need. Its encoding becomes `raw`.
+    pub fn string_mut(&mut self, min_len: usize) -> Option<&mut [u8]> {
+        let mut digits = IntBuf::new();
+        if self.large_string().is_none() {
+            let integer = match self.value() {
+                ValueRef::Int(value) => Some(value),
+                _ => None,
+            };
+            let len = self.string_len()?.max(min_len);
+            if len > INLINE_MAX {
+                let mut bytes = Vec::with_capacity(len);
+                bytes.extend_from_slice(self.string(&mut digits)?);
+                bytes.resize(len, 0);
+                self.set_value(NewValue::Object(Box::new(Object::LargeString(LargeString::new(bytes)))));
+            } else {
+                if let Some(value) = integer {
+                    self.set_value(NewValue::Str(digits.format(value)));
+                }
+                return Some(self.grow_inline(len));
+            }
+        }
+        let string = self.large_string()?;
+        string.grow_to(min_len);
+        Some(string.as_mut_bytes())
+    }
+
+    /// Sets a string to an integer: what INCR does.
+    pub fn set_integer(&mut self, value: i64) -> Option<Box<Object>> {
+        self.set_value(NewValue::Int(value))
+    }
+
+    fn large_string(&mut self) -> Option<&mut LargeString> {
+        match self.object_mut()? {
+            Object::LargeString(string) => Some(string),
+        }
+    }
+}
