@@ -4,10 +4,16 @@
 //! on every run. Time comes in as [`time::Now`], chance as a seeded generator, and what the outside
 //! must do comes out as data, in order.
 
+pub mod command;
 pub mod config;
+pub mod effect;
+pub mod hash;
 pub mod keyspace;
 pub mod protocol;
+pub mod pubsub;
 pub mod rng;
+pub mod server;
+pub mod session;
 pub mod spec;
 pub mod text;
 pub mod time;

@@ -12,7 +12,7 @@ const TEXT_MAX: usize = 5 * 1024 - 1;
 const FRACTION_DIGITS: u32 = 17;
 
 /// A number that is not NaN.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct LongDouble(X87DoubleExtended);
 
 impl From<i64> for LongDouble {
@@ -46,6 +46,11 @@ impl LongDouble {
     pub fn checked_add(self, other: Self) -> Option<Self> {
         let sum = (self.0 + other.0).value;
         sum.is_finite().then_some(Self(sum))
+    }
+
+    /// The difference, unless it is infinite or not a number.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.checked_add(Self(-other.0))
     }
 
     /// The number as INCRBYFLOAT stores it: decimal without exponent, at most 17 digits after the

@@ -1,0 +1,93 @@
+//! What a command's function gets: its arguments, its client, the server, the moment, and a place to
+//! write its reply.
+
+use super::keys::Access;
+use super::{Error, Result};
+use crate::engine::config::KeyspaceEvents;
+use crate::engine::protocol::{Args, Argv, Reply};
+use crate::engine::server::Server;
+use crate::engine::session::{Blocked, Session, Waiting};
+use crate::engine::time::Now;
+
+/// One call of a command. There is no other parameter, ever.
+pub struct Call<'a> {
+    /// The request, name first.
+    pub args: Args<'a>,
+    /// Where the reply goes.
+    pub reply: &'a mut Reply,
+    /// The client that asks. It is not in `server.clients` meanwhile.
+    pub session: &'a mut Session,
+    /// Everything else.
+    pub server: &'a mut Server,
+    /// The moment of the batch.
+    pub now: Now,
+    /// The number of the command.
+    pub command: u16,
+}
+
+impl Call<'_> {
+    /// How lookups of this call are to be done.
+    #[inline]
+    pub fn access(&self) -> Access {
+        Access { db: self.session.db, touch: !self.session.no_touch, now: self.now }
+    }
+    /// The command's name as error texts show it: lower case, `client|list`.
+    pub fn name(&self) -> &str {
+        &self.server.commands.entry(self.command).full_name
+    }
+    /// The error for a wrong number of arguments.
+    pub fn arity_error(&self) -> Error {
+        Error::arity(self.name())
+    }
+    /// The one verb for changes: `key` changed, and `event` says how. Everything that follows from a
+    /// change (WATCH, the count of changes, keyspace notification, propagation) follows from this.
+    #[inline]
+    pub fn changed(&mut self, key: &[u8], event: Event) {
+        self.server.changed(self.session.db, key, event);
+    }
+    /// Propagates this instead of the request as it came. May be called several times.
+    pub fn propagate(&mut self, argv: &[&[u8]]) {
+        self.server.propagation.instead(self.session.db, || Argv::of(argv.iter().copied()));
+    }
+    /// Removes a key that is there, and says so: event `del`, propagated as DEL.
+    pub fn delete(&mut self, key: &[u8]) {
+        self.server.remove(self.access(), key);
+        self.changed(key, generic_event("del"));
+        let verb: &[u8] = if self.server.config.lazyfree_lazy_user_del { b"UNLINK" } else { b"DEL" };
+        self.propagate(&[verb, key]);
+    }
+    /// The client waits; the reply will come later.
+    pub fn block(&mut self, on: Waiting, deadline: Option<u64>) {
+        self.server.deadlines.extend(deadline.map(|at| (at, self.session.client())));
+        self.session.blocked = Some(Blocked { on, deadline });
+    }
+    /// Writes the lines of a HELP subcommand, framed as Redis frames them.
+    pub fn help(&mut self, lines: &[&str]) -> Result {
+        let command = String::from_utf8_lossy(self.args.at(0)).to_uppercase();
+        let opening = format!("{command} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+        self.reply.array(lines.len() + 3);
+        self.reply.simple(&opening);
+        lines.iter().for_each(|line| self.reply.simple(line));
+        self.reply.simple("HELP");
+        self.reply.simple("    Print this help.");
+        Ok(())
+    }
+}
+
+/// What happened to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its class.
+    pub class: KeyspaceEvents,
+    /// Its name, as subscribers of keyspace notifications get it.
+    pub name: &'static str,
+}
+
+/// An event of class `$`.
+pub const fn string_event(name: &'static str) -> Event {
+    Event { class: KeyspaceEvents::STRING, name }
+}
+/// An event of class `g`.
+pub const fn generic_event(name: &'static str) -> Event {
+    Event { class: KeyspaceEvents::GENERIC, name }
+}

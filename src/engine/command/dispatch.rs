@@ -1,0 +1,289 @@
+//! One request's way: find the command, pass the gate, run or queue it, see to what follows.
+
+use super::table::CommandId;
+use super::{Call, Error, Result};
+use crate::engine::effect::Level;
+use crate::engine::protocol::{Args, Reply};
+use crate::engine::server::Server;
+use crate::engine::server::pause::Scope;
+use crate::engine::session::{ReplyMode, Session, Waiting};
+use crate::engine::spec::Flags;
+use crate::engine::time::Now;
+
+/// Bytes of a request that an "unknown command" error shows.
+const SHOWN: usize = 128;
+
+/// Runs one request of a client. Returns false if it must be run again later (the client was paused).
+pub fn request(
+    server: &mut Server,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args,
+    command: Option<CommandId>,
+    now: Now,
+) -> bool {
+    session.traffic.commands += 1;
+    let mark = reply.mark();
+    let outcome = match resolve(server, command, args) {
+        Err(error) => Err((None, error)),
+        Ok(id) => {
+            if server.pause.is_on() && must_pause(server, session, id, now) {
+                session.traffic.commands -= 1;
+                return false;
+            }
+            session.command = Some(id);
+            gate(server, session, id, args, now).map_err(|error| (Some(id), error)).map(|()| id)
+        }
+    };
+    match outcome {
+        Ok(id) if session.transaction.is_some() && !ends_transaction(server, id) => {
+            queue(server, session, reply, id, args)
+        }
+        Ok(id) => run(server, session, reply, args, id, now),
+        Err((id, error)) => reject(server, session, reply, id, error),
+    }
+    server.flush_pushes(session, reply);
+    if session.reply_mode != ReplyMode::On {
+        suppress(session, reply, mark);
+    }
+    true
+}
+
+/// CLIENT REPLY OFF and SKIP.
+#[cold]
+fn suppress(session: &mut Session, reply: &mut Reply, mark: crate::engine::protocol::reply::Mark) {
+    match session.reply_mode {
+        ReplyMode::On => {}
+        ReplyMode::Off => reply.truncate(mark),
+        ReplyMode::SkipNext => {
+            reply.truncate(mark);
+            session.reply_mode = ReplyMode::Skip;
+        }
+        ReplyMode::Skip => {
+            reply.truncate(mark);
+            session.reply_mode = ReplyMode::On;
+        }
+    }
+}
+
+/// The command a request names, subcommands included, with the right number of arguments.
+#[inline]
+pub fn resolve(server: &Server, command: Option<CommandId>, args: Args) -> Result<CommandId> {
+    let Some(mut id) = command else { return Err(unknown(args)) };
+    let mut entry = server.commands.entry(id);
+    if !entry.children.is_empty() && args.len() > 1 {
+        id = match server.commands.find_child(id, args.at(1)) {
+            Some(id) => id,
+            None => return Err(unknown_subcommand(args)),
+        };
+        entry = server.commands.entry(id);
+    }
+    if !entry.row.arity.accepts(args.len()) {
+        return Err(Error::arity(&entry.full_name));
+    }
+    Ok(id)
+}
+
+#[cold]
+fn unknown(args: Args) -> Error {
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend(args.at(0).iter().take(SHOWN));
+    text.extend(b"', with args beginning with: ");
+    let mut shown = Vec::new();
+    for arg in args.from(1).iter() {
+        if shown.len() >= SHOWN {
+            break;
+        }
+        shown.push(b'\'');
+        let room = SHOWN - shown.len().min(SHOWN);
+        shown.extend(arg.iter().take(room));
+        shown.extend(b"' ");
+    }
+    text.extend(shown);
+    Error::bytes(text)
+}
+
+#[cold]
+fn unknown_subcommand(args: Args) -> Error {
+    let mut text = b"ERR unknown subcommand '".to_vec();
+    text.extend(args.at(1).iter().take(SHOWN));
+    text.extend(b"'. Try ");
+    text.extend(args.at(0).to_ascii_uppercase());
+    text.extend(b" HELP.");
+    Error::bytes(text)
+}
+
+/// Whether a command waits for CLIENT PAUSE to end; blocks the client if so.
+#[cold]
+fn must_pause(server: &mut Server, session: &mut Session, id: CommandId, now: Now) -> bool {
+    if server.pause.end(Some(now.mono_us)) {
+        server.wake_paused();
+        return false;
+    }
+    let flags = server.commands.entry(id).row.flags;
+    let writes = flags.any(Flags::WRITE | Flags::MAY_REPLICATE)
+        || (flags.has(Flags::CONTAINER) && session.transaction.as_ref().is_some_and(|t| t.writes));
+    let waits = server.pause.scope == Scope::All || writes;
+    if waits {
+        let until = server.pause.until;
+        session.blocked = Some(crate::engine::session::Blocked { on: Waiting::Unpause, deadline: None });
+        server.deadlines.insert((until, crate::engine::session::ClientId { id: 0, slot: 0 }));
+    }
+    waits
+}
+
+/// Everything that can keep a known command from running.
+#[inline]
+fn gate(server: &mut Server, session: &mut Session, id: CommandId, args: Args, now: Now) -> Result {
+    let row = server.commands.entry(id).row;
+    let flags = row.flags;
+    if !session.authenticated && !flags.has(Flags::NO_AUTH) {
+        return Err(Error::NO_AUTH);
+    }
+    if session.transaction.is_some() && flags.has(Flags::NO_MULTI) {
+        return Err(Error::text(format!("ERR {} inside MULTI is not allowed", args_name(args))));
+    }
+    if server.config.maxmemory > 0 {
+        let full = !server.make_room(now);
+        let denied = flags.has(Flags::DENYOOM)
+            || (flags.has(Flags::CONTAINER) && session.transaction.as_ref().is_some_and(|t| t.denied_on_oom));
+        if full && denied {
+            return Err(Error::OOM);
+        }
+    }
+    if session.only_subscribes() && !allowed_to_subscriber(row.name, row.parent) {
+        let name = &server.commands.entry(id).full_name;
+        return Err(Error::text(format!(
+            "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+        )));
+    }
+    Ok(())
+}
+
+fn args_name(args: Args) -> String {
+    String::from_utf8_lossy(args.at(0)).to_uppercase()
+}
+
+/// What a RESP2 client may send while it is subscribed.
+fn allowed_to_subscriber(name: &str, parent: Option<&str>) -> bool {
+    parent.is_none()
+        && matches!(
+            name,
+            "PING"
+                | "SUBSCRIBE"
+                | "UNSUBSCRIBE"
+                | "PSUBSCRIBE"
+                | "PUNSUBSCRIBE"
+                | "SSUBSCRIBE"
+                | "SUNSUBSCRIBE"
+                | "QUIT"
+                | "RESET"
+        )
+}
+
+/// Commands that run at once although a transaction is open.
+fn ends_transaction(server: &Server, id: CommandId) -> bool {
+    let row = server.commands.entry(id).row;
+    row.parent.is_none() && matches!(row.name, "EXEC" | "DISCARD" | "MULTI" | "WATCH" | "QUIT" | "RESET")
+}
+
+/// Keeps a command for EXEC.
+fn queue(server: &Server, session: &mut Session, reply: &mut Reply, id: CommandId, args: Args) {
+    let flags = server.commands.entry(id).row.flags;
+    if let Some(transaction) = &mut session.transaction {
+        transaction.queue.push((id, args.to_owned()));
+        transaction.writes |= flags.any(Flags::WRITE | Flags::MAY_REPLICATE);
+        transaction.denied_on_oom |= flags.has(Flags::DENYOOM);
+    }
+    reply.simple("QUEUED");
+}
+
+/// Refuses a request before it runs; an open transaction will abort.
+#[cold]
+fn reject(
+    server: &mut Server,
+    session: &mut Session,
+    reply: &mut Reply,
+    id: Option<CommandId>,
+    error: Error,
+) {
+    let is_exec = id.is_some_and(|id| server.commands.entry(id).row.name == "EXEC");
+    if let Some(transaction) = &mut session.transaction {
+        transaction.aborted = true;
+    }
+    if let Some(id) = id {
+        server.command_stats[id as usize].rejected += 1;
+    }
+    if is_exec && session.transaction.is_some() {
+        server.end_transaction(session);
+        let why = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let error = Error::text(format!(
+            "EXECABORT Transaction discarded because of: {}",
+            why.trim_start_matches("ERR ")
+        ));
+        count_error(server, error.as_bytes());
+        return reply.error(error.as_bytes());
+    }
+    count_error(server, error.as_bytes());
+    reply.error(error.as_bytes());
+}
+
+/// Counts an error reply under its code.
+pub fn count_error(server: &mut Server, text: &[u8]) {
+    server.stats.error_replies += 1;
+    let code = text.split(|byte| *byte == b' ').next().unwrap_or(b"ERR");
+    if !server.error_stats.count(code) {
+        server.log(
+            Level::Warning,
+            "Errorstats stopped adding new errors because the number of errors reached the limit (128). \
+             See INFO errorstats. Use CONFIG RESETSTAT to start again."
+                .into(),
+        );
+    }
+}
+
+/// Runs a command of a client, from outside a transaction.
+fn run(server: &mut Server, session: &mut Session, reply: &mut Reply, args: Args, id: CommandId, now: Now) {
+    if !server.monitors.is_empty() {
+        server.feed_monitors(session, args, id, now);
+    }
+    call(server, session, reply, args, id, now);
+    let atomic = server.commands.entry(id).row.flags.has(Flags::CONTAINER);
+    let Server { propagation, effects, .. } = server;
+    propagation.flush(atomic, effects);
+}
+
+/// Calls a command's function and sees to what follows: EXEC and scripts come in here.
+#[inline]
+pub fn call(
+    server: &mut Server,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args,
+    id: CommandId,
+    now: Now,
+) -> bool {
+    let (mark, dirty, db) = (reply.mark(), server.dirty, session.db);
+    let row = server.commands.entry(id).row;
+    let result = (row.run)(&mut Call { args, reply, session, server, now, command: id });
+    let changed = server.dirty != dirty;
+    debug_assert!(
+        !changed || !row.flags.has(Flags::READONLY),
+        "{} is read-only and changed something",
+        row.name
+    );
+    let failed = result.is_err();
+    if let Err(error) = result {
+        debug_assert!(
+            !changed || row.flags.has(Flags::CONTAINER),
+            "{} failed and changed something",
+            row.name
+        );
+        reply.truncate(mark);
+        count_error(server, error.as_bytes());
+        reply.error(error.as_bytes());
+    }
+    server.propagation.command_ended(db, args, changed && !row.flags.has(Flags::CONTAINER));
+    server.observe(session, args, id, failed, now);
+    failed
+}

@@ -1,0 +1,150 @@
+//! Looking keys up: expiry, statistics and access clocks happen here, and only here.
+
+use super::call::Event;
+use super::{Error, Result};
+use crate::engine::config::KeyspaceEvents;
+use crate::engine::keyspace::{Entry, EntryMut, Expiry, NewValue};
+use crate::engine::protocol::Argv;
+use crate::engine::server::Server;
+use crate::engine::time::Now;
+
+/// How a lookup is to be done.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// In this database.
+    pub db: usize,
+    /// Whether it counts as a use of the key.
+    pub touch: bool,
+    /// The moment.
+    pub now: Now,
+}
+
+const EXPIRED: Event = Event { class: KeyspaceEvents::EXPIRED, name: "expired" };
+const MISS: Event = Event { class: KeyspaceEvents::KEY_MISS, name: "keymiss" };
+const NEW: Event = Event { class: KeyspaceEvents::NEW, name: "new" };
+const OVERWRITTEN: Event = Event { class: KeyspaceEvents::OVERWRITTEN, name: "overwritten" };
+const TYPE_CHANGED: Event = Event { class: KeyspaceEvents::TYPE_CHANGED, name: "type_changed" };
+
+impl Server {
+    /// A key to be read: counts as a hit or a miss, and as a use of the key.
+    #[inline]
+    pub fn read(&mut self, access: Access, key: &[u8]) -> Option<&Entry> {
+        if !self.live(access, key) {
+            self.stats.keyspace_misses += 1;
+            self.notify(access.db, key, MISS);
+            return None;
+        }
+        self.stats.keyspace_hits += 1;
+        let clock = self.clock(access.now);
+        let entry = self.databases[access.db].lookup(key)?;
+        if access.touch {
+            clock.touch_read(entry, &mut self.rng);
+        }
+        Some(entry)
+    }
+
+    /// A string to be read, or the error for another type.
+    pub fn read_string(&mut self, access: Access, key: &[u8]) -> Result<Option<&Entry>> {
+        match self.read(access, key) {
+            Some(entry) if !entry.is_string() => Err(Error::WRONG_TYPE),
+            entry => Ok(entry),
+        }
+    }
+
+    /// A key to be looked at without any trace: no statistics, no use.
+    pub fn peek(&mut self, access: Access, key: &[u8]) -> Option<&Entry> {
+        if self.live(access, key) { self.databases[access.db].lookup(key) } else { None }
+    }
+
+    /// A key to be changed: counts as a use, not as a hit or a miss.
+    pub fn write(&mut self, access: Access, key: &[u8]) -> Option<EntryMut<'_>> {
+        if !self.live(access, key) {
+            return None;
+        }
+        let clock = self.clock(access.now);
+        let entry = self.databases[access.db].lookup_mut(key)?;
+        if access.touch {
+            clock.touch_write(&entry, &mut self.rng);
+        }
+        Some(entry)
+    }
+
+    /// A string to be changed, or the error for another type.
+    pub fn write_string(&mut self, access: Access, key: &[u8]) -> Result<Option<EntryMut<'_>>> {
+        match self.write(access, key) {
+            Some(entry) if !entry.is_string() => Err(Error::WRONG_TYPE),
+            entry => Ok(entry),
+        }
+    }
+
+    /// Whether the key is there and has not expired. An expired one is removed on the way.
+    #[inline]
+    pub fn live(&mut self, access: Access, key: &[u8]) -> bool {
+        match self.databases[access.db].lookup(key) {
+            None => false,
+            Some(entry) if !entry.is_expired(access.now.unix_ms()) => true,
+            Some(_) => {
+                if !self.allows_expired {
+                    self.expire(access.db, key);
+                }
+                self.allows_expired
+            }
+        }
+    }
+
+    /// Sets a key to a value whatever it held. The caller still says `changed`.
+    pub fn set(&mut self, access: Access, key: &[u8], value: NewValue, expiry: Expiry) {
+        let clock = self.clock(access.now).initial();
+        let hooks = KeyspaceEvents::NEW.or(KeyspaceEvents::OVERWRITTEN).or(KeyspaceEvents::TYPE_CHANGED);
+        let watching = self.notifies(hooks) || self.record_events;
+        let before = watching.then(|| self.databases[access.db].lookup(key).map(Entry::type_name)).flatten();
+        let outcome = self.databases[access.db].set(key, value, expiry, clock);
+        if let Some(object) = outcome.displaced {
+            self.discard(object);
+        }
+        if !outcome.existed {
+            self.notify(access.db, key, NEW);
+        } else if watching {
+            self.notify(access.db, key, OVERWRITTEN);
+            if before != self.databases[access.db].lookup(key).map(Entry::type_name) {
+                self.notify(access.db, key, TYPE_CHANGED);
+            }
+        }
+    }
+
+    /// Removes a key; the caller still says `changed`. Returns whether it was there.
+    pub fn remove(&mut self, access: Access, key: &[u8]) -> bool {
+        if !self.live(access, key) {
+            return false;
+        }
+        let entry = self.databases[access.db].remove(key);
+        let removed = entry.is_some();
+        if let Some(entry) = entry {
+            self.discard_entry(entry);
+        }
+        removed
+    }
+
+    /// Removes an expired key and tells everybody. While CLIENT PAUSE keeps the data still it stays,
+    /// although readers no longer see it.
+    #[cold]
+    pub fn expire(&mut self, db: usize, key: &[u8]) {
+        if self.pause.is_on() {
+            return;
+        }
+        if let Some(entry) = self.databases[db].remove(key) {
+            self.after_expiry(db, &entry);
+            self.discard_entry(entry);
+        }
+    }
+
+    /// The consequences of an expired key's removal.
+    pub fn after_expiry(&mut self, db: usize, entry: &Entry) {
+        let key = entry.key();
+        let verb: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+        self.propagation.also(db, || Argv::of([verb, key]));
+        self.stats.expired_keys += 1;
+        self.touch(db, key);
+        self.notify(db, key, EXPIRED);
+    }
+}

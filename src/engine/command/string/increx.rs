@@ -1,0 +1,207 @@
+//! INCREX: a counter with bounds and an expiry, as rate limiters want it.
+
+use super::counter::{UPDATE, read_long_double};
+use super::expiry::{EX, EXAT, Lifetime, PERSIST, PX, PXAT};
+use super::{FAST_GROWING, STRING};
+use crate::engine::command::args::Cursor;
+use crate::engine::command::call::{generic_event, string_event};
+use crate::engine::command::{Call, Command, Error, Result};
+use crate::engine::keyspace::{Expiry, NewValue};
+use crate::engine::spec::Arity::AtLeast;
+use crate::engine::spec::{KEY, double, int, key_at, one_of, string, token};
+use crate::engine::text::long_double::LongDouble;
+use crate::engine::text::number::{parse_f64, parse_i64};
+
+pub(super) const COMMANDS: &[Command] = &[Command {
+    name: "INCREX",
+    arity: AtLeast(2),
+    flags: FAST_GROWING,
+    keys: &[key_at(1, UPDATE)],
+    since: "8.8.0",
+    summary: "Adds to the number at a key within bounds, and changes when the key expires.",
+    args: &[
+        KEY,
+        one_of("increment", &[double("float").token("BYFLOAT"), int("integer").token("BYINT")]).optional(),
+        token("saturate", "SATURATE").optional(),
+        string("lowerbound").token("LBOUND").optional(),
+        string("upperbound").token("UBOUND").optional(),
+        one_of("expiration", &[EX, PX, EXAT, PXAT, PERSIST]).optional(),
+        token("enx", "ENX").optional(),
+    ],
+    run: increx,
+    ..STRING
+}];
+
+/// The options as given.
+#[derive(Default)]
+struct Options<'a> {
+    float: Option<&'a [u8]>,
+    int: Option<&'a [u8]>,
+    lower: Option<&'a [u8]>,
+    upper: Option<&'a [u8]>,
+    saturate: bool,
+    lifetime: Option<Lifetime<'a>>,
+    /// ENX: only if the key has no expiry yet.
+    if_none: bool,
+}
+
+fn options<'a>(cursor: &mut Cursor<'a>) -> Result<Options<'a>> {
+    let mut options = Options::default();
+    while cursor.left() > 0 {
+        let no_increment = options.float.is_none() && options.int.is_none();
+        if no_increment && let Some(number) = cursor.keyword_with_value("BYFLOAT") {
+            options.float = Some(number);
+        } else if no_increment && let Some(number) = cursor.keyword_with_value("BYINT") {
+            options.int = Some(number);
+        } else if options.lower.is_none()
+            && let Some(number) = cursor.keyword_with_value("LBOUND")
+        {
+            options.lower = Some(number);
+        } else if options.upper.is_none()
+            && let Some(number) = cursor.keyword_with_value("UBOUND")
+        {
+            options.upper = Some(number);
+        } else if !options.saturate && cursor.keyword("SATURATE") {
+            options.saturate = true;
+        } else if !options.if_none && cursor.keyword("ENX") {
+            options.if_none = true;
+        } else if options.lifetime.is_none()
+            && let Some(lifetime) = Lifetime::read(cursor)
+            && lifetime != Lifetime::Keep
+        {
+            options.lifetime = Some(lifetime);
+        } else {
+            return Err(Error::SYNTAX);
+        }
+    }
+    match (options.if_none, options.lifetime) {
+        (true, None) => Err(Error::new("ERR ENX flag requires an expiration")),
+        (true, Some(Lifetime::Persist)) => Err(Error::SYNTAX),
+        _ => Ok(options),
+    }
+}
+
+/// What the addition came to: old and new value as text, and their difference; `None` if it would
+/// leave the bounds.
+struct Sum {
+    text: String,
+    float: bool,
+    delta: String,
+    applies: bool,
+}
+
+fn increx(call: &mut Call) -> Result {
+    let options = options(&mut Cursor::new(call.args, 2))?;
+    let moment = options.lifetime.map(|lifetime| lifetime.moment(call.now, "increx")).transpose()?.flatten();
+    let key = call.args.at(1);
+    let sum = match options.float {
+        Some(float) => add_float(call, key, float, &options)?,
+        None => add_int(call, key, &options)?,
+    };
+    call.reply.array(2);
+    write_number(call, &sum.text, sum.float);
+    write_number(call, &sum.delta, sum.float);
+    if !sum.applies {
+        return Ok(());
+    }
+    let had_expiry = call.server.peek(call.access(), key).is_some_and(|entry| entry.has_expiry());
+    let wanted = !(options.if_none && had_expiry);
+    let expiry = match (moment, options.lifetime) {
+        (Some(moment), _) if wanted => Expiry::At(moment.ms),
+        (_, Some(Lifetime::Persist)) => Expiry::Never,
+        _ => Expiry::Keep,
+    };
+    let now = call.now.unix_ms();
+    if moment.is_some_and(|moment| wanted && moment.ms <= now) {
+        call.server.set(call.access(), key, NewValue::from_bytes(sum.text.as_bytes()), Expiry::Keep);
+        call.delete(key);
+        return Ok(());
+    }
+    call.server.set(call.access(), key, NewValue::from_bytes(sum.text.as_bytes()), expiry);
+    call.changed(key, string_event(if sum.float { "incrbyfloat" } else { "incrby" }));
+    let mut argv: Vec<&[u8]> = vec![b"SET", key, sum.text.as_bytes()];
+    let mut digits = itoa::Buffer::new();
+    match expiry {
+        Expiry::At(ms) => {
+            call.server.notify(call.session.db, key, generic_event("expire"));
+            argv.extend([b"PXAT" as &[u8], digits.format(ms).as_bytes()]);
+        }
+        Expiry::Keep => argv.push(b"KEEPTTL"),
+        Expiry::Never if had_expiry => call.server.notify(call.session.db, key, generic_event("persist")),
+        Expiry::Never => {}
+    }
+    call.propagate(&argv);
+    Ok(())
+}
+
+/// Whole numbers as integers, decimals as doubles (bulk strings in RESP2).
+fn write_number(call: &mut Call, text: &str, float: bool) {
+    match parse_i64(text.as_bytes()) {
+        Some(number) if !float => call.reply.int(number),
+        _ => match parse_f64(text.as_bytes()) {
+            Some(number) if call.reply.is_resp3() => call.reply.double(number),
+            _ => call.reply.bulk(text.as_bytes()),
+        },
+    }
+}
+
+fn add_int(call: &mut Call, key: &[u8], options: &Options) -> Result<Sum> {
+    let parse = |text: Option<&[u8]>, default, error| match text {
+        None => Ok(default),
+        Some(text) => parse_i64(text).ok_or(Error::new(error)),
+    };
+    let delta = parse(options.int, 1, "ERR Increment is not an integer or out of range")?;
+    let lower = parse(options.lower, i64::MIN, "ERR LBOUND is not an integer or out of range")?;
+    let upper = parse(options.upper, i64::MAX, "ERR UBOUND is not an integer or out of range")?;
+    if lower > upper {
+        return Err(Error::new("ERR LBOUND can't be greater than UBOUND"));
+    }
+    let old = match call.server.write_string(call.access(), key)? {
+        Some(entry) => entry.string_integer().flatten().ok_or(Error::NOT_INTEGER)?,
+        None => 0,
+    };
+    let exact = old as i128 + delta as i128;
+    let inside = (lower as i128..=upper as i128).contains(&exact);
+    let new = match (inside, options.saturate) {
+        (true, _) => exact as i64,
+        (false, true) => exact.clamp(lower as i128, upper as i128) as i64,
+        (false, false) => old,
+    };
+    let applied = new as i128 - old as i128;
+    Ok(Sum {
+        text: new.to_string(),
+        float: false,
+        delta: applied.to_string(),
+        applies: inside || options.saturate,
+    })
+}
+
+fn add_float(call: &mut Call, key: &[u8], delta: &[u8], options: &Options) -> Result<Sum> {
+    let parse = |text: &[u8], error| {
+        let finite = parse_f64(text).is_some_and(f64::is_finite);
+        LongDouble::parse(text).filter(|_| finite).ok_or(Error::new(error))
+    };
+    let delta = parse(delta, "ERR Increment is not a valid float")?;
+    let lower = options.lower.map(|text| parse(text, "ERR LBOUND is not a valid float")).transpose()?;
+    let upper = options.upper.map(|text| parse(text, "ERR UBOUND is not a valid float")).transpose()?;
+    if let (Some(lower), Some(upper)) = (lower, upper)
+        && lower > upper
+    {
+        return Err(Error::new("ERR LBOUND can't be greater than UBOUND"));
+    }
+    let old = read_long_double(call, key)?.unwrap_or(LongDouble::from(0));
+    let exact = old.checked_add(delta).ok_or(Error::NAN)?;
+    let bounded = match (lower, upper) {
+        (Some(lower), _) if exact < lower => lower,
+        (_, Some(upper)) if exact > upper => upper,
+        _ => exact,
+    };
+    let inside = bounded == exact;
+    let new = if inside || options.saturate { bounded } else { old };
+    Ok(Sum {
+        text: new.to_human_string(),
+        float: true,
+        delta: new.checked_sub(old).ok_or(Error::NAN)?.to_human_string(),
+        applies: inside || options.saturate,
+    })
+}

@@ -1,0 +1,97 @@
+//! MULTI, EXEC, DISCARD: queue commands, then run them as one.
+
+use super::TRANSACTION;
+use crate::engine::command::{Call, Command, Error, Result, dispatch};
+use crate::engine::server::Server;
+use crate::engine::session::Session;
+use crate::engine::spec::{Arity::Exactly, Flags};
+
+const ALWAYS: Flags =
+    Flags::NOSCRIPT.or(Flags::LOADING).or(Flags::STALE).or(Flags::FAST).or(Flags::ALLOW_BUSY);
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        name: "MULTI",
+        arity: Exactly(1),
+        flags: ALWAYS,
+        since: "1.2.0",
+        summary: "Begins a transaction: what follows is queued until EXEC.",
+        run: multi,
+        ..TRANSACTION
+    },
+    Command {
+        name: "EXEC",
+        arity: Exactly(1),
+        flags: Flags::NOSCRIPT
+            .or(Flags::LOADING)
+            .or(Flags::STALE)
+            .or(Flags::SKIP_SLOWLOG)
+            .or(Flags::CONTAINER),
+        since: "1.2.0",
+        complexity: "Depends on commands in the transaction",
+        summary: "Runs the queued commands as one.",
+        run: exec,
+        ..TRANSACTION
+    },
+    Command {
+        name: "DISCARD",
+        arity: Exactly(1),
+        flags: ALWAYS,
+        since: "2.0.0",
+        complexity: "O(N), when N is the number of queued commands",
+        summary: "Forgets the queued commands and the watched keys.",
+        run: discard,
+        ..TRANSACTION
+    },
+];
+
+fn multi(call: &mut Call) -> Result {
+    if call.session.transaction.is_some() {
+        return Err(Error::new("ERR MULTI calls can not be nested"));
+    }
+    call.session.transaction = Some(Default::default());
+    call.reply.ok();
+    Ok(())
+}
+
+fn discard(call: &mut Call) -> Result {
+    if call.session.transaction.is_none() {
+        return Err(Error::new("ERR DISCARD without MULTI"));
+    }
+    call.server.end_transaction(call.session);
+    call.reply.ok();
+    Ok(())
+}
+
+fn exec(call: &mut Call) -> Result {
+    let Some(transaction) = call.session.transaction.take() else {
+        return Err(Error::new("ERR EXEC without MULTI"));
+    };
+    let client = call.session.client();
+    let touched =
+        call.server.watch.is_dirty(client) || call.server.watched_key_expired(call.session, call.now);
+    call.server.unwatch(call.session);
+    if transaction.aborted {
+        return Err(Error::EXEC_ABORT);
+    }
+    if touched {
+        call.reply.null_array();
+        return Ok(());
+    }
+    call.reply.array(transaction.queue.len());
+    for (command, argv) in &transaction.queue {
+        if !call.server.monitors.is_empty() {
+            call.server.feed_monitors(call.session, argv.args(), *command, call.now);
+        }
+        dispatch::call(call.server, call.session, call.reply, argv.args(), *command, call.now);
+    }
+    Ok(())
+}
+
+impl Server {
+    /// Ends a transaction without running it.
+    pub fn end_transaction(&mut self, session: &mut Session) {
+        session.transaction = None;
+        self.unwatch(session);
+    }
+}

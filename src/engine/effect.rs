@@ -1,0 +1,65 @@
+//! What the outside must do: plain data, in the order in which it came about.
+
+use super::protocol::Argv;
+use super::session::ClientId;
+
+/// How important a log line is, as `loglevel` orders them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Everything.
+    Debug,
+    /// Much that is rarely useful.
+    Verbose,
+    /// What an operator wants to know.
+    Notice,
+    /// What an operator must know.
+    Warning,
+}
+
+/// How SHUTDOWN was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Save even without save points.
+    pub save: bool,
+    /// Do not save even with save points.
+    pub nosave: bool,
+    /// Do not wait for replicas.
+    pub now: bool,
+    /// Go even if saving fails.
+    pub force: bool,
+}
+
+/// One thing that the outside must do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Append to the log and send to replicas: a write, in the form that replays to the same state.
+    Propagate {
+        /// The database it applies to.
+        db: usize,
+        /// The command.
+        argv: Argv,
+    },
+    /// A keyspace event. Only recorded when asked for: transcripts and the simulator's checkers read it.
+    Event {
+        /// The database of the key.
+        db: usize,
+        /// The event's name.
+        name: &'static str,
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// Write a log line.
+    Log(Level, String),
+    /// These parameters changed: listen elsewhere, log elsewhere, ...
+    Configured(Vec<&'static str>),
+    /// Rewrite the config file and tell the engine how it went (`Server::finish_outside`).
+    RewriteConfig(ClientId),
+    /// Do nothing at all for so many microseconds (DEBUG SLEEP).
+    Stall(u64),
+    /// Stop the server.
+    Shutdown(Shutdown),
+    /// End the process at once, as a crash would (DEBUG SEGFAULT and friends).
+    Crash(&'static str),
+    /// Start the process again (DEBUG RESTART).
+    Restart,
+}

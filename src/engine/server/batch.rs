@@ -1,0 +1,264 @@
+//! From bytes to replies: cuts what a client sent into requests and runs them in order.
+
+use super::Server;
+use crate::engine::command::dispatch;
+use crate::engine::command::table::CommandId;
+use crate::engine::config::syntax::split_args;
+use crate::engine::effect::Level;
+use crate::engine::protocol::{Args, Limits, Parser, Problem, Range, Reply, Step};
+use crate::engine::session::{ClientId, Closing, ReplyMode, Session};
+use crate::engine::text::quote;
+use crate::engine::time::Now;
+
+/// Requests parsed ahead, so that the memory their keys need is fetched at the same time.
+const AHEAD: usize = 16;
+/// Requests of one client in one turn, after which others get theirs.
+const TURN: usize = 1024;
+/// Output of one turn in bytes, after which it is sent before more is produced.
+const TURN_OUTPUT: usize = 256 * 1024;
+
+/// How a client goes on after its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Send the output; all whole requests were run. At least this many bytes are missing.
+    Wait(usize),
+    /// Send the output and call again: there may be more to run.
+    Again,
+    /// Send the output and wait to be woken: the client is blocked.
+    Blocked,
+    /// Send the output, then close.
+    Close,
+    /// Close at once.
+    Drop,
+}
+
+/// What became of a client's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Bytes that are done with.
+    pub consumed: usize,
+    /// What comes next.
+    pub flow: Flow,
+}
+
+/// A request of the batch that is being run.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    /// Its arguments among the ranges.
+    args: (usize, usize),
+    /// One past its last byte.
+    end: usize,
+    /// Its command, unless unknown.
+    command: Option<CommandId>,
+    /// The text of an inline request: first byte and one past the last.
+    inline: Option<(usize, usize)>,
+}
+
+/// Memory that batches use again and again.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    ranges: Vec<Range>,
+    requests: Vec<Request>,
+}
+
+/// Why parsing ahead stopped.
+enum Stop {
+    /// Enough for now.
+    Full,
+    /// So many bytes are missing at least.
+    Missing(usize),
+    /// The rest cannot be understood.
+    Problem(Problem),
+}
+
+impl Server {
+    /// Runs what `client` sent: `input` begins with the first byte that was not consumed yet, and its
+    /// last `arrived` bytes are new.
+    pub fn handle_input(&mut self, client: ClientId, input: &[u8], arrived: usize, now: Now) -> Batch {
+        let Some(mut session) = self.clients.take(client) else {
+            return Batch { consumed: input.len(), flow: Flow::Drop };
+        };
+        if arrived > 0 {
+            self.stats.net_input_bytes += arrived as u64;
+            self.stats.reads_processed += 1;
+            session.traffic.input += arrived as u64;
+            session.traffic.reads += 1;
+            session.active = now.mono_us;
+        }
+        let mut reply = std::mem::take(&mut session.reply);
+        let batch = self.run_input(&mut session, &mut reply, input, now);
+        session.reply = reply;
+        self.check_output(&mut session, now);
+        let flow = match session.closing {
+            Closing::Now => Flow::Drop,
+            Closing::AfterReply => Flow::Close,
+            Closing::No if session.blocked.is_some() => Flow::Blocked,
+            Closing::No => batch.flow,
+        };
+        self.clients.put_back(session);
+        Batch { flow, ..batch }
+    }
+
+    /// The size of a client's input buffer: what waits in it, and what is allocated. A client that
+    /// exceeds `client-query-buffer-limit` is closed.
+    pub fn note_pending(&mut self, client: ClientId, used: usize, capacity: usize) {
+        let limit = self.config.client_query_buffer_limit as usize;
+        let Some(session) = self.clients.get_mut(client) else { return };
+        session.input.used = used;
+        session.input.capacity = capacity;
+        if used > limit && session.closing != Closing::Now {
+            session.closing = Closing::Now;
+            self.stats.query_buffer_limit_disconnections += 1;
+            let text = format!("Closing client that reached max query buffer length: id={}", client.id);
+            self.log(Level::Warning, text);
+            self.after_delivery(client);
+        }
+    }
+
+    fn run_input(&mut self, session: &mut Session, reply: &mut Reply, input: &[u8], now: Now) -> Batch {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.lap = (self.environment.stopwatch)();
+        let (mut consumed, mut ran) = (0, 0);
+        let flow = loop {
+            if session.blocked.is_some() || session.closing != Closing::No {
+                break Flow::Blocked;
+            }
+            if ran >= TURN || reply.len() >= TURN_OUTPUT {
+                break Flow::Again;
+            }
+            let (parsed, stop) = self.parse_ahead(session, input, consumed, &mut scratch);
+            let done = self.run_requests(session, reply, input, &scratch, now);
+            ran += done;
+            if done > 0 {
+                consumed = scratch.requests[done - 1].end;
+            }
+            if done < scratch.requests.len() {
+                // What was parsed and not run will be parsed again.
+                session.parser = Parser::default();
+                continue;
+            }
+            consumed = parsed;
+            match stop {
+                Stop::Full => {}
+                Stop::Missing(bytes) => break Flow::Wait(bytes),
+                Stop::Problem(problem) => {
+                    if session.closing == Closing::No && session.blocked.is_none() {
+                        self.protocol_error(session, reply, problem, &input[consumed..]);
+                    }
+                }
+            }
+        };
+        self.scratch = scratch;
+        Batch { consumed, flow }
+    }
+
+    /// Parses the next requests into `scratch`; returns where the first unparsed one begins.
+    fn parse_ahead(
+        &mut self,
+        session: &mut Session,
+        input: &[u8],
+        from: usize,
+        scratch: &mut Scratch,
+    ) -> (usize, Stop) {
+        scratch.ranges.clear();
+        scratch.requests.clear();
+        let limits =
+            Limits { bulk: self.config.proto_max_bulk_len as i64, authenticated: session.authenticated };
+        // AUTH changes the limits of what follows it.
+        let ahead = if session.authenticated { AHEAD } else { 1 };
+        let mut at = from;
+        while scratch.requests.len() < ahead {
+            let first = scratch.ranges.len();
+            let step = match session.parser.step(&input[at..], at, limits, &mut scratch.ranges) {
+                Ok(step) => step,
+                Err(problem) => return (at, Stop::Problem(problem)),
+            };
+            let (length, inline) = match step {
+                Step::Incomplete { missing } => return (at, Stop::Missing(missing)),
+                Step::Empty { length } => {
+                    at += length;
+                    continue;
+                }
+                Step::Inline { length, line } => (length, Some((at, at + line))),
+                Step::Request { length } => (length, None),
+            };
+            at += length;
+            let mut request = Request { args: (first, scratch.ranges.len()), end: at, command: None, inline };
+            if inline.is_none() {
+                let args = Args::new(input, &scratch.ranges[first..]);
+                request.command = self.commands.find(args.at(0));
+                self.prefetch(session.db, request.command, args);
+            }
+            scratch.requests.push(request);
+        }
+        (at, Stop::Full)
+    }
+
+    /// Has the memory fetched in which the table would hold a request's first key.
+    #[inline]
+    fn prefetch(&self, db: usize, command: Option<CommandId>, args: Args) {
+        let Some(command) = command else { return };
+        let row = self.commands.entry(command).row;
+        if row.keys.is_empty() || args.len() < 2 {
+            return;
+        }
+        let database = &self.databases[db];
+        database.prefetch_bucket(database.hash(args.at(1)));
+    }
+
+    /// Runs parsed requests in order; returns how many, fewer if the client blocks or closes.
+    fn run_requests(
+        &mut self,
+        session: &mut Session,
+        reply: &mut Reply,
+        input: &[u8],
+        scratch: &Scratch,
+        now: Now,
+    ) -> usize {
+        for (index, request) in scratch.requests.iter().enumerate() {
+            let done = match request.inline {
+                None => {
+                    let args = Args::new(input, &scratch.ranges[request.args.0..request.args.1]);
+                    dispatch::request(self, session, reply, args, request.command, now)
+                }
+                Some((start, end)) => self.run_inline(session, reply, &input[start..end], now),
+            };
+            if !done {
+                return index;
+            }
+            if session.blocked.is_some() || session.closing != Closing::No || reply.len() >= TURN_OUTPUT {
+                return index + 1;
+            }
+        }
+        scratch.requests.len()
+    }
+
+    fn run_inline(&mut self, session: &mut Session, reply: &mut Reply, line: &[u8], now: Now) -> bool {
+        let Some(words) = split_args(line) else {
+            self.protocol_error(session, reply, Problem::Quotes, line);
+            return true;
+        };
+        if words.is_empty() {
+            return true;
+        }
+        let argv = crate::engine::protocol::Argv::of(words.iter().map(Vec::as_slice));
+        let command = self.commands.find(argv.args().at(0));
+        dispatch::request(self, session, reply, argv.args(), command, now)
+    }
+
+    fn protocol_error(&mut self, session: &mut Session, reply: &mut Reply, problem: Problem, rest: &[u8]) {
+        let text = format!("ERR {problem}");
+        dispatch::count_error(self, text.as_bytes());
+        if session.reply_mode == ReplyMode::On {
+            reply.error(text.as_bytes());
+        }
+        session.closing = Closing::AfterReply;
+        let sample = quote::quoted(&rest[..rest.len().min(128)]);
+        let shown = String::from_utf8_lossy(&sample).into_owned();
+        let client = session.id;
+        self.log(
+            Level::Verbose,
+            format!("Protocol error ({problem}) from client: id={client}. Query buffer during protocol error: {shown}"),
+        );
+    }
+}

@@ -1,0 +1,200 @@
+//! Output that a client did not ask for, and the limits on what may wait to be sent.
+
+use super::Server;
+use crate::engine::effect::Level;
+use crate::engine::protocol::Reply;
+use crate::engine::pubsub::Kind;
+use crate::engine::session::{ClientId, Closing, Session};
+use crate::engine::time::Now;
+
+/// A message to the client whose command is running: written after its reply.
+#[derive(Debug)]
+pub(super) struct Push {
+    client: ClientId,
+    kind: &'static str,
+    pattern: Option<Box<[u8]>>,
+    channel: Box<[u8]>,
+    message: Box<[u8]>,
+}
+
+fn write_message(reply: &mut Reply, kind: &str, pattern: Option<&[u8]>, channel: &[u8], message: &[u8]) {
+    reply.push(if pattern.is_some() { 4 } else { 3 });
+    reply.bulk(kind.as_bytes());
+    if let Some(pattern) = pattern {
+        reply.bulk(pattern);
+    }
+    reply.bulk(channel);
+    reply.bulk(message);
+}
+
+impl Server {
+    /// Sends a message to the subscribers of a channel and of the patterns that match it. Returns how
+    /// many got it.
+    pub fn publish(&mut self, channel: &[u8], message: &[u8]) -> i64 {
+        if !self.pubsub.has_listeners() {
+            return 0;
+        }
+        let direct: Vec<ClientId> =
+            self.pubsub.channels.get(channel).map(|all| all.iter().copied().collect()).unwrap_or_default();
+        let mut receivers = direct.len();
+        self.deliver(&direct, "message", None, channel, message);
+        let matching: Vec<(Box<[u8]>, Vec<ClientId>)> = self
+            .pubsub
+            .matching(channel)
+            .into_iter()
+            .map(|(pattern, clients)| (pattern.into(), clients.iter().copied().collect()))
+            .collect();
+        for (pattern, clients) in matching {
+            receivers += clients.len();
+            self.deliver(&clients, "pmessage", Some(&pattern), channel, message);
+        }
+        receivers as i64
+    }
+
+    /// Sends a message to the subscribers of a shard channel.
+    pub fn publish_shard(&mut self, channel: &[u8], message: &[u8]) -> i64 {
+        let clients: Vec<ClientId> =
+            self.pubsub.shards.get(channel).map(|all| all.iter().copied().collect()).unwrap_or_default();
+        self.deliver(&clients, "smessage", None, channel, message);
+        clients.len() as i64
+    }
+
+    /// Writes a message to each client; encoded once per protocol.
+    fn deliver(
+        &mut self,
+        clients: &[ClientId],
+        kind: &'static str,
+        pattern: Option<&[u8]>,
+        channel: &[u8],
+        message: &[u8],
+    ) {
+        let mut encoded: [Option<Reply>; 2] = [None, None];
+        for client in clients {
+            let Some(session) = self.clients.get_mut(*client) else {
+                self.pushes.push(Push {
+                    client: *client,
+                    kind,
+                    pattern: pattern.map(Into::into),
+                    channel: channel.into(),
+                    message: message.into(),
+                });
+                continue;
+            };
+            let resp3 = session.reply.is_resp3();
+            let bytes = encoded[resp3 as usize].get_or_insert_with(|| {
+                let mut reply = Reply::default();
+                reply.set_resp3(resp3);
+                write_message(&mut reply, kind, pattern, channel, message);
+                reply
+            });
+            session.reply.raw(bytes.pending());
+            self.after_delivery(*client);
+        }
+    }
+
+    /// Checks the limits of a client that was sent something, and has its connection woken.
+    pub fn after_delivery(&mut self, client: ClientId) {
+        let Some(mut session) = self.clients.take(client) else { return };
+        let now = Now { mono_us: session.active, ..Now::default() };
+        self.check_output(&mut session, now);
+        self.wake(&mut session);
+        self.clients.put_back(session);
+    }
+
+    /// Writes the messages that the running command sent to its own client.
+    #[inline]
+    pub fn flush_pushes(&mut self, session: &Session, reply: &mut Reply) {
+        if self.pushes.is_empty() {
+            return;
+        }
+        let client = session.client();
+        for push in std::mem::take(&mut self.pushes) {
+            if push.client == client {
+                write_message(reply, push.kind, push.pattern.as_deref(), &push.channel, &push.message);
+            }
+        }
+    }
+
+    /// Ends all subscriptions of a client without a word.
+    pub fn unsubscribe_all(&mut self, session: &mut Session) {
+        let client = session.client();
+        for (kind, names) in [
+            (Kind::Channel, std::mem::take(&mut session.channels)),
+            (Kind::Pattern, std::mem::take(&mut session.patterns)),
+            (Kind::Shard, std::mem::take(&mut session.shard_channels)),
+        ] {
+            for name in names {
+                self.pubsub.unsubscribe(kind, &name, client);
+            }
+        }
+    }
+
+    /// Closes a client whose output exceeds `client-output-buffer-limit`.
+    #[inline]
+    pub fn check_output(&mut self, session: &mut Session, now: Now) {
+        let bytes = session.output_bytes();
+        if bytes == 0 && session.soft_limit_since.is_none() {
+            return;
+        }
+        let limits = &self.config.client_output_buffer_limit;
+        let limit = if session.is_subscriber() { limits.pubsub } else { limits.normal };
+        let soft_expired = if limit.soft > 0 && bytes as u64 >= limit.soft {
+            let since = *session.soft_limit_since.get_or_insert(now.mono_us);
+            now.mono_us.saturating_sub(since) > limit.soft_seconds * 1_000_000
+        } else {
+            session.soft_limit_since = None;
+            false
+        };
+        let hard = limit.hard > 0 && bytes as u64 >= limit.hard;
+        if (hard || soft_expired) && session.closing != Closing::Now {
+            session.closing = Closing::Now;
+            self.stats.output_buffer_limit_disconnections += 1;
+            self.wake(session);
+            let text = format!(
+                "Client id={} addr={} closed for overcoming of output buffer limits.",
+                session.id, session.peer.address
+            );
+            self.log(Level::Warning, text);
+        }
+    }
+
+    /// What a client is still to get.
+    pub fn output(&self, client: ClientId) -> &[u8] {
+        self.clients.get(client).map(|session| session.reply.pending()).unwrap_or_default()
+    }
+
+    /// Takes a client's output out, leaving `empty` in its place; it counts as waiting until
+    /// `handle_written` reports it.
+    pub fn take_output(&mut self, client: ClientId, empty: Vec<u8>) -> Vec<u8> {
+        let Some(session) = self.clients.get_mut(client) else { return Vec::new() };
+        let bytes = session.reply.take(empty);
+        session.in_flight += bytes.len();
+        bytes
+    }
+
+    /// The first `count` bytes of a client's output were sent. `taken`: they had been taken out.
+    pub fn handle_written(&mut self, client: ClientId, count: usize, taken: bool) {
+        self.stats.net_output_bytes += count as u64;
+        self.stats.writes_processed += 1;
+        let Some(session) = self.clients.get_mut(client) else { return };
+        session.traffic.output += count as u64;
+        session.reply_peak = session.reply_peak.max(count);
+        if taken {
+            session.in_flight = session.in_flight.saturating_sub(count);
+        } else {
+            session.reply.advance(count);
+        }
+    }
+
+    /// The connection of a woken client is looking: what it finds. Clears the mark.
+    pub fn attend(&mut self, client: ClientId) -> Option<Closing> {
+        let session = self.clients.get_mut(client)?;
+        session.woken = false;
+        Some(session.closing)
+    }
+
+    /// Whether a client waits for something else than input.
+    pub fn is_blocked(&self, client: ClientId) -> bool {
+        self.clients.get(client).is_some_and(|session| session.blocked.is_some())
+    }
+}

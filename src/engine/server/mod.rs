@@ -1,0 +1,397 @@
+//! The server as one value.
+//!
+//! Its methods come in four kinds, called in this order by whoever owns it:
+//!
+//! - `connect`, `handle_input`, `handle_written`, `disconnect`, `tick`, ... tell it what the outside did;
+//! - `next_deadline` says when it wants the next `tick` at the latest;
+//! - `take_effects`, `take_wakes`, `output` hand out what the outside must do, in order;
+//! - the rest are read-outs for INFO, checkers and tests.
+
+pub mod batch;
+pub mod cron;
+pub mod delivery;
+pub mod memory;
+pub mod observe;
+pub mod pause;
+pub mod propagation;
+pub mod stats;
+pub mod watch;
+
+use super::command::call::Event;
+use super::command::table::Table;
+use super::config::{Config, KeyspaceEvents};
+use super::effect::{Effect, Level};
+use super::hash::Seed;
+use super::keyspace::eviction::{Evictor, Policy};
+use super::keyspace::{Database, Garbage, Layout};
+use super::pubsub::Pubsub;
+use super::rng::Rng;
+use super::session::clients::Clients;
+use super::session::{ClientId, Peer, Session};
+use super::time::Now;
+use batch::Scratch;
+use pause::Pause;
+use propagation::Propagation;
+use stats::{CommandStats, ErrorStats, Stats};
+use std::collections::{BTreeSet, VecDeque};
+use watch::Watch;
+
+/// What the engine cannot know by itself, told once at the start.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// Nanoseconds of a clock that never goes back. Only statistics read it (SLOWLOG, LATENCY), never
+    /// a decision.
+    pub stopwatch: fn() -> u64,
+    /// Bytes allocated now.
+    pub memory: fn() -> u64,
+    /// Process number.
+    pub pid: u32,
+    /// Path of the program.
+    pub executable: String,
+    /// Path of the config file, or empty.
+    pub config_file: String,
+    /// Operating system, release and machine, as `uname -srm` prints it.
+    pub os: String,
+    /// Physical memory in bytes.
+    pub total_memory: u64,
+    /// How often events are waited for: `epoll` and the like.
+    pub multiplexing: &'static str,
+    /// When the server started.
+    pub started: Now,
+}
+
+impl Environment {
+    /// An environment without a process: tests and fuzzing.
+    pub fn bare(seed: u64) -> Self {
+        Environment {
+            seed,
+            stopwatch: || 0,
+            memory: || 0,
+            pid: 1,
+            executable: String::new(),
+            config_file: String::new(),
+            os: String::new(),
+            total_memory: 0,
+            multiplexing: "none",
+            started: Now::default(),
+        }
+    }
+}
+
+/// What the process uses, told with each tick.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Resident bytes.
+    pub rss: u64,
+    /// Microseconds in the kernel.
+    pub cpu_sys: u64,
+    /// Microseconds in user space.
+    pub cpu_user: u64,
+    /// The same of the keyspace's thread.
+    pub main_sys: u64,
+    /// The same of the keyspace's thread.
+    pub main_user: u64,
+    /// Bytes the allocator handed out, in pages that hold them, and mapped.
+    pub allocator: [u64; 4],
+}
+
+/// Why a connection is refused. The text is sent before closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// `maxclients` reached.
+    Full,
+    /// Protected mode, and the client is on another machine.
+    Protected,
+}
+
+impl Refusal {
+    /// The error line to send.
+    pub fn text(self) -> &'static str {
+        match self {
+            Refusal::Full => "-ERR max number of clients reached\r\n",
+            Refusal::Protected => {
+                "-DENIED Redis is running in protected mode because protected mode is enabled and no \
+                 password is set for the default user. In this mode connections are only accepted from \
+                 the loopback interface. If you want to connect from external computers to Redis you may \
+                 adopt one of the following solutions: 1) Just disable protected mode sending the command \
+                 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from \
+                 the same host the server is running, however MAKE SURE Redis is not publicly accessible \
+                 from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) \
+                 Alternatively you can just disable the protected mode by editing the Redis configuration \
+                 file, and setting the protected mode option to 'no', and then restarting the server. 3) \
+                 If you started the server manually just for testing, restart it with the \
+                 '--protected-mode no' option. 4) Set up an authentication password for the default user. \
+                 NOTE: You only need to do one of the above things in order for the server to start \
+                 accepting connections from the outside.\r\n"
+            }
+        }
+    }
+}
+
+/// The whole server.
+pub struct Server {
+    /// Parameters.
+    pub config: Config,
+    /// Commands under the names of this server.
+    pub commands: Table,
+    /// Databases by number.
+    pub databases: Vec<Database>,
+    /// Clients, without the one whose command is running.
+    pub clients: Clients,
+    /// Subscriptions.
+    pub pubsub: Pubsub,
+    /// Guarded keys.
+    pub watch: Watch,
+    /// CLIENT PAUSE.
+    pub pause: Pause,
+    /// Clients that see every command.
+    pub monitors: BTreeSet<ClientId>,
+    /// Moments at which a waiting client gives up.
+    pub deadlines: BTreeSet<(u64, ClientId)>,
+    /// What the running command propagates.
+    pub propagation: Propagation,
+    /// Counters.
+    pub stats: Stats,
+    /// Counters by command.
+    pub command_stats: Vec<CommandStats>,
+    /// Error replies by code.
+    pub error_stats: ErrorStats,
+    /// Changes since the last save.
+    pub dirty: u64,
+    /// Facts about the process.
+    pub environment: Environment,
+    /// What the process uses.
+    pub usage: Usage,
+    /// Forty hex digits that name this run.
+    pub run_id: String,
+    /// Which key gives way when memory is full.
+    pub policy: Policy,
+    /// Chooses them.
+    pub evictor: Evictor,
+    /// All chance.
+    pub rng: Rng,
+    /// All hashing.
+    pub seed: Seed,
+    /// Record [`Effect::Event`].
+    pub record_events: bool,
+    /// DEBUG SET-ALLOW-ACCESS-EXPIRED: expired keys are still there for commands.
+    pub allows_expired: bool,
+    /// DEBUG SET-ACTIVE-EXPIRE 0: expired keys go when they are looked up only.
+    pub active_expire_off: bool,
+    /// What was removed and is still to be freed.
+    pub garbage: VecDeque<Garbage>,
+    /// The stopwatch at the end of the last command.
+    pub lap: u64,
+    pub(crate) effects: Vec<Effect>,
+    wakes: Vec<ClientId>,
+    cron_client: u64,
+    scratch: Scratch,
+    pushes: Vec<delivery::Push>,
+}
+
+impl Server {
+    /// A server without data or clients. Fails with the reason if `config` contradicts itself.
+    pub fn new(config: Config, environment: Environment) -> Result<Self, String> {
+        let mut rng = Rng::new(environment.seed);
+        let seed = Seed::new(rng.next_u64());
+        let mut commands = Table::new(seed);
+        for directive in &config.directives.rename_command {
+            let [from, to] = &directive.args[..] else { return Err("wrong number of arguments".into()) };
+            commands.rename(from, to)?;
+        }
+        let command_stats = vec![CommandStats::default(); commands.len()];
+        let count = config.databases.max(1) as usize;
+        let databases = (0..count).map(|_| Database::new(rng.next_u64(), Layout::Single)).collect();
+        let run_id = (0..40).map(|_| char::from(b"0123456789abcdef"[rng.below(16) as usize])).collect();
+        let mut server = Server {
+            config,
+            commands,
+            databases,
+            clients: Clients::default(),
+            pubsub: Pubsub::new(seed),
+            watch: Watch::new(seed),
+            pause: Pause::default(),
+            monitors: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            propagation: Propagation::default(),
+            stats: Stats::default(),
+            command_stats,
+            error_stats: ErrorStats::new(seed),
+            dirty: 0,
+            environment,
+            usage: Usage::default(),
+            run_id,
+            policy: Policy::default(),
+            evictor: Evictor::new(),
+            rng,
+            seed,
+            record_events: false,
+            allows_expired: false,
+            active_expire_off: false,
+            garbage: VecDeque::new(),
+            lap: 0,
+            effects: Vec::new(),
+            wakes: Vec::new(),
+            cron_client: 0,
+            scratch: Scratch::default(),
+            pushes: Vec::new(),
+        };
+        server.apply_config();
+        Ok(server)
+    }
+
+    /// A client connected. If it is refused, send the refusal's text and close.
+    pub fn connect(&mut self, peer: Peer, now: Now) -> Result<ClientId, Refusal> {
+        self.stats.connections_received += 1;
+        if self.clients.len() as u64 >= self.config.maxclients {
+            self.stats.rejected_connections += 1;
+            return Err(Refusal::Full);
+        }
+        let open = self.config.requirepass.is_empty();
+        if self.config.protected_mode && open && !peer.unix && !peer.loopback {
+            self.stats.rejected_connections += 1;
+            return Err(Refusal::Protected);
+        }
+        let session = Session {
+            peer,
+            user: "default".into(),
+            authenticated: open,
+            created: now.mono_us,
+            active: now.mono_us,
+            ..Session::default()
+        };
+        Ok(self.clients.add(Box::new(session)))
+    }
+
+    /// A client is gone: everything it held is released.
+    pub fn disconnect(&mut self, client: ClientId) {
+        if let Some(mut session) = self.clients.remove(client) {
+            self.release(&mut session);
+        }
+    }
+
+    /// Gives up all that a client holds in tables of the server: subscriptions, guards, waits.
+    pub fn release(&mut self, session: &mut Session) {
+        let client = session.client();
+        self.unsubscribe_all(session);
+        self.unwatch(session);
+        self.unblock(session);
+        self.monitors.remove(&client);
+        session.monitor = false;
+    }
+
+    /// Ends a wait without a reply.
+    pub fn unblock(&mut self, session: &mut Session) {
+        if let Some(blocked) = session.blocked.take()
+            && let Some(deadline) = blocked.deadline
+        {
+            self.deadlines.remove(&(deadline, session.client()));
+        }
+    }
+
+    /// Removes all guards of a client.
+    pub fn unwatch(&mut self, session: &mut Session) {
+        let client = session.client();
+        for watched in session.watched.drain(..) {
+            self.watch.remove(watched.db, &watched.key, client);
+        }
+        self.watch.clear_mark(client);
+    }
+
+    /// A key changed: the consequences of every change, in one place.
+    #[inline]
+    pub fn changed(&mut self, db: usize, key: &[u8], event: Event) {
+        self.dirty += 1;
+        self.touch(db, key);
+        self.notify(db, key, event);
+    }
+
+    /// Tells those who guard a key that it changed.
+    #[inline]
+    pub fn touch(&mut self, db: usize, key: &[u8]) {
+        if !self.watch.is_empty() {
+            self.watch.touch(db, key);
+        }
+    }
+
+    /// Publishes a keyspace notification if the configuration asks for it.
+    #[inline]
+    pub fn notify(&mut self, db: usize, key: &[u8], event: Event) {
+        if self.record_events {
+            self.effects.push(Effect::Event { db, name: event.name, key: key.to_vec() });
+        }
+        if self.config.notify_keyspace_events.intersects(event.class) {
+            self.publish_event(db, key, event);
+        }
+    }
+
+    #[cold]
+    fn publish_event(&mut self, db: usize, key: &[u8], event: Event) {
+        let flags = self.config.notify_keyspace_events;
+        if flags.contains(KeyspaceEvents::KEYSPACE) {
+            let channel = [format!("__keyspace@{db}__:").as_bytes(), key].concat();
+            self.publish(&channel, event.name.as_bytes());
+        }
+        if flags.contains(KeyspaceEvents::KEYEVENT) {
+            let channel = format!("__keyevent@{db}__:{}", event.name);
+            self.publish(channel.as_bytes(), key);
+        }
+    }
+
+    /// Whether a class of events is published at all.
+    pub fn notifies(&self, class: KeyspaceEvents) -> bool {
+        self.config.notify_keyspace_events.intersects(class)
+    }
+
+    /// Writes a log line.
+    pub fn log(&mut self, level: Level, text: String) {
+        self.effects.push(Effect::Log(level, text));
+    }
+
+    /// Something that was asked of the outside for a client is done: it gets its reply.
+    pub fn finish_outside(&mut self, client: ClientId, outcome: Result<(), String>) {
+        let Some(mut session) = self.clients.take(client) else { return };
+        session.blocked = None;
+        match outcome {
+            Ok(()) => session.reply.ok(),
+            Err(why) => session.reply.error(format!("ERR {why}").as_bytes()),
+        }
+        self.wake(&mut session);
+        self.clients.put_back(session);
+    }
+
+    /// Takes over parameters that the server keeps in another form.
+    pub fn apply_config(&mut self) {
+        self.policy = Policy::from_name(self.config.maxmemory_policy.word()).unwrap_or_default();
+    }
+
+    /// Asks the outside for something.
+    pub fn ask(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// What the outside must do, in order; empty most of the time.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Whether `take_effects` or `take_wakes` would give anything.
+    pub fn has_news(&self) -> bool {
+        !self.effects.is_empty() || !self.wakes.is_empty()
+    }
+
+    /// Moves the clients that have something to do (output, a wait that ended, an end) into `to`.
+    pub fn take_wakes(&mut self, to: &mut Vec<ClientId>) {
+        to.append(&mut self.wakes);
+    }
+
+    /// Has the owner of the connection look after this client.
+    pub fn wake(&mut self, session: &mut Session) {
+        if !session.woken {
+            session.woken = true;
+            self.wakes.push(session.client());
+        }
+    }
+}
