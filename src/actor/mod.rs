@@ -1,1 +1,18 @@
 //! Layer 2: who owns what and who talks to whom. The only async code.
+//!
+//! An actor is one task that owns its state. Its loop waits for the next event, has the engine think
+//! about it, and carries out what the engine asks for.
+//!
+//! - [`keyspace`] owns an [`crate::engine::server::Server`] and carries out its effects.
+//! - [`connection`] owns a socket: bytes in, whole batches to the keyspace, replies out.
+//! - [`listener`] accepts connections.
+//! - [`wiring`] builds, supervises and stops them all; only it knows them all.
+
+pub mod connection;
+pub mod keyspace;
+pub mod listener;
+pub mod log;
+pub mod message;
+pub mod wiring;
+
+pub use wiring::{Start, run};

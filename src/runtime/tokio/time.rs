@@ -32,6 +32,11 @@ fn read(clock: ClockId) -> i64 {
     clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
+/// Holds up the calling thread and everything on it (DEBUG SLEEP).
+pub fn stall(span: Duration) {
+    std::thread::sleep(span);
+}
+
 /// Waits for a moment of the monotonic clock.
 pub fn sleep_until(mono_us: u64) -> Sleep {
     Sleep::until(mono_us)

@@ -1,0 +1,242 @@
+//! A connection on the keyspace's own thread: it calls the engine and writes from its buffers.
+
+use super::{LARGE_READ, OUTPUT_HIGH, ReadBuffer, TURNS, would_block};
+use crate::actor::keyspace::{Attend, Keyspace};
+use crate::engine::server::Server;
+use crate::engine::server::batch::{Batch, Flow};
+use crate::engine::session::{ClientId, Closing};
+use crate::engine::time::Now;
+use crate::runtime::net::Stream;
+use crate::runtime::time;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// How the engine gets a connection's attention.
+#[derive(Default)]
+struct Bell {
+    waker: RefCell<Option<Waker>>,
+    rung: Cell<bool>,
+}
+
+impl Attend for Bell {
+    fn attend(&self, _: &mut Server, _: ClientId) {
+        self.rung.set(true);
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// A connection of one client.
+struct Connection {
+    stream: Stream,
+    client: ClientId,
+    keyspace: Rc<Keyspace>,
+    bell: Rc<Bell>,
+    shared: ReadBuffer,
+    /// Input that was not consumed.
+    pending: Vec<u8>,
+    flow: Flow,
+    /// The engine was told of pending input.
+    noted: bool,
+    /// The peer sends no more.
+    ended: bool,
+}
+
+/// Serves a client until either side ends it.
+pub async fn serve(stream: Stream, client: ClientId, keyspace: Rc<Keyspace>, shared: ReadBuffer) {
+    let bell = Rc::new(Bell::default());
+    keyspace.set_attendant(client, Some(bell.clone()));
+    let connection = Connection {
+        stream,
+        client,
+        keyspace,
+        bell,
+        shared,
+        pending: Vec::new(),
+        flow: Flow::Wait(1),
+        noted: false,
+        ended: false,
+    };
+    // Released by its destructor: also when a panic ends the task.
+    let mut connection = Registered(connection);
+    poll_fn(|context| connection.0.poll(context)).await;
+}
+
+/// Unregisters the client however its task ends.
+struct Registered(Connection);
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let Connection { keyspace, client, .. } = &self.0;
+        keyspace.set_attendant(*client, None);
+        keyspace.with(time::now(), |server| server.disconnect(*client));
+    }
+}
+
+impl Connection {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.listen_for_bell(context);
+        for _ in 0..TURNS {
+            if self.bell.rung.take() && self.attend() {
+                return Poll::Ready(());
+            }
+            let waiting = match self.write(context) {
+                Ok(waiting) => waiting,
+                Err(()) => return Poll::Ready(()),
+            };
+            match self.flow {
+                Flow::Drop => return Poll::Ready(()),
+                Flow::Close if waiting == 0 => return self.finish(),
+                Flow::Close => return Poll::Pending,
+                _ if waiting > OUTPUT_HIGH => return Poll::Pending,
+                Flow::Again => {
+                    self.run(time::now(), 0);
+                    continue;
+                }
+                Flow::Wait(_) if self.ended => return Poll::Ready(()),
+                Flow::Wait(_) | Flow::Blocked => {}
+            }
+            match self.read(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(()),
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn listen_for_bell(&self, context: &mut Context<'_>) {
+        let mut waker = self.bell.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            *waker = Some(context.waker().clone());
+        }
+    }
+
+    /// Looks what the engine wanted. Returns whether the connection ends at once.
+    fn attend(&mut self) -> bool {
+        let (closing, blocked) = self
+            .keyspace
+            .with(time::now(), |server| (server.attend(self.client), server.is_blocked(self.client)));
+        match closing {
+            None | Some(Closing::Now) => return true,
+            Some(Closing::AfterReply) => self.flow = Flow::Close,
+            Some(Closing::No) if self.flow == Flow::Blocked && !blocked => self.flow = Flow::Again,
+            Some(Closing::No) => {}
+        }
+        false
+    }
+
+    /// Sends what waits. Returns how many bytes still wait.
+    fn write(&mut self, context: &mut Context<'_>) -> Result<usize, ()> {
+        let Connection { keyspace, client, stream, .. } = self;
+        loop {
+            let outcome = keyspace.with_quiet(|server| {
+                let output = server.output(*client);
+                if output.is_empty() {
+                    return Ok(0);
+                }
+                let written = stream.try_write(output)?;
+                let left = output.len() - written;
+                server.handle_written(*client, written, false);
+                Ok(left)
+            });
+            match outcome {
+                Ok(0) => return Ok(0),
+                Ok(_) => {}
+                Err(error) if would_block(&error) => match stream.poll_write_ready(context) {
+                    Poll::Pending => return Ok(keyspace.with_quiet(|server| server.output(*client).len())),
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return Err(()),
+                },
+                Err(_) => return Err(()),
+            }
+        }
+    }
+
+    /// All replies are out: a clean end that lets the peer read them.
+    fn finish(&mut self) -> Poll<()> {
+        // The peer may be gone already, which is what we are about to do to it.
+        let _ = self.stream.shutdown_write();
+        Poll::Ready(())
+    }
+
+    /// Reads once and runs what came. Returns whether the connection goes on.
+    fn read(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        if self.pending.is_empty() && self.flow != Flow::Blocked {
+            let shared = self.shared.clone();
+            let mut buffer = shared.borrow_mut();
+            return match self.stream.poll_read(context, &mut buffer) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Err(_)) => Poll::Ready(false),
+                Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
+                Poll::Ready(Ok(count)) => {
+                    let now = time::now();
+                    let batch = self.hand_over(&buffer[..count], count, now);
+                    self.pending.extend_from_slice(&buffer[batch.consumed..count]);
+                    self.after(batch, now);
+                    Poll::Ready(true)
+                }
+            };
+        }
+        let missing = if let Flow::Wait(missing) = self.flow { missing } else { 1 };
+        let used = self.pending.len();
+        self.pending.resize(used + missing.clamp(super::READ_SIZE / 4, LARGE_READ), 0);
+        let outcome = self.stream.poll_read(context, &mut self.pending[used..]);
+        let count = if let Poll::Ready(Ok(count)) = outcome { count } else { 0 };
+        self.pending.truncate(used + count);
+        match outcome {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(_)) => Poll::Ready(false),
+            Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
+            Poll::Ready(Ok(count)) => {
+                self.run(time::now(), count);
+                Poll::Ready(true)
+            }
+        }
+    }
+
+    /// The peer sends no more. What it sent is answered; a blocked client is gone.
+    fn end_of_input(&mut self) -> bool {
+        self.ended = true;
+        self.flow != Flow::Blocked
+    }
+
+    /// Runs what is pending.
+    fn run(&mut self, now: Now, arrived: usize) {
+        if self.flow == Flow::Blocked {
+            self.note(now);
+            return;
+        }
+        let input = std::mem::take(&mut self.pending);
+        let batch = self.hand_over(&input, arrived, now);
+        self.pending = input;
+        self.pending.drain(..batch.consumed);
+        if self.pending.is_empty() && self.pending.capacity() > super::READ_SIZE {
+            self.pending = Vec::new();
+        }
+        self.after(batch, now);
+    }
+
+    fn hand_over(&mut self, input: &[u8], arrived: usize, now: Now) -> Batch {
+        let client = self.client;
+        self.keyspace.with(now, |server| server.handle_input(client, input, arrived, now))
+    }
+
+    fn after(&mut self, batch: Batch, now: Now) {
+        self.flow = batch.flow;
+        if self.pending.capacity() > 0 || self.noted {
+            self.note(now);
+        }
+    }
+
+    /// Tells the engine what is pending; it closes clients that send too much.
+    fn note(&mut self, now: Now) {
+        let Connection { keyspace, client, pending, .. } = self;
+        keyspace.with(now, |server| server.note_pending(*client, pending.len(), pending.capacity()));
+        self.noted = !self.pending.is_empty();
+    }
+}

@@ -1,0 +1,50 @@
+//! One client's socket: bytes in, whole batches to the keyspace, replies out in one write.
+//!
+//! [`direct`] shares a thread with the keyspace and calls it; [`remote`] lives on another thread and
+//! sends it messages. Both keep input that is not a whole request yet, stop reading while too much
+//! output waits, and end when either side closes.
+
+pub mod direct;
+
+use crate::engine::session::Peer;
+use crate::runtime::net::{Address, Stream};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Bytes read at once. All connections of a thread read into one buffer of this size, so that an idle
+/// connection owns none.
+pub const READ_SIZE: usize = 64 * 1024;
+/// The most that one read of a large request asks for.
+const LARGE_READ: usize = 1024 * 1024;
+/// While this much output waits to be sent, no more input is read.
+const OUTPUT_HIGH: usize = 1024 * 1024;
+/// Turns of one connection before it lets others have theirs.
+const TURNS: usize = 8;
+
+/// The read buffer of a thread.
+pub type ReadBuffer = Rc<RefCell<Box<[u8]>>>;
+
+/// A read buffer for the connections of one thread.
+pub fn read_buffer() -> ReadBuffer {
+    Rc::new(RefCell::new(vec![0; READ_SIZE].into_boxed_slice()))
+}
+
+/// What the engine wants to know of a connection.
+pub fn describe(stream: &Stream) -> Peer {
+    let shown = |address: std::io::Result<Address>| address.map(|a| a.to_string()).unwrap_or_default();
+    let peer = stream.peer_address();
+    let unix = matches!(peer, Ok(Address::Unix(_)));
+    Peer {
+        loopback: peer.as_ref().is_ok_and(|a| a.ip().is_some_and(|ip| ip.to_canonical().is_loopback())),
+        address: shown(peer),
+        local: shown(stream.local_address()),
+        fd: stream.descriptor(),
+        unix,
+        tls: false,
+    }
+}
+
+/// Whether an I/O error only means "not now".
+fn would_block(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)
+}

@@ -1,0 +1,179 @@
+//! The keyspace actor: owns the engine, carries out its effects, tells it the time.
+//!
+//! With one thread, connections call it directly through an `Rc`; with several, it has a thread of its
+//! own and serves a mailbox. The difference ends here.
+
+use super::log;
+use crate::engine::effect::{Effect, Shutdown};
+use crate::engine::server::{Server, Usage};
+use crate::engine::session::ClientId;
+use crate::engine::time::Now;
+use crate::runtime::sync::{Notify, mpsc};
+use crate::runtime::{fs, process, time};
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// Something that wants to hear when its client needs looking after.
+pub trait Attend {
+    /// There is output, a wait has ended, or the connection is to end.
+    fn attend(&self, server: &mut Server, client: ClientId);
+}
+
+/// What the wiring must do for the engine.
+#[derive(Debug)]
+pub enum Request {
+    /// Stop in order.
+    Shutdown(Shutdown),
+    /// Parameters changed that concern listeners or the log.
+    Configured(Vec<&'static str>),
+    /// End at once, as a crash would.
+    Crash(&'static str),
+    /// Start again.
+    Restart,
+}
+
+/// The owner of the engine.
+pub struct Keyspace {
+    server: RefCell<Server>,
+    /// Who looks after each client, by slot.
+    attendants: RefCell<Vec<Option<Rc<dyn Attend>>>>,
+    /// When the ticker will wake.
+    armed: Cell<u64>,
+    rearm: Notify,
+    requests: mpsc::UnboundedSender<Request>,
+    config_file: Option<PathBuf>,
+}
+
+impl Keyspace {
+    /// An owner for `server`. What it cannot do itself it sends to `requests`.
+    pub fn new(
+        server: Server,
+        requests: mpsc::UnboundedSender<Request>,
+        config_file: Option<PathBuf>,
+    ) -> Rc<Self> {
+        Rc::new(Keyspace {
+            server: RefCell::new(server),
+            attendants: RefCell::new(Vec::new()),
+            armed: Cell::new(0),
+            rearm: Notify::new(),
+            requests,
+            config_file,
+        })
+    }
+
+    /// Calls the engine, then carries out what it asks for.
+    pub fn with<T>(&self, now: Now, call: impl FnOnce(&mut Server) -> T) -> T {
+        let mut server = self.server.borrow_mut();
+        let result = call(&mut server);
+        if server.has_news() {
+            self.carry_out(&mut server);
+        }
+        self.rearm_if_earlier(&server, now);
+        result
+    }
+
+    /// Calls the engine for something that has no consequences to carry out.
+    pub fn with_quiet<T>(&self, call: impl FnOnce(&mut Server) -> T) -> T {
+        call(&mut self.server.borrow_mut())
+    }
+
+    /// Says who looks after a client.
+    pub fn set_attendant(&self, client: ClientId, attendant: Option<Rc<dyn Attend>>) {
+        let mut attendants = self.attendants.borrow_mut();
+        let slot = client.slot as usize;
+        if attendants.len() <= slot {
+            attendants.resize(slot + 1, None);
+        }
+        attendants[slot] = attendant;
+    }
+
+    fn rearm_if_earlier(&self, server: &Server, now: Now) {
+        if let Some((at, _)) = server.deadlines.first()
+            && *at < self.armed.get()
+            && *at > now.mono_us
+        {
+            self.rearm.notify_one();
+        }
+    }
+
+    #[cold]
+    fn carry_out(&self, server: &mut Server) {
+        let mut wakes = Vec::new();
+        server.take_wakes(&mut wakes);
+        for client in wakes {
+            let attendant = self.attendants.borrow().get(client.slot as usize).cloned().flatten();
+            if let Some(attendant) = attendant {
+                attendant.attend(server, client);
+            }
+        }
+        for effect in server.take_effects() {
+            self.perform(server, effect);
+        }
+    }
+
+    fn perform(&self, server: &mut Server, effect: Effect) {
+        let request = match effect {
+            Effect::Log(level, text) => return log::write(level, &text),
+            Effect::Stall(us) => return time::stall(std::time::Duration::from_micros(us)),
+            Effect::RewriteConfig(client) => return self.rewrite_config(server, client),
+            // Nobody logs or replicates yet.
+            Effect::Propagate { .. } | Effect::Event { .. } => return,
+            Effect::Configured(names) => Request::Configured(names),
+            Effect::Shutdown(how) => Request::Shutdown(how),
+            Effect::Crash(how) => Request::Crash(how),
+            Effect::Restart => Request::Restart,
+        };
+        // Nobody listens only when the server is stopping anyway.
+        let _ = self.requests.send(request);
+    }
+
+    fn rewrite_config(&self, server: &mut Server, client: ClientId) {
+        let outcome = match &self.config_file {
+            None => Err("The server is running without a config file".to_owned()),
+            Some(path) => {
+                let old = fs::read_to_string(path).unwrap_or_default();
+                let new = server.config.rewrite(old.as_bytes(), &[], false);
+                fs::write_atomically(path, &new).map_err(|error| format!("Rewriting config file: {error}"))
+            }
+        };
+        server.finish_outside(client, outcome);
+    }
+
+    /// Tells the engine the time, for ever.
+    pub async fn keep_time(self: Rc<Self>) {
+        let mut sleep = time::Sleep::until(0);
+        loop {
+            let now = time::now();
+            let deadline = self.with(now, |server| {
+                server.usage = usage();
+                server.tick(now);
+                server.next_deadline(now)
+            });
+            self.armed.set(deadline);
+            sleep.reset(deadline);
+            let rearm = self.rearm.notified();
+            let mut rearm = std::pin::pin!(rearm);
+            std::future::poll_fn(|context| {
+                if rearm.as_mut().poll(context).is_ready() {
+                    return std::task::Poll::Ready(());
+                }
+                std::pin::Pin::new(&mut sleep).poll(context)
+            })
+            .await;
+        }
+    }
+}
+
+fn usage() -> Usage {
+    let all = process::cpu_time(process::CpuOf::Process);
+    let main = process::cpu_time(process::CpuOf::Thread);
+    Usage {
+        rss: process::resident_memory(),
+        cpu_sys: all.system.as_micros() as u64,
+        cpu_user: all.user.as_micros() as u64,
+        main_sys: main.system.as_micros() as u64,
+        main_user: main.user.as_micros() as u64,
+        allocator: [0; 4],
+    }
+}
