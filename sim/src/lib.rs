@@ -1,0 +1,13 @@
+//! The simulator: whole worlds of servers and clients, each decided by one seed.
+//!
+//! - [`resp`] is the client's side of the protocol.
+//! - [`history`] is what clients saw, [`model`] what a right server would have shown them,
+//!   [`linearizability`] decides whether the one can be explained by the other.
+//!
+//! These stand alone. The world itself (`world`, `faults`, `workload`, `trace`) exists only in builds
+//! with `--cfg madsim`, which `cargo sim` makes.
+
+pub mod history;
+pub mod linearizability;
+pub mod model;
+pub mod resp;

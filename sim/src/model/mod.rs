@@ -1,0 +1,292 @@
+//! The server as a table of its promises: a sorted map, the simplest code that can be right.
+//!
+//! It is told what the client saw and answers with the states that could have shown that: the time a
+//! command ran at is known only to lie between question and answer, so an expiry may have come or not.
+
+mod generic;
+mod string;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::resp::Reply;
+
+pub type Key = Vec<u8>;
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// One command with its arguments.
+    Command(Vec<Vec<u8>>),
+    /// MULTI, these commands, EXEC.
+    Transaction(Vec<Vec<Vec<u8>>>),
+    /// The server loses all it knows.
+    Crash,
+}
+
+impl Call {
+    /// A command without blanks in its arguments.
+    pub fn command(words: &str) -> Self {
+        Call::Command(words.split_ascii_whitespace().map(|word| word.as_bytes().to_vec()).collect())
+    }
+
+    /// The keys it names.
+    pub fn keys(&self) -> Vec<Key> {
+        match self {
+            Call::Command(arguments) => keys(arguments),
+            Call::Transaction(commands) => commands.iter().flat_map(|command| keys(command)).collect(),
+            Call::Crash => Vec::new(),
+        }
+    }
+
+    /// Whether it can change nothing, so that losing its reply loses nothing.
+    pub fn is_read(&self) -> bool {
+        const READS: [&str; 12] = [
+            "GET",
+            "MGET",
+            "STRLEN",
+            "GETRANGE",
+            "EXISTS",
+            "TYPE",
+            "TTL",
+            "PTTL",
+            "EXPIRETIME",
+            "PEXPIRETIME",
+            "TOUCH",
+            "PING",
+        ];
+        match self {
+            Call::Command(arguments) => READS.contains(&name(arguments).as_str()),
+            Call::Transaction(_) | Call::Crash => false,
+        }
+    }
+}
+
+fn name(arguments: &[Vec<u8>]) -> String {
+    String::from_utf8_lossy(&arguments[0]).to_ascii_uppercase()
+}
+
+fn keys(arguments: &[Vec<u8>]) -> Vec<Key> {
+    let rest = &arguments[1..];
+    match name(arguments).as_str() {
+        "MSET" | "MSETNX" => rest.iter().step_by(2).cloned().collect(),
+        "MGET" | "DEL" | "UNLINK" | "EXISTS" | "TOUCH" | "WATCH" => rest.to_vec(),
+        "RENAME" | "RENAMENX" | "COPY" => rest[..2].to_vec(),
+        "PING" | "UNWATCH" => Vec::new(),
+        _ => rest[..1].to_vec(),
+    }
+}
+
+/// What the server's wall clock may have shown while a command ran, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    pub earliest: i64,
+    pub latest: i64,
+    /// The latest it has shown at any time before: a clock that went back leaves keys gone that it
+    /// would now call alive.
+    pub peak: i64,
+}
+
+/// A moment in milliseconds, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Between {
+    low: i64,
+    high: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    value: Vec<u8>,
+    expires: Option<Between>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Watch {
+    keys: BTreeSet<Key>,
+    /// One of them has changed.
+    touched: bool,
+}
+
+/// All a server knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct State {
+    entries: BTreeMap<Key, Entry>,
+    watches: BTreeMap<u32, Watch>,
+}
+
+/// What a command must have answered.
+#[derive(Debug)]
+enum Expected {
+    Exactly(Reply),
+    /// An integer between these, both included; what it tells about a key's expiry is not used.
+    Int(i64, i64),
+    Array(Vec<Expected>),
+}
+
+impl Expected {
+    fn admits(&self, seen: &Reply) -> bool {
+        match (self, seen) {
+            (Expected::Exactly(reply), seen) => reply == seen,
+            (Expected::Int(low, high), Reply::Int(number)) => (low..=high).contains(&number),
+            (Expected::Array(expected), Reply::Array(seen)) => {
+                expected.len() == seen.len()
+                    && expected.iter().zip(seen).all(|(expected, seen)| expected.admits(seen))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<Reply> for Expected {
+    fn from(reply: Reply) -> Self {
+        Expected::Exactly(reply)
+    }
+}
+
+impl From<i64> for Expected {
+    fn from(number: i64) -> Self {
+        Expected::Exactly(Reply::Int(number))
+    }
+}
+
+impl From<bool> for Expected {
+    fn from(yes: bool) -> Self {
+        i64::from(yes).into()
+    }
+}
+
+impl From<Option<Vec<u8>>> for Expected {
+    fn from(value: Option<Vec<u8>>) -> Self {
+        Expected::Exactly(value.map_or(Reply::Null, Reply::Bulk))
+    }
+}
+
+impl State {
+    /// The states after a call that was answered by `seen`, or not at all. None: a right server could
+    /// not have answered that.
+    pub fn after(&self, session: u32, call: &Call, at: Moment, seen: Option<&Reply>) -> Vec<State> {
+        let mut after = Vec::new();
+        for mut state in self.as_of(session, call, at) {
+            let expected = match call {
+                Call::Command(arguments) => state.apply(session, arguments, at),
+                Call::Transaction(commands) => state.transaction(session, commands, at),
+                Call::Crash => {
+                    state = State::default();
+                    Reply::ok().into()
+                }
+            };
+            if seen.is_none_or(|seen| expected.admits(seen)) {
+                after.push(state);
+            }
+        }
+        after
+    }
+
+    /// The states this may be in at a moment, as far as the call can tell: each key that it looks at
+    /// has expired or has not.
+    fn as_of(&self, session: u32, call: &Call, at: Moment) -> Vec<State> {
+        let mut looked_at: BTreeSet<Key> = call.keys().into_iter().collect();
+        if let (Call::Transaction(_), Some(watch)) = (call, self.watches.get(&session)) {
+            looked_at.extend(watch.keys.iter().cloned());
+        }
+        let mut states = vec![self.clone()];
+        for key in looked_at {
+            let Some(expires) = self.entries.get(&key).and_then(|entry| entry.expires) else { continue };
+            // A key is gone once the clock shows more than its expiry.
+            let (may_live, may_be_gone) = (at.earliest <= expires.high, at.peak > expires.low);
+            let alive = if may_live { states.clone() } else { Vec::new() };
+            if may_be_gone {
+                states.iter_mut().for_each(|state| _ = state.remove(&key));
+            } else {
+                states.clear();
+            }
+            states.extend(alive);
+        }
+        states
+    }
+
+    fn transaction(&mut self, session: u32, commands: &[Vec<Vec<u8>>], at: Moment) -> Expected {
+        if self.watches.remove(&session).is_some_and(|watch| watch.touched) {
+            return Reply::Null.into();
+        }
+        Expected::Array(commands.iter().map(|command| self.apply(session, command, at)).collect())
+    }
+
+    fn apply(&mut self, session: u32, arguments: &[Vec<u8>], at: Moment) -> Expected {
+        let name = name(arguments);
+        let rest = &arguments[1..];
+        match name.as_str() {
+            "WATCH" => {
+                self.watches.entry(session).or_default().keys.extend(rest.iter().cloned());
+                Reply::ok().into()
+            }
+            "UNWATCH" => {
+                self.watches.remove(&session);
+                Reply::ok().into()
+            }
+            "PING" => Reply::Status(b"PONG".to_vec()).into(),
+            _ => match self.string(&name, rest, at) {
+                Some(expected) => expected,
+                None => {
+                    self.generic(&name, rest, at).unwrap_or_else(|| panic!("the model does not know {name}"))
+                }
+            },
+        }
+    }
+
+    // ---- the table
+
+    fn value(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.entries.get(key).map(|entry| entry.value.clone())
+    }
+
+    fn put(&mut self, key: &[u8], value: Vec<u8>, expires: Option<Between>) {
+        self.entries.insert(key.to_vec(), Entry { value, expires });
+        self.touch(key);
+    }
+
+    /// Changes the value and keeps the expiry.
+    fn update(&mut self, key: &[u8], value: Vec<u8>) {
+        let expires = self.entries.get(key).and_then(|entry| entry.expires);
+        self.put(key, value, expires);
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        let removed = self.entries.remove(key);
+        if removed.is_some() {
+            self.touch(key);
+        }
+        removed
+    }
+
+    /// Tells the transactions that watch a key that it has changed.
+    fn touch(&mut self, key: &[u8]) {
+        for watch in self.watches.values_mut() {
+            watch.touched |= watch.keys.contains(key);
+        }
+    }
+}
+
+impl Between {
+    /// `milliseconds` after a moment.
+    fn after(at: Moment, milliseconds: i64) -> Self {
+        Between { low: at.earliest + milliseconds, high: at.latest + milliseconds }
+    }
+
+    fn exactly(milliseconds: i64) -> Self {
+        Between { low: milliseconds, high: milliseconds }
+    }
+}
+
+/// An integer as the server reads it: no blanks, no plus, no leading zeros.
+fn integer(text: &[u8]) -> Option<i64> {
+    let number: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (number.to_string().as_bytes() == text).then_some(number)
+}
+
+/// An argument that the workload made to be a number.
+fn argument(text: &[u8]) -> i64 {
+    integer(text).expect("workloads write valid numbers")
+}
+
+#[cfg(test)]
+mod tests;

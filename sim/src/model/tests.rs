@@ -1,0 +1,112 @@
+//! Facts about Redis that the model must know.
+
+use super::*;
+
+fn moment(earliest: i64, latest: i64) -> Moment {
+    Moment { earliest, latest, peak: latest }
+}
+
+fn bulk(text: &str) -> Reply {
+    Reply::Bulk(text.as_bytes().to_vec())
+}
+
+/// Plays commands one after the other at 1000 ms; each must answer as said.
+fn play(state: &State, lines: &[(&str, Reply)]) -> State {
+    lines.iter().fold(state.clone(), |state, (words, reply)| {
+        let mut after = state.after(1, &Call::command(words), moment(1000, 1000), Some(reply));
+        assert_eq!(after.len(), 1, "{words} gives {reply:?} in {state:?}");
+        after.remove(0)
+    })
+}
+
+#[test]
+fn strings() {
+    play(
+        &State::default(),
+        &[
+            ("SET a 1 NX", Reply::ok()),
+            ("SET a 2 NX", Reply::Null),
+            ("SET a 2 XX GET", bulk("1")),
+            ("SET a 3 IFEQ 1", Reply::Null),
+            ("SET a 3 IFEQ 2", Reply::ok()),
+            ("INCRBY a 4", Reply::Int(7)),
+            ("APPEND a x", Reply::Int(2)),
+            ("INCR a", Reply::error("ERR value is not an integer or out of range")),
+            ("SETRANGE a 4 yz", Reply::Int(6)),
+            ("GETRANGE a -2 -1", bulk("yz")),
+            ("GETRANGE a 5 100", bulk("z")),
+            ("GETRANGE a 3 2", bulk("")),
+            ("MSETNX a 1 b 1", Reply::Int(0)),
+            ("MSETNX c 1 b 1", Reply::Int(1)),
+            ("MGET b none c", Reply::Array(vec![bulk("1"), Reply::Null, bulk("1")])),
+            ("DELEX b IFEQ 2", Reply::Int(0)),
+            ("DELEX b IFEQ 1", Reply::Int(1)),
+            ("GETDEL b", Reply::Null),
+            ("SET n 9223372036854775807", Reply::ok()),
+            ("INCR n", Reply::error("ERR increment or decrement would overflow")),
+        ],
+    );
+}
+
+#[test]
+fn keys_and_their_expiry() {
+    play(
+        &State::default(),
+        &[
+            ("RENAME a b", Reply::error("ERR no such key")),
+            ("SET a 1 EX 10", Reply::ok()),
+            ("PTTL a", Reply::Int(10_000)),
+            ("APPEND a 1", Reply::Int(2)),
+            ("TTL a", Reply::Int(10)),
+            ("RENAME a b", Reply::ok()),
+            ("TTL a", Reply::Int(-2)),
+            ("PEXPIRETIME b", Reply::Int(11_000)),
+            ("EXPIRE b 5 NX", Reply::Int(0)),
+            ("SET b 2 KEEPTTL", Reply::ok()),
+            ("COPY b c", Reply::Int(1)),
+            ("PERSIST c", Reply::Int(1)),
+            ("TTL c", Reply::Int(-1)),
+            ("TTL b", Reply::Int(10)),
+            ("GETEX b PERSIST", bulk("2")),
+            ("TTL b", Reply::Int(-1)),
+            ("EXPIRE b 0", Reply::Int(1)),
+            ("EXISTS b c c", Reply::Int(2)),
+        ],
+    );
+}
+
+#[test]
+fn an_expiry_within_the_time_of_a_reply_leaves_both_possible() {
+    let state = play(&State::default(), &[("SET a 1 PX 100", Reply::ok())]);
+    let seen = |earliest, latest, reply: Reply| {
+        !state.after(1, &Call::command("GET a"), moment(earliest, latest), Some(&reply)).is_empty()
+    };
+    assert!(seen(1050, 1100, bulk("1")) && !seen(1050, 1100, Reply::Null));
+    assert!(seen(1050, 1200, bulk("1")) && seen(1050, 1200, Reply::Null));
+    assert!(!seen(1101, 1200, bulk("1")) && seen(1101, 1200, Reply::Null));
+    // A clock that was further once may have removed it already.
+    let back = Moment { earliest: 1000, latest: 1000, peak: 2000 };
+    assert_eq!(state.after(1, &Call::command("GET a"), back, None).len(), 2);
+}
+
+#[test]
+fn a_watched_key_stops_a_transaction() {
+    let transaction = Call::Transaction(vec![vec![b"INCR".to_vec(), b"a".to_vec()]]);
+    let exec =
+        |state: &State, reply: Reply| state.after(1, &transaction, moment(1000, 1000), Some(&reply)).len();
+    let watched = play(&State::default(), &[("WATCH a", Reply::ok())]);
+    assert_eq!(exec(&watched, Reply::Array(vec![Reply::Int(1)])), 1);
+    assert_eq!(exec(&watched, Reply::Null), 0);
+    let changed = watched.after(2, &Call::command("SET a 5"), moment(1000, 1000), None).remove(0);
+    assert_eq!(exec(&changed, Reply::Null), 1);
+    assert_eq!(exec(&changed, Reply::Array(vec![Reply::Int(6)])), 0);
+    let unwatched = play(&changed, &[("UNWATCH", Reply::ok())]);
+    assert_eq!(exec(&unwatched, Reply::Array(vec![Reply::Int(6)])), 1);
+}
+
+#[test]
+fn a_crash_forgets_everything() {
+    let state = play(&State::default(), &[("SET a 1", Reply::ok())]);
+    let after = state.after(0, &Call::Crash, moment(1000, 1000), None).remove(0);
+    assert_eq!(after, State::default());
+}
