@@ -32,6 +32,11 @@ pub async fn sleep(span: Duration) {
     sleep_until(after(span)).await;
 }
 
+/// Lets the span pass before anything else happens, here or on any other node.
+pub fn stall(span: Duration) {
+    ::madsim::time::advance(span);
+}
+
 /// Runs a future for at most `span`.
 pub async fn timeout<F: Future>(span: Duration, future: F) -> Result<F::Output, Elapsed> {
     let (mut future, mut deadline) = (pin!(future), sleep_until(after(span)));
