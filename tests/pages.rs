@@ -1,0 +1,38 @@
+//! Generated pages equal what the tables generate: a page that is a copy cannot go stale.
+//!
+//! `UPDATE=1 cargo test --test pages` writes them.
+
+// The test reads and writes pages; the rule is for the server.
+#![allow(clippy::disallowed_methods)]
+
+use std::path::Path;
+
+/// Compares a page with what it should be, or writes it.
+fn check(page: &str, generated: &str, update: bool) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    if written == generated {
+        return;
+    }
+    if update {
+        std::fs::write(&path, generated).expect("the page can be written");
+        return;
+    }
+    let same = written.lines().zip(generated.lines()).take_while(|(a, b)| a == b).count();
+    panic!("{page} differs from the table at line {}: run UPDATE=1 cargo test --test pages", same + 1);
+}
+
+fn update() -> bool {
+    std::env::var("UPDATE").is_ok()
+}
+
+#[test]
+fn config_reference() {
+    check("docs/config.md", &seedis::engine::config::reference_page(), update());
+}
+
+#[test]
+#[should_panic(expected = "differs from the table at line 1")]
+fn a_stale_page_is_found() {
+    check("docs/config.md", "Something else.\n", false);
+}
