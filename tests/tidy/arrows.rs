@@ -2,73 +2,51 @@
 
 use super::source::{Source, block_length, identifier, line_number, words};
 
-/// The rooms and what each may import, itself and what lies beneath it apart. A room is a folder or a
-/// file of that path. The longest name that fits decides, so `engine/keyspace/value` is not part of
-/// `engine/keyspace`.
+/// Rooms of the engine that know nothing of ours, so that any other room of it may know them.
+const LEAVES: &[&str] =
+    &["engine/hash", "engine/memory", "engine/rng", "engine/spec", "engine/text", "engine/time"];
+
+/// The other rooms and what each may import beside itself, what lies beneath it, and the leaves. A room
+/// is a folder or a file of that path. The longest name that fits decides, so `engine/keyspace/value` is
+/// not part of `engine/keyspace`.
 ///
 /// A new arrow here is a decision about the architecture: see docs/architecture.md.
-pub const ROOMS: &[(&str, &[&str])] = &[
+const ROOMS: &[(&str, &[&str])] = &[
     ("lib", &["engine", "actor", "runtime"]),
     ("main", &["engine", "actor", "runtime"]),
     // A moment is plain data, which the clock fills in.
     ("runtime", &["engine/time"]),
     ("actor", &["engine", "runtime"]),
-    // The engine, from what knows most to what knows nothing.
+    // The engine, from what knows most to what knows least.
     ("engine", &["engine/*"]),
+    // Connections that are only buffers, for tests: drives the server from above.
+    ("engine/loopback", &["engine/*"]),
     ("engine/server", &["engine/*"]),
     ("engine/command", &["engine/*"]),
-    (
-        "engine/info",
-        &["engine/config", "engine/keyspace", "engine/session", "engine/spec", "engine/text", "engine/time"],
-    ),
-    (
-        "engine/replication",
-        &["engine/protocol", "engine/effect", "engine/persist", "engine/text", "engine/time"],
-    ),
-    ("engine/cluster", &["engine/protocol", "engine/persist", "engine/text", "engine/time"]),
-    ("engine/sentinel", &["engine/protocol", "engine/persist", "engine/text", "engine/time"]),
-    (
-        "engine/persist",
-        &["engine/keyspace", "engine/protocol", "engine/effect", "engine/text", "engine/time"],
-    ),
-    ("engine/search", &["engine/keyspace/value", "engine/text"]),
-    (
-        "engine/session",
-        &["engine/protocol", "engine/spec", "engine/acl", "engine/effect", "engine/text", "engine/time"],
-    ),
-    ("engine/script", &["engine/protocol", "engine/text"]),
-    ("engine/pubsub", &["engine/protocol", "engine/text"]),
-    ("engine/acl", &["engine/spec", "engine/text"]),
-    (
-        "engine/keyspace",
-        &[
-            "engine/keyspace/value",
-            "engine/memory",
-            "engine/effect",
-            "engine/rng",
-            "engine/text",
-            "engine/time",
-        ],
-    ),
-    ("engine/keyspace/value", &["engine/memory", "engine/text"]),
-    ("engine/config", &["engine/text"]),
-    ("engine/protocol", &["engine/text"]),
-    ("engine/effect", &["engine/text", "engine/time"]),
-    ("engine/memory", &[]),
-    ("engine/rng", &[]),
-    ("engine/spec", &[]),
-    ("engine/text", &[]),
-    ("engine/time", &[]),
+    ("engine/info", &["engine/config", "engine/keyspace", "engine/session"]),
+    ("engine/replication", &["engine/persist", "engine/effect", "engine/protocol"]),
+    ("engine/cluster", &["engine/persist", "engine/protocol"]),
+    ("engine/sentinel", &["engine/persist", "engine/protocol"]),
+    ("engine/persist", &["engine/keyspace", "engine/effect", "engine/protocol"]),
+    ("engine/search", &["engine/keyspace/value"]),
+    ("engine/pubsub", &["engine/session", "engine/protocol"]),
+    ("engine/effect", &["engine/session", "engine/protocol"]),
+    ("engine/session", &["engine/acl", "engine/protocol"]),
+    ("engine/script", &["engine/protocol"]),
+    ("engine/acl", &[]),
+    ("engine/keyspace", &["engine/keyspace/value"]),
+    ("engine/keyspace/value", &[]),
+    ("engine/config", &[]),
+    ("engine/protocol", &[]),
 ];
 
 /// What only `src/runtime/` may name, and what to use instead.
-const OUTSIDE: [(&str, &str); 10] = [
+const OUTSIDE: [(&str, &str); 9] = [
     ("tokio", "use crate::runtime"),
     ("madsim", "use crate::runtime"),
     ("socket2", "use crate::runtime"),
     ("libc", "use crate::runtime"),
     ("std::fs", "use crate::runtime::fs; the engine hands out an effect"),
-    ("std::net", "use crate::runtime::net; the engine hands out an effect"),
     ("std::thread", "use crate::runtime::thread; the engine is one value and needs none"),
     ("std::process", "use crate::runtime; the engine hands out an effect"),
     ("std::env", "take the value as an argument"),
@@ -130,18 +108,22 @@ fn room_of(path: &[String]) -> Option<&'static str> {
         let mut parts = path.iter();
         room.split('/').all(|part| parts.next().is_some_and(|have| have == part))
     };
-    ROOMS.iter().map(|(room, _)| *room).filter(fits).max_by_key(|room| room.len())
+    let rooms = ROOMS.iter().map(|(room, _)| *room).chain(LEAVES.iter().copied());
+    rooms.filter(fits).max_by_key(|room| room.len())
 }
 
 /// Why `room` may not mention `path`, if it may not.
 fn forbidden(room: &str, path: &[String]) -> Option<String> {
     let target = room_of(path)?;
-    let (_, allowed) = ROOMS.iter().find(|(name, _)| *name == room)?;
+    let allowed = ROOMS.iter().find(|(name, _)| *name == room).map_or(&[][..], |(_, allowed)| allowed);
     let beneath = |name: &str, room: &str| {
         name.strip_prefix(room).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     let everything_in = |row: &str| row.strip_suffix("/*").is_some_and(|folder| beneath(target, folder));
     let fine = beneath(target, room)
+        || LEAVES.contains(&target)
+            && ROOMS.iter().any(|(name, _)| *name == room)
+            && room.starts_with("engine")
         || allowed.iter().any(|row| *row == target || everything_in(row))
         || (["actor", "lib", "main"].contains(&room) && allowed.iter().any(|row| beneath(target, row)));
     (!fine).then(|| {
@@ -301,16 +283,15 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_acyclic_below_the_engine() {
+    fn rows_stand_in_order_and_name_rows() {
         let place = |name: &str| ROOMS.iter().position(|(room, _)| *room == name);
-        for (room, allowed) in ROOMS {
-            for target in allowed.iter().filter(|target| !target.ends_with("/*")) {
-                let order = (place(room), place(target));
-                assert!(
-                    target.starts_with(room) || order.0 < order.1 || *room == "actor",
-                    "{room} -> {target}"
-                );
-                assert!(order.1.is_some(), "{room} names {target}, which has no row");
+        for (at, (room, allowed)) in ROOMS.iter().enumerate() {
+            for target in allowed.iter().filter(|target| !target.ends_with("/*") && !LEAVES.contains(target))
+            {
+                let target_at =
+                    place(target).unwrap_or_else(|| panic!("{room} names {target}, which has no row"));
+                // An arrow that only points down the table cannot close a circle.
+                assert!(at < target_at || !room.starts_with("engine"), "{room} -> {target}");
             }
         }
     }

@@ -306,7 +306,10 @@ impl Segment {
                 let hash = hash(entry.key());
                 assert_eq!(bucket.tag(slot) & 0x7f, tag(hash), "the tag is the key's");
                 assert_eq!(bucket.tag(slot) & 0x80 != 0, entry.has_expiry(), "the mark is right");
-                assert!(self.depth == 0 || hash >> (64 - self.depth) == u64::from(self.prefix), "wrong segment");
+                assert!(
+                    self.depth == 0 || hash >> (64 - self.depth) == u64::from(self.prefix),
+                    "wrong segment"
+                );
                 assert!(entry.expires_at().is_none_or(|at| at >= self.earliest), "the bound holds");
                 let mut step = self.home(hash);
                 while step != at {
