@@ -3,7 +3,7 @@
 use super::call::Event;
 use super::{Error, Result};
 use crate::engine::config::KeyspaceEvents;
-use crate::engine::keyspace::{Entry, EntryMut, Expiry, NewValue};
+use crate::engine::keyspace::{Entry, EntryMut, Expiry, NewValue, Place};
 use crate::engine::protocol::Argv;
 use crate::engine::server::Server;
 use crate::engine::time::Now;
@@ -29,14 +29,14 @@ impl Server {
     /// A key to be read: counts as a hit or a miss, and as a use of the key.
     #[inline]
     pub fn read(&mut self, access: Access, key: &[u8]) -> Option<&Entry> {
-        if !self.live(access, key) {
+        let Some(place) = self.find(access, key) else {
             self.stats.keyspace_misses += 1;
             self.notify(access.db, key, MISS);
             return None;
-        }
+        };
         self.stats.keyspace_hits += 1;
         let clock = self.clock(access.now);
-        let entry = self.databases[access.db].lookup(key)?;
+        let entry = self.databases[access.db].at(place);
         if access.touch {
             clock.touch_read(entry, &mut self.rng);
         }
@@ -53,20 +53,18 @@ impl Server {
 
     /// A key to be looked at without any trace: no statistics, no use.
     pub fn peek(&mut self, access: Access, key: &[u8]) -> Option<&Entry> {
-        if self.live(access, key) { self.databases[access.db].lookup(key) } else { None }
+        self.find(access, key).map(|place| self.databases[access.db].at(place))
     }
 
     /// A key to be changed: counts as a use, not as a hit or a miss.
+    #[inline]
     pub fn write(&mut self, access: Access, key: &[u8]) -> Option<EntryMut<'_>> {
-        if !self.live(access, key) {
-            return None;
-        }
-        let clock = self.clock(access.now);
-        let entry = self.databases[access.db].lookup_mut(key)?;
+        let place = self.find(access, key)?;
         if access.touch {
-            clock.touch_write(&entry, &mut self.rng);
+            let clock = self.clock(access.now);
+            clock.touch_write(self.databases[access.db].at(place), &mut self.rng);
         }
-        Some(entry)
+        Some(self.databases[access.db].at_mut(place))
     }
 
     /// A string to be changed, or the error for another type.
@@ -78,18 +76,20 @@ impl Server {
     }
 
     /// Whether the key is there and has not expired. An expired one is removed on the way.
-    #[inline]
     pub fn live(&mut self, access: Access, key: &[u8]) -> bool {
-        match self.databases[access.db].lookup(key) {
-            None => false,
-            Some(entry) if !entry.is_expired(access.now.unix_ms()) => true,
-            Some(_) => {
-                if !self.allows_expired {
-                    self.expire(access.db, key);
-                }
-                self.allows_expired
-            }
+        self.find(access, key).is_some()
+    }
+
+    /// Where a key is that is there and has not expired. An expired one is removed on the way.
+    #[inline]
+    fn find(&mut self, access: Access, key: &[u8]) -> Option<Place> {
+        let database = &self.databases[access.db];
+        let place = database.find(key)?;
+        if !database.at(place).is_expired(access.now.unix_ms()) || self.allows_expired {
+            return Some(place);
         }
+        self.expire(access.db, key);
+        None
     }
 
     /// Sets a key to a value whatever it held. The caller still says `changed`.

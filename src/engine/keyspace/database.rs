@@ -43,6 +43,13 @@ pub struct KeyHash {
     slot: u16,
 }
 
+/// Where an entry is in its database, until the next change that adds, removes or moves one.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    slot: u16,
+    position: Position,
+}
+
 /// A set of keys with their values. It knows nothing of time: whether an expired key counts as
 /// missing is for the caller to say ([`Entry::is_expired`]).
 pub struct Database {
@@ -125,6 +132,23 @@ impl Database {
     pub fn lookup_mut_hashed(&mut self, hash: KeyHash, key: &[u8]) -> Option<EntryMut<'_>> {
         let position = self.tables.get(hash.slot)?.find(hash.hash, key)?;
         Some(EntryMut { tables: &mut self.tables, slot: hash.slot, position })
+    }
+    /// Where the entry of a key is.
+    #[inline]
+    pub fn find(&self, key: &[u8]) -> Option<Place> {
+        let KeyHash { hash, slot } = self.hash(key);
+        let position = self.tables.get(slot)?.find(hash, key)?;
+        Some(Place { slot, position })
+    }
+    /// The entry at a place that `find` gave.
+    #[inline]
+    pub fn at(&self, place: Place) -> &Entry {
+        self.tables.get(place.slot).expect("the place has a table").entry(place.position)
+    }
+    /// The entry at a place that `find` gave, to change it.
+    #[inline]
+    pub fn at_mut(&mut self, place: Place) -> EntryMut<'_> {
+        EntryMut { tables: &mut self.tables, slot: place.slot, position: place.position }
     }
     /// Whether the key is there.
     pub fn contains(&self, key: &[u8]) -> bool {

@@ -15,7 +15,7 @@ pub mod table;
 mod tables;
 pub mod value;
 
-pub use database::{Database, EntryMut, Expiry, KeyHash, Layout, SetOutcome};
+pub use database::{Database, EntryMut, Expiry, KeyHash, Layout, Place, SetOutcome};
 pub use entry::{Entry, NewValue};
 pub use table::{ExpireStep, Garbage, Table};
 pub use value::{IntBuf, Object, ValueRef};

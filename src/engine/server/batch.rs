@@ -5,6 +5,7 @@ use crate::engine::command::dispatch;
 use crate::engine::command::table::CommandId;
 use crate::engine::config::syntax::split_args;
 use crate::engine::effect::Level;
+use crate::engine::keyspace::KeyHash;
 use crate::engine::protocol::{Args, Limits, Parser, Problem, Range, Reply, Step};
 use crate::engine::session::{ClientId, Closing, ReplyMode, Session};
 use crate::engine::text::quote;
@@ -48,6 +49,8 @@ struct Request {
     args: (usize, usize),
     /// One past its last byte.
     end: usize,
+    /// The hash of its first key, if it has keys.
+    hash: Option<KeyHash>,
     /// Its command, unless unknown.
     command: Option<CommandId>,
     /// The text of an inline request: first byte and one past the last.
@@ -127,6 +130,7 @@ impl Server {
                 break Flow::Again;
             }
             let (parsed, stop) = self.parse_ahead(session, input, consumed, &mut scratch);
+            self.prefetch_entries(session.db, &scratch.requests);
             let done = self.run_requests(session, reply, input, &scratch, now);
             ran += done;
             if done > 0 {
@@ -183,27 +187,41 @@ impl Server {
                 Step::Request { length } => (length, None),
             };
             at += length;
-            let mut request = Request { args: (first, scratch.ranges.len()), end: at, command: None, inline };
+            let mut request =
+                Request { args: (first, scratch.ranges.len()), end: at, hash: None, command: None, inline };
             if inline.is_none() {
                 let args = Args::new(input, &scratch.ranges[first..]);
                 request.command = self.commands.find(args.at(0));
-                self.prefetch(session.db, request.command, args);
+                request.hash = self.prefetch(session.db, request.command, args);
             }
             scratch.requests.push(request);
         }
         (at, Stop::Full)
     }
 
+    /// Has the entries fetched that the buckets point to, which have arrived by now.
+    #[inline]
+    fn prefetch_entries(&self, db: usize, requests: &[Request]) {
+        // A single request reads its bucket at once: there is nothing to overlap.
+        if requests.len() > 1 {
+            requests
+                .iter()
+                .filter_map(|request| request.hash)
+                .for_each(|hash| self.databases[db].prefetch_entry(hash));
+        }
+    }
+
     /// Has the memory fetched in which the table would hold a request's first key.
     #[inline]
-    fn prefetch(&self, db: usize, command: Option<CommandId>, args: Args) {
-        let Some(command) = command else { return };
-        let row = self.commands.entry(command).row;
+    fn prefetch(&self, db: usize, command: Option<CommandId>, args: Args) -> Option<KeyHash> {
+        let row = self.commands.entry(command?).row;
         if row.keys.is_empty() || args.len() < 2 {
-            return;
+            return None;
         }
         let database = &self.databases[db];
-        database.prefetch_bucket(database.hash(args.at(1)));
+        let hash = database.hash(args.at(1));
+        database.prefetch_bucket(hash);
+        Some(hash)
     }
 
     /// Runs parsed requests in order; returns how many, fewer if the client blocks or closes.
