@@ -249,6 +249,7 @@ impl Evictor {
 
     /// Adds a sample to the pool.
     fn populate(&mut self, index: usize, database: &Database, clock: &Clock, samples: usize, rng: &mut Rng) {
+        let samples = samples.max(1);
         let mut seen = |entry: &Entry| self.offer(clock.score(entry), index, entry.key());
         if clock.policy.is_volatile() {
             database.sample_volatile(rng, samples, &mut seen);

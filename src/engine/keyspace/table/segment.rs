@@ -46,7 +46,8 @@ pub(super) struct Place {
     pub(super) slot: u32,
 }
 
-/// All entries with the same first `depth` bits of their hashes.
+/// All entries with the same first `depth` bits of their hashes. Every change to them goes through
+/// `insert`, `remove`, `update`, `entry_mut` or `drain`: a version for snapshots would be kept there.
 pub(super) struct Segment {
     buckets: Box<[Bucket]>,
     /// No entry expires before this (Unix milliseconds); `i64::MAX` if none expires.
