@@ -89,10 +89,7 @@ impl Keyspace {
     }
 
     fn rearm_if_earlier(&self, server: &Server, now: Now) {
-        if let Some((at, _)) = server.deadlines.first()
-            && *at < self.armed.get()
-            && *at > now.mono_us
-        {
+        if server.next_deadline(now) < self.armed.get() {
             self.rearm.notify_one();
         }
     }

@@ -67,6 +67,8 @@ mod flags {
             ALLOW_BUSY = "allow_busy",
             /// Contains other commands (EXEC, scripts): exempt from dispatch's own assertions.
             CONTAINER = "",
+            /// Touches keys that it does not name (SCAN): what expires on the way is no unit.
+            ARBITRARY_KEYS = "",
             /// Not shown by COMMAND and its subcommands.
             HIDDEN = "",
         }

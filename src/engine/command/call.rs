@@ -56,6 +56,10 @@ impl Call<'_> {
         let verb: &[u8] = if self.server.config.lazyfree_lazy_user_del { b"UNLINK" } else { b"DEL" };
         self.propagate(&[verb, key]);
     }
+    /// Whether the client may be made to wait: not in the middle of a transaction or a script.
+    pub fn may_block(&self) -> bool {
+        self.server.propagation.depth == 0
+    }
     /// The client waits; the reply will come later.
     pub fn block(&mut self, on: Waiting, deadline: Option<u64>) {
         self.server.deadlines.extend(deadline.map(|at| (at, self.session.client())));

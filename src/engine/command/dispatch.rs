@@ -248,7 +248,7 @@ fn run(server: &mut Server, session: &mut Session, reply: &mut Reply, args: Args
         server.feed_monitors(session, args, id, now);
     }
     call(server, session, reply, args, id, now);
-    let atomic = server.commands.entry(id).row.flags.has(Flags::CONTAINER);
+    let atomic = !server.commands.entry(id).row.flags.has(Flags::ARBITRARY_KEYS);
     let Server { propagation, effects, .. } = server;
     propagation.flush(atomic, effects);
 }

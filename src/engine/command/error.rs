@@ -56,6 +56,8 @@ impl Error {
     pub const NO_SUCH_KEY: Error = Error::new("ERR no such key");
     /// The index is no database.
     pub const DB_RANGE: Error = Error::new("ERR DB index is out of range");
+    /// A key cannot be moved or copied onto itself.
+    pub const SAME_OBJECT: Error = Error::new("ERR source and destination objects are the same");
     /// AUTH comes first.
     pub const NO_AUTH: Error = Error::new("NOAUTH Authentication required.");
     /// Memory is used up and the policy evicts nothing.

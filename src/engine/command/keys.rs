@@ -21,9 +21,12 @@ pub struct Access {
 
 const EXPIRED: Event = Event { class: KeyspaceEvents::EXPIRED, name: "expired" };
 const MISS: Event = Event { class: KeyspaceEvents::KEY_MISS, name: "keymiss" };
-const NEW: Event = Event { class: KeyspaceEvents::NEW, name: "new" };
-const OVERWRITTEN: Event = Event { class: KeyspaceEvents::OVERWRITTEN, name: "overwritten" };
-const TYPE_CHANGED: Event = Event { class: KeyspaceEvents::TYPE_CHANGED, name: "type_changed" };
+/// A key came into being.
+pub const NEW: Event = Event { class: KeyspaceEvents::NEW, name: "new" };
+/// A key was there and holds something else now.
+pub const OVERWRITTEN: Event = Event { class: KeyspaceEvents::OVERWRITTEN, name: "overwritten" };
+/// And that is of another type.
+pub const TYPE_CHANGED: Event = Event { class: KeyspaceEvents::TYPE_CHANGED, name: "type_changed" };
 
 impl Server {
     /// A key to be read: counts as a hit or a miss, and as a use of the key.

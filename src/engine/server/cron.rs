@@ -1,29 +1,104 @@
 //! What happens by the clock: waits that end, keys that expire, clients that idle.
 
 use super::Server;
+use crate::engine::keyspace::ExpireStep;
 use crate::engine::session::{ClientId, Closing, Session, Waiting};
 use crate::engine::time::Now;
 
-/// Clients looked at in one tick.
-const CLIENTS_A_TICK: usize = 200;
+/// Clients looked at in one round.
+const CLIENTS_A_ROUND: usize = 200;
+/// Work of the active expiry in one tick at an `active-expire-effort` of 1, in entries looked at: about
+/// a quarter of a millisecond. A segment is always finished, which may add another 800.
+const EXPIRY_A_TICK: usize = 1000;
+/// Microseconds until the next tick while there is work left. So at an effort of 1 at most a quarter of
+/// the time goes into expiring keys, as in Redis.
+const SOON_US: u64 = 1000;
+
+/// Where work that is spread over ticks goes on.
+#[derive(Debug, Default)]
+pub struct Cron {
+    /// When the next round of what happens `hz` times a second is due, in monotonic microseconds.
+    due: u64,
+    /// The last client looked at.
+    client: u64,
+    /// The database whose keys expire next.
+    database: usize,
+    /// More keys are due than the last tick could remove.
+    lags: bool,
+}
 
 impl Server {
     /// Does what is due. Call it at `next_deadline`, or when anything else wakes the owner.
     pub fn tick(&mut self, now: Now) {
-        self.stats.cron_ticks += 1;
         if self.pause.end(Some(now.mono_us)) {
             self.wake_paused();
         }
         self.end_waits(now);
-        self.look_after_clients(now);
+        let round = now.mono_us >= self.cron.due;
+        if round {
+            self.cron.due = now.mono_us + 1_000_000 / self.config.hz.clamp(1, 500);
+            self.stats.cron_ticks += 1;
+            self.look_after_clients(now);
+        }
+        if round || self.cron.lags {
+            self.expire_due(now);
+        }
+        if self.evicting {
+            self.make_room(now);
+        }
+        self.free_slices();
     }
 
     /// When the next `tick` is due, in microseconds of the monotonic clock.
     pub fn next_deadline(&self, now: Now) -> u64 {
-        let cron = now.mono_us + 1_000_000 / self.config.hz.clamp(1, 500);
+        let busy = self.cron.lags || self.evicting || !self.garbage.is_empty();
+        let cron = if busy { self.cron.due.min(now.mono_us + SOON_US) } else { self.cron.due };
         self.deadlines.first().map_or(cron, |(at, _)| cron.min(*at))
     }
 
+    /// Removes keys whose time is over, as many as one tick may.
+    fn expire_due(&mut self, now: Now) {
+        self.cron.lags = false;
+        if self.active_expire_off || self.pause.is_on() {
+            return;
+        }
+        let effort = self.config.active_expire_effort.clamp(1, 10) as usize;
+        let budget = EXPIRY_A_TICK + EXPIRY_A_TICK / 4 * (effort - 1);
+        let mut done = ExpireStep { complete: true, ..ExpireStep::default() };
+        for _ in 0..self.databases.len() {
+            let db = self.cron.database % self.databases.len();
+            if self.databases[db].expires() > 0 {
+                if done.effort >= budget {
+                    done.complete = false;
+                    break;
+                }
+                let step = self.expire_in(db, budget - done.effort, now);
+                done.expired += step.expired;
+                done.effort += step.effort;
+                done.complete &= step.complete;
+            }
+            self.cron.database = db + 1;
+        }
+        self.propagation.flush(false, &mut self.effects);
+        let stale = if done.effort > 0 { 100.0 * done.expired as f64 / done.effort as f64 } else { 0.0 };
+        self.stats.expired_stale_perc = stale * 0.05 + self.stats.expired_stale_perc * 0.95;
+        if !done.complete {
+            self.stats.expired_time_cap_reached += 1;
+            // Where little of what was looked at is due, the rest can wait for the next round.
+            self.cron.lags = stale > (11 - effort) as f64;
+        }
+    }
+
+    fn expire_in(&mut self, db: usize, budget: usize, now: Now) -> ExpireStep {
+        let mut expired = Vec::new();
+        let step = self.databases[db].expire_step(now.unix_ms(), budget, &mut |entry| expired.push(entry));
+        for entry in expired {
+            self.stats.expired_keys_active += 1;
+            self.after_expiry(db, &entry);
+            self.discard_entry(entry);
+        }
+        step
+    }
     /// Answers those whose time is up.
     fn end_waits(&mut self, now: Now) {
         while let Some((at, client)) = self.deadlines.first().copied()
@@ -47,7 +122,7 @@ impl Server {
                 session.reply.int(0);
                 session.reply.int(0);
             }
-            Waiting::Unpause | Waiting::Outside => {}
+            Waiting::Unpause | Waiting::Outside | Waiting::Freed => {}
         }
         self.wake(session);
     }
@@ -69,9 +144,9 @@ impl Server {
 
     /// Ends clients that idle longer than `timeout`, checks soft limits, gives memory back.
     fn look_after_clients(&mut self, now: Now) {
-        let from = self.cron_client;
-        let batch = self.clients.after(from, CLIENTS_A_TICK);
-        self.cron_client = if batch.len() < CLIENTS_A_TICK { 0 } else { batch[batch.len() - 1].id };
+        let from = self.cron.client;
+        let batch = self.clients.after(from, CLIENTS_A_ROUND);
+        self.cron.client = if batch.len() < CLIENTS_A_ROUND { 0 } else { batch[batch.len() - 1].id };
         let timeout = self.config.timeout * 1_000_000;
         for client in batch {
             let Some(mut session) = self.clients.take(client) else { continue };

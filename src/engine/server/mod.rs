@@ -23,13 +23,15 @@ use super::config::{Config, KeyspaceEvents};
 use super::effect::{Effect, Level};
 use super::hash::Seed;
 use super::keyspace::eviction::{Evictor, Policy};
-use super::keyspace::{Database, Garbage, Layout};
+use super::keyspace::{Database, Layout};
 use super::pubsub::Pubsub;
 use super::rng::Rng;
 use super::session::clients::Clients;
 use super::session::{ClientId, Peer, Session};
 use super::time::Now;
 use batch::Scratch;
+use cron::Cron;
+use memory::Discarded;
 use pause::Pause;
 use propagation::Propagation;
 use stats::{CommandStats, ErrorStats, Stats};
@@ -181,12 +183,16 @@ pub struct Server {
     /// DEBUG SET-ACTIVE-EXPIRE 0: expired keys go when they are looked up only.
     pub active_expire_off: bool,
     /// What was removed and is still to be freed.
-    pub garbage: VecDeque<Garbage>,
+    pub garbage: VecDeque<Discarded>,
+    /// Clients that wait until nothing is left to be freed.
+    pub flushing: Vec<ClientId>,
+    /// There was more to evict than one command may.
+    pub(crate) evicting: bool,
     /// The stopwatch at the end of the last command.
     pub lap: u64,
     pub(crate) effects: Vec<Effect>,
     wakes: Vec<ClientId>,
-    cron_client: u64,
+    cron: Cron,
     scratch: Scratch,
     pushes: Vec<delivery::Push>,
 }
@@ -231,10 +237,12 @@ impl Server {
             allows_expired: false,
             active_expire_off: false,
             garbage: VecDeque::new(),
+            flushing: Vec::new(),
+            evicting: false,
             lap: 0,
             effects: Vec::new(),
             wakes: Vec::new(),
-            cron_client: 0,
+            cron: Cron::default(),
             scratch: Scratch::default(),
             pushes: Vec::new(),
         };
@@ -312,7 +320,8 @@ impl Server {
     #[inline]
     pub fn touch(&mut self, db: usize, key: &[u8]) {
         if !self.watch.is_empty() {
-            self.watch.touch(db, key);
+            let database = &self.databases[db];
+            self.watch.touch(db, key, || database.contains(key));
         }
     }
 

@@ -14,10 +14,13 @@ pub struct Stats {
     pub expired_keys: u64,
     pub expired_keys_active: u64,
     pub expired_time_cap_reached: u64,
+    pub expired_stale_perc: f64,
     pub evicted_keys: u64,
     pub evicted_clients: u64,
     pub evicted_scripts: u64,
     pub total_eviction_exceeded_us: u64,
+    /// Over `maxmemory` since, in monotonic microseconds.
+    pub eviction_exceeded_since: Option<u64>,
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub reads_processed: u64,

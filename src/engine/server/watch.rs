@@ -3,10 +3,30 @@
 use crate::engine::hash::{Map, Seed, Set};
 use crate::engine::session::ClientId;
 
+/// Whether a key is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is not.
+    Missing,
+    /// It is, but has expired: for clients it is missing.
+    Expired,
+    /// It is.
+    Live,
+}
+
+/// One client's guard over one key.
+#[derive(Clone, Copy, Debug)]
+struct Guard {
+    db: usize,
+    client: ClientId,
+    /// The key had expired but not been removed when WATCH came: its removal is no change.
+    expired: bool,
+}
+
 /// All watched keys of a server.
 #[derive(Debug)]
 pub struct Watch {
-    keys: Map<Box<[u8]>, Vec<(usize, ClientId)>>,
+    keys: Map<Box<[u8]>, Vec<Guard>>,
     /// Clients whose next EXEC fails.
     dirty: Set<ClientId>,
 }
@@ -27,33 +47,66 @@ impl Watch {
         self.keys.values().map(Vec::len).sum()
     }
     /// A client guards a key.
-    pub fn add(&mut self, db: usize, key: &[u8], client: ClientId) {
+    pub fn add(&mut self, db: usize, key: &[u8], client: ClientId, expired: bool) {
+        let guard = Guard { db, client, expired };
         match self.keys.get_mut(key) {
-            Some(watchers) => watchers.push((db, client)),
+            Some(guards) => guards.push(guard),
             None => {
-                self.keys.insert(key.into(), vec![(db, client)]);
+                self.keys.insert(key.into(), vec![guard]);
             }
         }
     }
     /// A client guards a key no longer.
     pub fn remove(&mut self, db: usize, key: &[u8], client: ClientId) {
-        if let Some(watchers) = self.keys.get_mut(key) {
-            watchers.retain(|watcher| *watcher != (db, client));
-            if watchers.is_empty() {
+        if let Some(guards) = self.keys.get_mut(key) {
+            guards.retain(|guard| (guard.db, guard.client) != (db, client));
+            if guards.is_empty() {
                 self.keys.remove(key);
             }
         }
     }
-    /// A key changed: whoever guards it is told at EXEC.
-    pub fn touch(&mut self, db: usize, key: &[u8]) {
-        if let Some(watchers) = self.keys.get(key) {
-            self.dirty.extend(watchers.iter().filter(|(at, _)| *at == db).map(|(_, client)| *client));
+    /// Whether the key had expired already when the client began to guard it.
+    pub fn guards_expired(&self, db: usize, key: &[u8], client: ClientId) -> bool {
+        let mut guards = self.keys.get(key).into_iter().flatten();
+        guards.any(|guard| (guard.db, guard.client) == (db, client) && guard.expired)
+    }
+    /// A key changed, and is `there` now or not: whoever guards it is told at EXEC.
+    pub fn touch(&mut self, db: usize, key: &[u8], there: impl FnOnce() -> bool) {
+        let Some(guards) = self.keys.get_mut(key) else { return };
+        let there = there();
+        for guard in guards.iter_mut().filter(|guard| guard.db == db) {
+            if guard.expired && !there {
+                // From expired to removed is no change; what comes next will be one.
+                guard.expired = false;
+            } else {
+                self.dirty.insert(guard.client);
+            }
         }
     }
-    /// The clients that guard a key of this database, with the keys.
-    pub fn of_database(&self, db: usize) -> Vec<(Box<[u8]>, ClientId)> {
-        let all = self.keys.iter().flat_map(|(key, watchers)| watchers.iter().map(move |w| (key, w)));
-        all.filter(|(_, (at, _))| *at == db).map(|(key, (_, client))| (key.clone(), *client)).collect()
+    /// A whole database is about to be replaced by another, or by nothing.
+    pub fn replace(
+        &mut self,
+        db: usize,
+        before: impl Fn(&[u8]) -> Presence,
+        after: impl Fn(&[u8]) -> Presence,
+    ) {
+        use Presence::*;
+        for (key, guards) in &mut self.keys {
+            let (before, after) = (before(key), after(key));
+            if (before, after) == (Missing, Missing) {
+                continue;
+            }
+            for guard in guards.iter_mut().filter(|guard| guard.db == db) {
+                match after {
+                    Missing if guard.expired => guard.expired = false,
+                    Expired if guard.expired => {}
+                    Expired if before == Missing => guard.expired = true,
+                    _ => {
+                        self.dirty.insert(guard.client);
+                    }
+                }
+            }
+        }
     }
     /// Fails the client's next EXEC.
     pub fn mark(&mut self, client: ClientId) {

@@ -80,8 +80,6 @@ pub struct Watched {
     pub db: usize,
     /// Its name.
     pub key: Box<[u8]>,
-    /// It had expired but not been removed when WATCH came: its removal is no change.
-    pub expired: bool,
 }
 
 /// What a client waits for.
@@ -93,6 +91,8 @@ pub enum Waiting {
     Disks,
     /// CLIENT PAUSE to end; the command is still unread.
     Unpause,
+    /// FLUSHALL SYNC and FLUSHDB SYNC: everything discarded to be freed.
+    Freed,
     /// Something the outside does (`Effect::RewriteConfig`, ...).
     Outside,
 }

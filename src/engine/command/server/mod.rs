@@ -1,6 +1,10 @@
-//! Commands of the group server.
+//! Commands about the server: <https://redis.io/docs/latest/commands/?group=server>.
 
-use super::Command;
+mod keyspace;
+
+use super::{BASE, Command, Group};
 
 /// The topics of this group.
-pub const TOPICS: &[&[Command]] = &[];
+pub const TOPICS: &[&[Command]] = &[keyspace::COMMANDS];
+
+const SERVER: Command = Command { group: Group::Server, ..BASE };

@@ -14,7 +14,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "WATCH",
         arity: AtLeast(2),
-        flags: ALWAYS.or(Flags::NO_MULTI),
+        flags: ALWAYS,
         keys: &[keys_from(1, KeyFlags::RO)],
         since: "2.2.0",
         complexity: "O(1) for every key.",
@@ -47,8 +47,8 @@ fn watch(call: &mut Call) -> Result {
             }
             let entry = call.server.databases[db].lookup(key);
             let expired = entry.is_some_and(|entry| entry.is_expired(call.now.unix_ms()));
-            call.server.watch.add(db, key, client);
-            call.session.watched.push(Watched { db, key: key.into(), expired });
+            call.server.watch.add(db, key, client, expired);
+            call.session.watched.push(Watched { db, key: key.into() });
         }
     }
     call.reply.ok();
@@ -64,9 +64,10 @@ fn unwatch(call: &mut Call) -> Result {
 impl Server {
     /// Whether a guarded key has expired since WATCH, removed or not.
     pub fn watched_key_expired(&self, session: &Session, now: Now) -> bool {
-        session.watched.iter().any(|watched| {
-            let entry = self.databases[watched.db].lookup(&watched.key);
-            !watched.expired && entry.is_some_and(|entry| entry.is_expired(now.unix_ms()))
+        session.watched.iter().any(|Watched { db, key }| {
+            let entry = self.databases[*db].lookup(key);
+            let expired = entry.is_some_and(|entry| entry.is_expired(now.unix_ms()));
+            expired && !self.watch.guards_expired(*db, key, session.client())
         })
     }
 }
