@@ -38,6 +38,9 @@ pub struct Keyspace {
     server: RefCell<Server>,
     /// Who looks after each client, by slot.
     attendants: RefCell<Vec<Option<Rc<dyn Attend>>>>,
+    /// What to add to the monotonic clock for the wall clock, in microseconds; read anew with each tick,
+    /// so that a batch costs one reading of a clock and not two.
+    wall_offset: Cell<i64>,
     /// When the ticker will wake.
     armed: Cell<u64>,
     rearm: Notify,
@@ -55,11 +58,24 @@ impl Keyspace {
         Rc::new(Keyspace {
             server: RefCell::new(server),
             attendants: RefCell::new(Vec::new()),
+            wall_offset: Cell::new(wall_offset()),
             armed: Cell::new(0),
             rearm: Notify::new(),
             requests,
             config_file,
         })
+    }
+
+    /// What time it is, and the stopwatch at that moment.
+    pub fn moment(&self) -> (Now, u64) {
+        let ns = time::stopwatch();
+        let mono_us = ns / 1000;
+        (Now { unix_us: mono_us as i64 + self.wall_offset.get(), mono_us }, ns)
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Now {
+        self.moment().0
     }
 
     /// Calls the engine, then carries out what it asks for.
@@ -70,6 +86,16 @@ impl Keyspace {
             self.carry_out(&mut server);
         }
         self.rearm_if_earlier(&server, now);
+        result
+    }
+
+    /// Calls the engine for something that takes no time, then carries out what it asks for.
+    pub fn with_news<T>(&self, call: impl FnOnce(&mut Server) -> T) -> T {
+        let mut server = self.server.borrow_mut();
+        let result = call(&mut server);
+        if server.has_news() {
+            self.carry_out(&mut server);
+        }
         result
     }
 
@@ -141,7 +167,8 @@ impl Keyspace {
     pub async fn keep_time(self: Rc<Self>) {
         let mut sleep = time::Sleep::until(0);
         loop {
-            let now = time::now();
+            self.wall_offset.set(wall_offset());
+            let now = self.now();
             let deadline = self.with(now, |server| {
                 server.usage = usage();
                 server.tick(now);
@@ -160,6 +187,11 @@ impl Keyspace {
             .await;
         }
     }
+}
+
+fn wall_offset() -> i64 {
+    let now = time::now();
+    now.unix_us - now.mono_us as i64
 }
 
 fn usage() -> Usage {

@@ -5,9 +5,7 @@ use crate::actor::keyspace::{Attend, Keyspace};
 use crate::engine::server::Server;
 use crate::engine::server::batch::{Batch, Flow};
 use crate::engine::session::{ClientId, Closing};
-use crate::engine::time::Now;
 use crate::runtime::net::Stream;
-use crate::runtime::time;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -72,7 +70,7 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let Connection { keyspace, client, .. } = &self.0;
         keyspace.set_attendant(*client, None);
-        keyspace.with(time::now(), |server| server.disconnect(*client));
+        keyspace.with_news(|server| server.disconnect(*client));
     }
 }
 
@@ -93,7 +91,7 @@ impl Connection {
                 Flow::Close => return Poll::Pending,
                 _ if waiting > OUTPUT_HIGH => return Poll::Pending,
                 Flow::Again => {
-                    self.run(time::now(), 0);
+                    self.run(0);
                     continue;
                 }
                 Flow::Wait(_) if self.ended => return Poll::Ready(()),
@@ -118,9 +116,8 @@ impl Connection {
 
     /// Looks what the engine wanted. Returns whether the connection ends at once.
     fn attend(&mut self) -> bool {
-        let (closing, blocked) = self
-            .keyspace
-            .with(time::now(), |server| (server.attend(self.client), server.is_blocked(self.client)));
+        let (closing, blocked) =
+            self.keyspace.with_news(|server| (server.attend(self.client), server.is_blocked(self.client)));
         match closing {
             None | Some(Closing::Now) => return true,
             Some(Closing::AfterReply) => self.flow = Flow::Close,
@@ -174,10 +171,9 @@ impl Connection {
                 Poll::Ready(Err(_)) => Poll::Ready(false),
                 Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
                 Poll::Ready(Ok(count)) => {
-                    let now = time::now();
-                    let batch = self.hand_over(&buffer[..count], count, now);
+                    let batch = self.hand_over(&buffer[..count], count);
                     self.pending.extend_from_slice(&buffer[batch.consumed..count]);
-                    self.after(batch, now);
+                    self.after(batch);
                     Poll::Ready(true)
                 }
             };
@@ -193,7 +189,7 @@ impl Connection {
             Poll::Ready(Err(_)) => Poll::Ready(false),
             Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
             Poll::Ready(Ok(count)) => {
-                self.run(time::now(), count);
+                self.run(count);
                 Poll::Ready(true)
             }
         }
@@ -206,37 +202,41 @@ impl Connection {
     }
 
     /// Runs what is pending.
-    fn run(&mut self, now: Now, arrived: usize) {
+    fn run(&mut self, arrived: usize) {
         if self.flow == Flow::Blocked {
-            self.note(now);
+            self.note();
             return;
         }
         let input = std::mem::take(&mut self.pending);
-        let batch = self.hand_over(&input, arrived, now);
+        let batch = self.hand_over(&input, arrived);
         self.pending = input;
         self.pending.drain(..batch.consumed);
         if self.pending.is_empty() && self.pending.capacity() > super::READ_SIZE {
             self.pending = Vec::new();
         }
-        self.after(batch, now);
+        self.after(batch);
     }
 
-    fn hand_over(&mut self, input: &[u8], arrived: usize, now: Now) -> Batch {
+    fn hand_over(&mut self, input: &[u8], arrived: usize) -> Batch {
         let client = self.client;
-        self.keyspace.with(now, |server| server.handle_input(client, input, arrived, now))
+        let (now, ns) = self.keyspace.moment();
+        self.keyspace.with(now, |server| {
+            server.lap = ns;
+            server.handle_input(client, input, arrived, now)
+        })
     }
 
-    fn after(&mut self, batch: Batch, now: Now) {
+    fn after(&mut self, batch: Batch) {
         self.flow = batch.flow;
         if self.pending.capacity() > 0 || self.noted {
-            self.note(now);
+            self.note();
         }
     }
 
     /// Tells the engine what is pending; it closes clients that send too much.
-    fn note(&mut self, now: Now) {
+    fn note(&mut self) {
         let Connection { keyspace, client, pending, .. } = self;
-        keyspace.with(now, |server| server.note_pending(*client, pending.len(), pending.capacity()));
+        keyspace.with_news(|server| server.note_pending(*client, pending.len(), pending.capacity()));
         self.noted = !self.pending.is_empty();
     }
 }

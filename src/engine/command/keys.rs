@@ -3,10 +3,11 @@
 use super::call::Event;
 use super::{Error, Result};
 use crate::engine::config::KeyspaceEvents;
-use crate::engine::keyspace::{Entry, EntryMut, Expiry, NewValue, Place};
-use crate::engine::protocol::Argv;
+use crate::engine::keyspace::{Entry, EntryMut, Expiry, KeyHash, NewValue, Place};
+use crate::engine::protocol::{Args, Argv};
 use crate::engine::server::Server;
 use crate::engine::time::Now;
+use smallvec::SmallVec;
 
 /// How a lookup is to be done.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,14 @@ pub const OVERWRITTEN: Event = Event { class: KeyspaceEvents::OVERWRITTEN, name:
 pub const TYPE_CHANGED: Event = Event { class: KeyspaceEvents::TYPE_CHANGED, name: "type_changed" };
 
 impl Server {
+    /// Has the memory of the first `count` of these keys fetched, so that the waits for it overlap.
+    pub fn prefetch_keys(&self, db: usize, keys: Args, count: usize) {
+        let database = &self.databases[db];
+        let hashes: SmallVec<[KeyHash; 16]> = keys.iter().take(count).map(|key| database.hash(key)).collect();
+        hashes.iter().for_each(|hash| database.prefetch_bucket(*hash));
+        hashes.iter().for_each(|hash| database.prefetch_entry(*hash));
+    }
+
     /// A key to be read: counts as a hit or a miss, and as a use of the key.
     #[inline]
     pub fn read(&mut self, access: Access, key: &[u8]) -> Option<&Entry> {

@@ -120,7 +120,6 @@ impl Server {
 
     fn run_input(&mut self, session: &mut Session, reply: &mut Reply, input: &[u8], now: Now) -> Batch {
         let mut scratch = std::mem::take(&mut self.scratch);
-        self.lap = (self.environment.stopwatch)();
         let (mut consumed, mut ran) = (0, 0);
         let flow = loop {
             if session.blocked.is_some() || session.closing != Closing::No {

@@ -188,7 +188,7 @@ pub struct Server {
     pub flushing: Vec<ClientId>,
     /// There was more to evict than one command may.
     pub(crate) evicting: bool,
-    /// The stopwatch at the end of the last command.
+    /// The stopwatch at the end of the last command. Whoever hands over input sets it before.
     pub lap: u64,
     pub(crate) effects: Vec<Effect>,
     wakes: Vec<ClientId>,

@@ -109,6 +109,9 @@ pub(super) const COMMANDS: &[Command] = &[
     },
 ];
 
+/// Keys whose memory is fetched at the same time.
+const GROUP: usize = 16;
+
 /// Writes the string at the key, or null; says whether there was one.
 fn reply_with_string(call: &mut Call) -> Result<bool> {
     let entry = call.server.read_string(call.access(), call.args.at(1))?;
@@ -188,7 +191,10 @@ fn slice(string: &[u8], start: i64, end: i64) -> &[u8] {
 fn mget(call: &mut Call) -> Result {
     let access = call.access();
     call.reply.array(call.args.len() - 1);
-    for key in call.args.from(1).iter() {
+    for (at, key) in call.args.from(1).iter().enumerate() {
+        if at % GROUP == 0 {
+            call.server.prefetch_keys(access.db, call.args.from(1 + at), GROUP);
+        }
         let entry = call.server.read(access, key);
         let mut digits = IntBuf::new();
         match entry.and_then(|entry| entry.string(&mut digits)) {
