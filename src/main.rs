@@ -1,6 +1,7 @@
 //! Arguments, config, runtime, run.
 
-fn main() {
-    let start = seedis::actor::Start::default();
-    let _ = seedis::runtime::task::block_on_main(seedis::actor::run(start));
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    seedis::cli::run(&seedis::runtime::process::arguments())
 }

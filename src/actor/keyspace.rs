@@ -4,15 +4,19 @@
 //! own and serves a mailbox. The difference ends here.
 
 use super::log;
-use crate::engine::effect::{Effect, Shutdown};
+use crate::engine::config::Config;
+use crate::engine::effect::{Effect, Level, Shutdown};
 use crate::engine::server::{Server, Usage};
 use crate::engine::session::ClientId;
 use crate::engine::time::Now;
 use crate::runtime::sync::{Notify, mpsc};
-use crate::runtime::{fs, process, time};
+use crate::runtime::{fs, process, task, time};
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+
+/// Turns that ending connections get at the end before the server leaves without them.
+const STOP_TURNS: usize = 1000;
 
 /// Something that wants to hear when its client needs looking after.
 pub trait Attend {
@@ -20,13 +24,18 @@ pub trait Attend {
     fn attend(&self, server: &mut Server, client: ClientId);
 }
 
+/// What the wiring does for the engine at once, since a client's reply depends on it.
+pub trait Outside {
+    /// Parameters of these names have changed from `before` to `config`: has them take effect, or tells
+    /// which one cannot and why.
+    fn apply(&self, before: &Config, config: &mut Config, names: &[&str]) -> Result<(), (String, String)>;
+}
+
 /// What the wiring must do for the engine.
 #[derive(Debug)]
 pub enum Request {
     /// Stop in order.
     Shutdown(Shutdown),
-    /// Parameters changed that concern listeners or the log.
-    Configured(Vec<&'static str>),
     /// End at once, as a crash would.
     Crash(&'static str),
     /// Start again.
@@ -46,6 +55,7 @@ pub struct Keyspace {
     rearm: Notify,
     requests: mpsc::UnboundedSender<Request>,
     config_file: Option<PathBuf>,
+    outside: RefCell<Option<Weak<dyn Outside>>>,
 }
 
 impl Keyspace {
@@ -63,6 +73,7 @@ impl Keyspace {
             rearm: Notify::new(),
             requests,
             config_file,
+            outside: RefCell::new(None),
         })
     }
 
@@ -76,6 +87,23 @@ impl Keyspace {
     /// What time it is.
     pub fn now(&self) -> Now {
         self.moment().0
+    }
+
+    /// Says who has parameters take effect.
+    pub fn set_outside(&self, outside: &Rc<impl Outside + 'static>) {
+        let outside: Weak<dyn Outside> = Rc::downgrade(outside) as _;
+        *self.outside.borrow_mut() = Some(outside);
+    }
+
+    /// Ends all connections and waits until they are gone.
+    pub async fn stop(&self) {
+        self.with(time::now(), Server::disconnect_all);
+        for _ in 0..STOP_TURNS {
+            if self.with_quiet(|server| server.clients.len()) == 0 {
+                break;
+            }
+            task::yield_now().await;
+        }
     }
 
     /// Calls the engine, then carries out what it asks for.
@@ -123,15 +151,18 @@ impl Keyspace {
     #[cold]
     fn carry_out(&self, server: &mut Server) {
         let mut wakes = Vec::new();
-        server.take_wakes(&mut wakes);
-        for client in wakes {
-            let attendant = self.attendants.borrow().get(client.slot as usize).cloned().flatten();
-            if let Some(attendant) = attendant {
-                attendant.attend(server, client);
+        // What is carried out can have consequences of its own.
+        while server.has_news() {
+            for effect in server.take_effects() {
+                self.perform(server, effect);
             }
-        }
-        for effect in server.take_effects() {
-            self.perform(server, effect);
+            server.take_wakes(&mut wakes);
+            for client in wakes.drain(..) {
+                let attendant = self.attendants.borrow().get(client.slot as usize).cloned().flatten();
+                if let Some(attendant) = attendant {
+                    attendant.attend(server, client);
+                }
+            }
         }
     }
 
@@ -142,13 +173,21 @@ impl Keyspace {
             Effect::RewriteConfig(client) => return self.rewrite_config(server, client),
             // Nobody logs or replicates yet.
             Effect::Propagate { .. } | Effect::Event { .. } => return,
-            Effect::Configured(names) => Request::Configured(names),
+            Effect::Configured(names) => return self.apply_config(server, &names),
             Effect::Shutdown(how) => Request::Shutdown(how),
             Effect::Crash(how) => Request::Crash(how),
             Effect::Restart => Request::Restart,
         };
         // Nobody listens only when the server is stopping anyway.
         let _ = self.requests.send(request);
+    }
+
+    fn apply_config(&self, server: &mut Server, names: &[&str]) {
+        let Some(outside) = self.outside.borrow().as_ref().and_then(Weak::upgrade) else { return };
+        let before = server.config.clone();
+        if let Err((name, why)) = outside.apply(&before, &mut server.config, names) {
+            log::write(Level::Warning, &format!("Can't apply {name}: {why}"));
+        }
     }
 
     fn rewrite_config(&self, server: &mut Server, client: ClientId) {

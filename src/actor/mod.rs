@@ -15,4 +15,4 @@ pub mod log;
 pub mod message;
 pub mod wiring;
 
-pub use wiring::{Start, run};
+pub use wiring::{End, Start, run};

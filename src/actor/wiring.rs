@@ -1,18 +1,25 @@
 //! Builds the actors, supervises them and stops them in order: the only file that knows them all.
 
-use super::keyspace::{Keyspace, Request};
-use super::{connection, listener, log};
-use crate::engine::config::Config;
+use super::connection;
+use super::keyspace::{Keyspace, Outside, Request};
+use super::listener::{self, Listeners};
+use super::log::{self, Settings, reason};
+use crate::engine::config::{Config, Supervised};
 use crate::engine::effect::Level;
 use crate::engine::server::{Environment, Server};
-use crate::runtime::net::{Address, ListenOptions, Listener};
-use crate::runtime::signal::Signals;
+use crate::runtime::signal::{Signal, Signals};
 use crate::runtime::sync::mpsc;
 use crate::runtime::{process, rng, task, time};
 use std::ffi::OsStr;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::future::poll_fn;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+/// Descriptors that the server needs beside those of its clients.
+const RESERVED_FILES: u64 = 32;
 
 /// What a server starts from.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +28,8 @@ pub struct Start {
     pub config: Config,
     /// Where they came from, for CONFIG REWRITE.
     pub config_file: Option<PathBuf>,
+    /// The look of the log, which CONFIG SET changes.
+    pub log: Settings,
 }
 
 /// Why a server ended.
@@ -28,6 +37,8 @@ pub struct Start {
 pub enum End {
     /// In order.
     Stopped,
+    /// At once, by somebody who did not want to wait.
+    Forced,
     /// Asked to start again.
     Restart,
     /// Asked to end as a crash would.
@@ -36,40 +47,150 @@ pub enum End {
 
 /// Runs a server until it is told to stop. Fails with the reason if it cannot start.
 pub async fn run(start: Start) -> Result<End, String> {
-    let Start { config, config_file } = start;
+    let Start { mut config, config_file, log: settings } = start;
+    let mut signals = Signals::watch().map_err(|error| reason(&error))?;
+    limit_clients(&mut config)?;
+    let systemd = matches!(config.supervised, Supervised::Systemd | Supervised::Auto);
     let (requests, mut inbox) = mpsc::unbounded_channel();
-    let addresses = addresses(&config);
-    let listeners = bind(&addresses, &config)?;
-    let keepalive = config.tcp_keepalive as u32;
-    let server = Server::new(config, environment(&config_file))?;
+    let server = Server::new(config.clone(), environment(&config_file))?;
     let keyspace = Keyspace::new(server, requests, config_file);
-    let shared = connection::read_buffer();
+    let (shared, served) = (connection::read_buffer(), keyspace.clone());
+    let serve = Rc::new(move |stream| listener::serve_here(stream, &served, &shared));
+    let listeners = Listeners::open(&config, serve)?;
+    let premises = Rc::new(Premises { listeners, settings });
+    keyspace.set_outside(&premises);
+    log::write(Level::Notice, "Server initialized");
     task::spawn_local("clock", keyspace.clone().keep_time());
-    for listener in listeners {
-        let (keyspace, shared) = (keyspace.clone(), shared.clone());
-        let accepting = listener::accept(listener, move |stream| {
-            listener::serve_here(stream, &keyspace, &shared, keepalive);
-        });
-        task::spawn_local("listener", accepting);
+    for kind in premises.listeners.kinds() {
+        log::write(Level::Notice, &format!("Ready to accept connections {kind}"));
     }
-    log::write(Level::Notice, "Ready to accept connections tcp");
-    let mut signals = Signals::watch().map_err(|error| error.to_string())?;
-    loop {
-        let request = std::future::poll_fn(|context| {
-            use std::task::Poll;
-            if let Poll::Ready(request) = inbox.poll_recv(context) {
-                return Poll::Ready(request);
-            }
-            let mut terminate = std::pin::pin!(signals.terminate());
-            terminate.as_mut().poll(context).map(|_| None)
+    if systemd {
+        tell_supervisor("STATUS=Ready to accept connections\nREADY=1\n");
+    }
+    let end = wait_for_end(&mut inbox, &mut signals).await;
+    if systemd {
+        tell_supervisor("STOPPING=1\n");
+    }
+    premises.listeners.close();
+    keyspace.stop().await;
+    Ok(end)
+}
+
+/// Waits until somebody wants the server to end.
+async fn wait_for_end(inbox: &mut mpsc::UnboundedReceiver<Request>, signals: &mut Signals) -> End {
+    enum Event {
+        Request(Option<Request>),
+        Signal(Signal),
+    }
+    let event = {
+        let mut terminate = pin!(signals.terminate());
+        poll_fn(|context| match inbox.poll_recv(context) {
+            Poll::Ready(request) => Poll::Ready(Event::Request(request)),
+            Poll::Pending => terminate.as_mut().poll(context).map(Event::Signal),
         })
-        .await;
-        match request {
-            Some(Request::Configured(_)) => {}
-            Some(Request::Crash(how)) => return Ok(End::Crashed(how)),
-            Some(Request::Restart) => return Ok(End::Restart),
-            Some(Request::Shutdown(_)) | None => return Ok(End::Stopped),
+        .await
+    };
+    let end = match event {
+        Event::Request(Some(Request::Crash(how))) => return End::Crashed(how),
+        Event::Request(Some(Request::Restart)) => End::Restart,
+        Event::Request(Some(Request::Shutdown(_)) | None) => End::Stopped,
+        Event::Signal(signal) => {
+            let name = if signal == Signal::Terminate { "SIGTERM" } else { "SIGINT" };
+            log::write(Level::Warning, &format!("Received {name} scheduling shutdown..."));
+            End::Stopped
         }
+    };
+    log::write(Level::Notice, "User requested shutdown...");
+    end
+}
+
+/// What the engine's parameters change in the process.
+struct Premises {
+    listeners: Listeners,
+    settings: Settings,
+}
+
+impl Outside for Premises {
+    fn apply(&self, before: &Config, config: &mut Config, names: &[&str]) -> Result<(), (String, String)> {
+        let changed = |name: &str| names.contains(&name);
+        let failed = |name: &str, why: String| Err((name.to_owned(), why));
+        if changed("maxclients") {
+            let wanted = config.maxclients + RESERVED_FILES;
+            let have = process::raise_open_files(wanted).unwrap_or(0);
+            if have < wanted {
+                let possible = have.saturating_sub(RESERVED_FILES);
+                return failed(
+                    "maxclients",
+                    format!(
+                        "The operating system is not able to handle the specified number of clients, try \
+                         with {possible}"
+                    ),
+                );
+            }
+        }
+        if changed("dir") {
+            if let Err(error) = process::set_working_directory(path(&config.dir)) {
+                return failed("dir", reason(&error));
+            }
+            if let Ok(full) = process::working_directory() {
+                config.dir = full.as_os_str().as_bytes().to_vec();
+            }
+        }
+        if (changed("port") || changed("bind")) && !self.listeners.move_tcp(before, config) {
+            return if changed("bind") {
+                failed("bind", "Failed to bind to specified addresses.".to_owned())
+            } else {
+                failed("port", "Unable to listen on this port. Check server logs.".to_owned())
+            };
+        }
+        self.settings.apply(config);
+        Ok(())
+    }
+}
+
+fn path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+/// Sees that there are descriptors for `maxclients`, or takes in fewer.
+fn limit_clients(config: &mut Config) -> Result<(), String> {
+    let wanted = config.maxclients + RESERVED_FILES;
+    let before = process::raise_open_files(0).unwrap_or(0);
+    let have = match process::raise_open_files(wanted) {
+        Ok(have) => have,
+        // Nobody can tell what is possible; connections that are not will fail one by one.
+        Err(_) => return Ok(()),
+    };
+    if have <= RESERVED_FILES {
+        return Err(format!(
+            "Your current 'ulimit -n' of {have} is not enough for the server to start. Please increase your \
+             open file limit to at least {wanted}. Exiting."
+        ));
+    }
+    if have < wanted {
+        let text = format!(
+            "You requested maxclients of {} requiring at least {wanted} max file descriptors.",
+            config.maxclients
+        );
+        log::write(Level::Warning, &text);
+        config.maxclients = have - RESERVED_FILES;
+        let text = format!(
+            "Current maximum open files is {have}. maxclients has been reduced to {} to compensate for low \
+             ulimit. If you need higher maxclients increase 'ulimit -n'.",
+            config.maxclients
+        );
+        log::write(Level::Warning, &text);
+    } else if have > before {
+        let text =
+            format!("Increased maximum number of open files to {have} (it was originally set to {before}).");
+        log::write(Level::Notice, &text);
+    }
+    Ok(())
+}
+
+fn tell_supervisor(state: &str) {
+    if let Err(error) = process::notify_supervisor(state) {
+        log::write(Level::Warning, &format!("Can't notify systemd: {}", reason(&error)));
     }
 }
 
@@ -86,47 +207,4 @@ fn environment(config_file: &Option<PathBuf>) -> Environment {
         multiplexing: "epoll",
         started: time::now(),
     }
-}
-
-/// Where `config` says to listen. A leading minus marks an address that may be missing.
-fn addresses(config: &Config) -> Vec<(Address, bool)> {
-    let mut all = Vec::new();
-    for name in &config.bind.0 {
-        let Ok(name) = std::str::from_utf8(name) else { continue };
-        let (name, optional) = name.strip_prefix('-').map_or((name, false), |rest| (rest, true));
-        let ip = match name {
-            "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            "::*" => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
-            name => match name.parse() {
-                Ok(ip) => ip,
-                Err(_) => continue,
-            },
-        };
-        if config.port != 0 {
-            all.push((Address::Tcp(SocketAddr::new(ip, config.port)), optional));
-        }
-    }
-    if !config.unixsocket.is_empty() {
-        all.push((Address::Unix(PathBuf::from(OsStr::from_bytes(&config.unixsocket))), false));
-    }
-    all
-}
-
-fn bind(addresses: &[(Address, bool)], config: &Config) -> Result<Vec<Listener>, String> {
-    let options = ListenOptions {
-        backlog: config.tcp_backlog as u32,
-        unix_permissions: Some(config.unixsocketperm as u32).filter(|bits| *bits != 0),
-    };
-    let mut listeners = Vec::new();
-    for (address, optional) in addresses {
-        match Listener::bind(address, &options) {
-            Ok(listener) => listeners.push(listener),
-            Err(_) if *optional => {}
-            Err(error) => return Err(format!("Could not create server listening socket {address}: {error}")),
-        }
-    }
-    if listeners.is_empty() && config.port != 0 {
-        return Err("Failed listening on any address, aborting.".to_owned());
-    }
-    Ok(listeners)
 }

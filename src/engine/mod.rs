@@ -17,3 +17,8 @@ pub mod session;
 pub mod spec;
 pub mod text;
 pub mod time;
+
+pub use config::REDIS_VERSION;
+
+/// The version of Seedis.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

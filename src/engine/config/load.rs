@@ -8,7 +8,7 @@ use super::syntax::split_args;
 use super::{Config, Param, TABLE, find};
 
 /// The version of Redis whose behaviour this is, as error texts give it.
-const REDIS_VERSION: &str = "8.10.2";
+pub const REDIS_VERSION: &str = "8.10.2";
 
 /// Files may include files; this many deep is taken for a file that includes itself.
 const MAX_DEPTH: usize = 32;

@@ -53,7 +53,7 @@ pub use arguments::Arguments;
 pub use check::TITLE_VARIABLES;
 pub use choice::*;
 pub use compound::*;
-pub use load::{Directive, Directives, Include, LoadError, Place, Sources};
+pub use load::{Directive, Directives, Include, LoadError, Place, REDIS_VERSION, Sources};
 pub use page::reference_page;
 pub use row::{Flag, Reason, Row};
 pub use scalar::MemoryOrPercent;

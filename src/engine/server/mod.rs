@@ -27,7 +27,7 @@ use super::keyspace::{Database, Layout};
 use super::pubsub::Pubsub;
 use super::rng::Rng;
 use super::session::clients::Clients;
-use super::session::{ClientId, Peer, Session};
+use super::session::{ClientId, Closing, Peer, Session};
 use super::time::Now;
 use batch::Scratch;
 use cron::Cron;
@@ -277,6 +277,17 @@ impl Server {
     pub fn disconnect(&mut self, client: ClientId) {
         if let Some(mut session) = self.clients.remove(client) {
             self.release(&mut session);
+        }
+    }
+
+    /// Ends every connection: the server stops.
+    pub fn disconnect_all(&mut self) {
+        let clients: Vec<ClientId> = self.clients.ids().collect();
+        for client in clients {
+            let Some(mut session) = self.clients.take(client) else { continue };
+            session.closing = Closing::Now;
+            self.wake(&mut session);
+            self.clients.put_back(session);
         }
     }
 

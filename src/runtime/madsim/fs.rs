@@ -101,6 +101,11 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
+/// Nothing: nobody writes to a simulated process.
+pub fn read_standard_input() -> io::Result<Vec<u8>> {
+    Ok(Vec::new())
+}
+
 /// Replaces a file; a crash leaves the old or the new content.
 pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     write(path, content)
@@ -126,6 +131,11 @@ pub struct Appender(PathBuf);
 impl Appender {
     pub fn open(path: &Path) -> io::Result<Self> {
         at(path, |tree, path| open(tree, path.clone()).map(|_| Self(path)))
+    }
+
+    /// A file, since a simulated process has no terminal.
+    pub fn standard_output() -> io::Result<Self> {
+        Self::open(Path::new("/run/stdout"))
     }
 
     /// Adds all bytes.

@@ -90,6 +90,16 @@ pub fn daemonize() -> io::Result<()> {
     Ok(())
 }
 
+/// The world restarts its nodes itself.
+pub fn restart(_: &[Vec<u8>]) -> io::Error {
+    io::ErrorKind::Unsupported.into()
+}
+
+/// Nobody supervises a simulated process.
+pub fn is_supervised() -> bool {
+    false
+}
+
 /// Nobody supervises a simulated process.
 pub fn notify_supervisor(_: &str) -> io::Result<bool> {
     Ok(false)

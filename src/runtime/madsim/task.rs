@@ -8,7 +8,10 @@ use std::task::{Context, Poll};
 use super::super::panic::Guarded;
 pub use super::super::panic::Panicked;
 
-pub use ::madsim::task::yield_now;
+/// Lets the other tasks of the thread have a turn.
+pub async fn yield_now() {
+    ::madsim::task::yield_now().await;
+}
 
 /// Starts a task on the current node. Its panic is logged and reaches whoever awaits the handle;
 /// dropping the handle lets the task run on.

@@ -32,6 +32,11 @@ pub async fn sleep(span: Duration) {
     sleep_until(after(span)).await;
 }
 
+/// Simulated clocks show UTC.
+pub fn utc_offset(_: i64) -> i32 {
+    0
+}
+
 /// Lets the span pass before anything else happens, here or on any other node.
 pub fn stall(span: Duration) {
     ::madsim::time::advance(span);

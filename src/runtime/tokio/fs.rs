@@ -2,7 +2,8 @@
 //! log, never the data.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// What is known of a file without opening it.
@@ -20,6 +21,13 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// Fails with `InvalidData` if it is not UTF-8.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path)
+}
+
+/// All of standard input.
+pub fn read_standard_input() -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    io::stdin().read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// Replaces a file so that a crash leaves the old or the new content, never a mixture: a temporary file
@@ -57,6 +65,11 @@ pub struct Appender(File);
 impl Appender {
     pub fn open(path: &Path) -> io::Result<Self> {
         OpenOptions::new().create(true).append(true).open(path).map(Self)
+    }
+
+    /// The standard output of the process.
+    pub fn standard_output() -> io::Result<Self> {
+        Ok(Self(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
     }
 
     /// Adds all bytes.

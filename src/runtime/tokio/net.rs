@@ -1,7 +1,7 @@
 //! TCP and unix sockets.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -14,6 +14,11 @@ use ::tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 pub use super::super::address::{Address, ListenOptions};
+
+/// The addresses of a host by name, or of a literal address. Blocks while the resolver asks around.
+pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok((host, port).to_socket_addrs()?.collect())
+}
 
 /// A socket that accepts streams.
 #[derive(Debug)]
@@ -64,15 +69,18 @@ impl Listener {
     /// An error concerns one attempt (`ECONNABORTED`) or the process (`EMFILE`); the listener stays
     /// usable.
     pub async fn accept(&self) -> io::Result<(Stream, Address)> {
+        std::future::poll_fn(|context| self.poll_accept(context)).await
+    }
+
+    /// [`Listener::accept`] for poll functions. One task at a time is woken.
+    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Address)>> {
         match &self.0 {
-            Listening::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                Ok((Stream(Socketed::Tcp(stream)), Address::Tcp(peer)))
-            }
-            Listening::Unix(listener, path) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Stream(Socketed::Unix(stream)), Address::Unix(path.clone())))
-            }
+            Listening::Tcp(listener) => listener
+                .poll_accept(context)
+                .map_ok(|(stream, peer)| (Stream(Socketed::Tcp(stream)), Address::Tcp(peer))),
+            Listening::Unix(listener, path) => listener
+                .poll_accept(context)
+                .map_ok(|(stream, _)| (Stream(Socketed::Unix(stream)), Address::Unix(path.clone()))),
         }
     }
 

@@ -1,10 +1,13 @@
 //! The process and the machine under it.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
@@ -117,6 +120,27 @@ pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
 /// stays. Must come before the first thread or runtime, which a fork does not take along.
 pub fn daemonize() -> io::Result<()> {
     Ok(nix::unistd::daemon(true, false)?)
+}
+
+/// Replaces the process by a new start of the same program with the same arguments. Returns only the
+/// reason why it could not.
+pub fn restart(command_line: &[Vec<u8>]) -> io::Error {
+    let program = match executable() {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    let mut command = Command::new(program);
+    if let [name, arguments @ ..] = command_line {
+        command
+            .arg0(OsStr::from_bytes(name))
+            .args(arguments.iter().map(|argument| OsStr::from_bytes(argument)));
+    }
+    command.exec()
+}
+
+/// Whether systemd waits to hear from the process.
+pub fn is_supervised() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
 /// Tells systemd (`READY=1`, `STATUS=...`). Returns whether there was somebody to tell.

@@ -10,7 +10,10 @@ use ::tokio::runtime::{Builder, LocalOptions};
 use super::super::panic::Guarded;
 pub use super::super::panic::Panicked;
 
-pub use ::tokio::task::yield_now;
+/// Lets the other tasks of the thread have a turn.
+pub async fn yield_now() {
+    ::tokio::task::yield_now().await;
+}
 
 /// Starts a task on the current thread. Its panic is logged and reaches whoever awaits the handle;
 /// dropping the handle lets the task run on.

@@ -32,6 +32,12 @@ fn read(clock: ClockId) -> i64 {
     clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
+/// Seconds that local time is ahead of UTC at a moment.
+pub fn utc_offset(unix_us: i64) -> i32 {
+    let moment = chrono::DateTime::from_timestamp_micros(unix_us).unwrap_or_default();
+    moment.with_timezone(&chrono::Local).offset().local_minus_utc()
+}
+
 /// Holds up the calling thread and everything on it (DEBUG SLEEP).
 pub fn stall(span: Duration) {
     std::thread::sleep(span);

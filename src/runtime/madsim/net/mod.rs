@@ -28,7 +28,7 @@ use ::madsim::time::TimeHandle;
 pub use super::super::address::{Address, ListenOptions};
 pub use link::Link;
 use network::Network;
-pub use socket::{Detached, Listener, Stream};
+pub use socket::{Detached, Listener, Stream, resolve};
 
 use super::time::Timer;
 

@@ -12,6 +12,15 @@ use super::network::{Id, Side};
 use super::{Address, ListenOptions, SimNet};
 use crate::runtime::madsim::fs;
 
+/// The address that a literal stands for; simulated worlds have no names.
+pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    match host.parse() {
+        Ok(ip) => Ok(vec![SocketAddr::new(ip, port)]),
+        Err(_) if host == "localhost" => Ok(vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), port)]),
+        Err(_) => Err(io::Error::new(io::ErrorKind::NotFound, "Name or service not known")),
+    }
+}
+
 /// A socket that accepts streams.
 pub struct Listener {
     net: Arc<SimNet>,
@@ -36,12 +45,14 @@ impl Listener {
     /// An error concerns one attempt (`ECONNABORTED`) or the process (`EMFILE`); the listener stays
     /// usable.
     pub async fn accept(&self) -> io::Result<(Stream, Address)> {
-        std::future::poll_fn(|context| {
-            self.net
-                .with(|network| network.poll_accept(self.id, context.waker()))
-                .map_ok(|(id, peer)| (Stream { net: self.net.clone(), id, side: 1 }, peer))
-        })
-        .await
+        std::future::poll_fn(|context| self.poll_accept(context)).await
+    }
+
+    /// [`Listener::accept`] for poll functions. One task at a time is woken.
+    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Address)>> {
+        self.net
+            .with(|network| network.poll_accept(self.id, context.waker()))
+            .map_ok(|(id, peer)| (Stream { net: self.net.clone(), id, side: 1 }, peer))
     }
 
     /// Where it listens: the port is the real one when port 0 was asked for.
