@@ -9,6 +9,7 @@ pub mod config;
 pub mod effect;
 pub mod hash;
 pub mod keyspace;
+pub mod loopback;
 pub mod protocol;
 pub mod pubsub;
 pub mod rng;

@@ -20,6 +20,9 @@
 //!   ~ event incrby n
 //! ```
 //!
+//! Effects in a database other than 0 name it (`event@1 set k`); events are shown whether or not
+//! notifications are on, log lines never. The engine's clock starts at Unix time 1700000000.
+//!
 //! Directives, before or between commands:
 //!
 //! - `@client 2` goes on as another client; replies after it are those that came in meanwhile;

@@ -13,12 +13,14 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod case;
+mod engine;
 mod peer;
 mod play;
 #[path = "../support/mod.rs"]
 mod support;
 
 use case::Transcript;
+use engine::Engine;
 use peer::Peer;
 use play::{Mode, Playable};
 use std::path::{Path, PathBuf};
@@ -77,6 +79,12 @@ fn play_peer(name: &str, variable: &str) {
         return;
     };
     play_all(name, &[Mode::whole(2), Mode::whole(3)], || Box::new(peer.session()));
+}
+
+#[test]
+fn the_engine_agrees() {
+    let modes = [Mode::whole(2), Mode::whole(3), Mode::bytewise(2), Mode::bytewise(3)];
+    play_all("engine", &modes, || Box::new(Engine::new()));
 }
 
 #[test]
