@@ -159,7 +159,10 @@ impl Reply {
     }
     /// A floating-point number: a bulk string in RESP2.
     pub fn double(&mut self, value: f64) {
-        let text = crate::engine::text::number::format_f64(value);
+        self.double_text(&crate::engine::text::number::format_f64(value));
+    }
+    /// A floating-point number that is text already: its digits as a bulk string in RESP2.
+    pub fn double_text(&mut self, text: &str) {
         if self.resp3 { self.line(b',', text.as_bytes()) } else { self.bulk(text.as_bytes()) }
     }
     /// A truth value: 1 or 0 in RESP2.

@@ -41,6 +41,26 @@ impl LongDouble {
         in_range.then_some(Self(value))
     }
 
+    /// The largest finite number.
+    pub fn largest() -> Self {
+        Self(X87DoubleExtended::largest())
+    }
+
+    /// The finite number that is furthest below zero.
+    pub fn lowest() -> Self {
+        Self(-X87DoubleExtended::largest())
+    }
+
+    /// Whether it is not infinite.
+    pub fn is_finite(self) -> bool {
+        self.0.is_finite()
+    }
+
+    /// The sum of two finite numbers, which may be infinite.
+    pub fn saturating_add(self, other: Self) -> Self {
+        Self((self.0 + other.0).value)
+    }
+
     /// The sum, unless it is infinite or not a number: then the reply is "increment would produce NaN
     /// or Infinity".
     pub fn checked_add(self, other: Self) -> Option<Self> {

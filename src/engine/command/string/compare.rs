@@ -7,6 +7,7 @@ use crate::engine::keyspace::value::IntBuf;
 use crate::engine::spec::Arity::{AtLeast, Exactly};
 use crate::engine::spec::{Flags, KEY, KeyFlags, key_at, one_of, string};
 use crate::engine::text::xxh3;
+use std::mem::discriminant;
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -91,6 +92,16 @@ impl<'a> Condition<'a> {
         cursor.keyword_with_value("IFDNE").map(|digest| Condition::IsNot(Digest(digest)))
     }
 
+    /// Whether it may be given after `earlier`: an option may be repeated, the last one counts.
+    pub fn may_follow(self, earlier: Option<Self>) -> bool {
+        let comparison = |condition| match condition {
+            Condition::Is(comparison) | Condition::IsNot(comparison) => discriminant(&comparison),
+        };
+        earlier.is_none_or(|earlier| {
+            discriminant(&self) == discriminant(&earlier) && comparison(self) == comparison(earlier)
+        })
+    }
+
     /// Whether it holds of the key. A comparison with a value needs a string.
     pub fn holds(self, call: &mut Call, key: &[u8]) -> Result<bool> {
         let (comparison, wanted) = match self {
@@ -118,9 +129,9 @@ impl<'a> Condition<'a> {
     }
 }
 
+/// Only the length is looked at; other characters are like no digest.
 fn check_digest(digest: &[u8]) -> Result {
-    let valid = digest.len() == 16 && digest.iter().all(u8::is_ascii_hexdigit);
-    if valid { Ok(()) } else { Err(Error::new("ERR must be exactly 16 hexadecimal characters")) }
+    if digest.len() == 16 { Ok(()) } else { Err(Error::new("ERR must be exactly 16 hexadecimal characters")) }
 }
 
 fn delex(call: &mut Call) -> Result {
@@ -134,19 +145,19 @@ fn delex(call: &mut Call) -> Result {
         _ => return Err(call.arity_error()),
     };
     let access = call.access();
-    let holds = call.server.live(access, key)
-        && match condition {
-            None => true,
-            Some(condition) => {
-                let is_string = call.server.peek(access, key).is_some_and(|entry| entry.is_string());
-                if !is_string {
-                    return Err(Error::new("ERR Key should be of string type if conditions are specified"));
-                }
-                condition
-                    .ok_or(Error::new("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"))?
-                    .holds(call, key)?
-            }
-        };
+    let Some(condition) = condition else {
+        let live = call.server.live(access, key);
+        return remove_if(call, key, live);
+    };
+    let holds = match call.server.read(access, key).map(|entry| entry.is_string()) {
+        None => false,
+        Some(false) => {
+            return Err(Error::new("ERR Key should be of string type if conditions are specified"));
+        }
+        Some(true) => condition
+            .ok_or(Error::new("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"))?
+            .holds(call, key)?,
+    };
     remove_if(call, key, holds)
 }
 

@@ -115,9 +115,26 @@ fn incrbyfloat(call: &mut Call) -> Result {
     let delta = LongDouble::parse(call.args.at(2)).ok_or(Error::NOT_FLOAT)?;
     let total = old.unwrap_or(LongDouble::from(0)).checked_add(delta);
     let text = total.ok_or(Error::NAN)?.to_human_string();
-    call.server.set(call.access(), key, NewValue::from_bytes(text.as_bytes()), Expiry::Keep);
+    store_number(call, key, &text, Expiry::Keep);
     call.changed(key, string_event("incrbyfloat"));
     call.propagate(&[b"SET", key, text.as_bytes(), b"KEEPTTL"]);
     call.reply.bulk(text.as_bytes());
     Ok(())
+}
+
+/// Stores a sum. A key that was there is changed, not overwritten: it has another event.
+pub(super) fn store_number(call: &mut Call, key: &[u8], text: &str, expiry: Expiry) {
+    let (access, value) = (call.access(), NewValue::from_bytes(text.as_bytes()));
+    let Some(mut entry) = call.server.write(access, key) else {
+        return call.server.set(access, key, value, expiry);
+    };
+    let displaced = entry.set_value(value);
+    match expiry {
+        Expiry::Never => entry.set_expiry(None),
+        Expiry::At(ms) => entry.set_expiry(Some(ms)),
+        Expiry::Keep => {}
+    }
+    if let Some(object) = displaced {
+        call.server.discard(object);
+    }
 }

@@ -23,13 +23,6 @@ pub(super) enum Lifetime<'a> {
     Persist,
 }
 
-/// Unix milliseconds, and whether the request said it relative to now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
-    pub ms: i64,
-    pub relative: bool,
-}
-
 impl<'a> Lifetime<'a> {
     /// Reads the option that comes next, if it is one of these.
     pub fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
@@ -46,8 +39,18 @@ impl<'a> Lifetime<'a> {
         })
     }
 
-    /// The moment it stands for, `None` for KEEPTTL and PERSIST; `command` is for the error text.
-    pub fn moment(self, now: Now, command: &str) -> Result<Option<Moment>> {
+    /// Whether it may be given after `earlier`: an option may be repeated, the last one counts.
+    pub fn may_follow(self, earlier: Option<Self>) -> bool {
+        let option = |lifetime| match lifetime {
+            Lifetime::Until { seconds, relative, .. } => Lifetime::Until { number: b"", seconds, relative },
+            other => other,
+        };
+        earlier.is_none_or(|earlier| option(self) == option(earlier))
+    }
+
+    /// The moment it stands for in Unix milliseconds, `None` for KEEPTTL and PERSIST; `command` is for
+    /// the error text.
+    pub fn moment(self, now: Now, command: &str) -> Result<Option<i64>> {
         match self {
             Lifetime::Until { number, seconds, relative } => {
                 moment(number, seconds, relative, now, command).map(Some)
@@ -57,20 +60,13 @@ impl<'a> Lifetime<'a> {
     }
 }
 
-/// A positive number of seconds or milliseconds, from now or from the epoch, as a moment.
-pub(super) fn moment(
-    number: &[u8],
-    seconds: bool,
-    relative: bool,
-    now: Now,
-    command: &str,
-) -> Result<Moment> {
+/// A positive number of seconds or milliseconds, from now or from the epoch, as Unix milliseconds.
+pub(super) fn moment(number: &[u8], seconds: bool, relative: bool, now: Now, command: &str) -> Result<i64> {
     let value = int(number)?;
     let invalid = || Error::invalid_expire(command);
     if value <= 0 {
         return Err(invalid());
     }
     let ms = if seconds { value.checked_mul(1000).ok_or_else(invalid)? } else { value };
-    let ms = if relative { ms.checked_add(now.unix_ms()).ok_or_else(invalid)? } else { ms };
-    Ok(Moment { ms, relative })
+    if relative { ms.checked_add(now.unix_ms()).ok_or_else(invalid) } else { Ok(ms) }
 }

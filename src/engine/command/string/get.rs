@@ -135,25 +135,28 @@ fn getdel(call: &mut Call) -> Result {
 
 fn getex(call: &mut Call) -> Result {
     let mut cursor = Cursor::new(call.args, 2);
-    let lifetime = if cursor.left() > 0 { Lifetime::read(&mut cursor) } else { None };
-    cursor.finish()?;
-    if lifetime == Some(Lifetime::Keep) {
-        return Err(Error::SYNTAX);
+    let mut lifetime = None;
+    while let Some(found) = Lifetime::read(&mut cursor) {
+        if !found.may_follow(lifetime) || found == Lifetime::Keep {
+            return Err(Error::SYNTAX);
+        }
+        lifetime = Some(found);
     }
-    let moment = lifetime.map(|lifetime| lifetime.moment(call.now, "getex")).transpose()?.flatten();
+    cursor.finish()?;
     let key = call.args.at(1);
     if !reply_with_string(call)? {
         return Ok(());
     }
+    let moment = lifetime.map(|lifetime| lifetime.moment(call.now, "getex")).transpose()?.flatten();
     let access = call.access();
     match moment {
-        Some(moment) if moment.ms <= call.now.unix_ms() => call.delete(key),
+        Some(moment) if moment <= call.now.unix_ms() => call.delete(key),
         Some(moment) => {
             if let Some(mut entry) = call.server.write(access, key) {
-                entry.set_expiry(Some(moment.ms));
+                entry.set_expiry(Some(moment));
             }
             call.changed(key, generic_event("expire"));
-            call.propagate(&[b"PEXPIREAT", key, itoa::Buffer::new().format(moment.ms).as_bytes()]);
+            call.propagate(&[b"PEXPIREAT", key, itoa::Buffer::new().format(moment).as_bytes()]);
         }
         None if lifetime == Some(Lifetime::Persist) => {
             let entry = call.server.write(access, key).filter(|entry| entry.has_expiry());

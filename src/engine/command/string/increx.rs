@@ -1,16 +1,16 @@
 //! INCREX: a counter with bounds and an expiry, as rate limiters want it.
 
-use super::counter::{UPDATE, read_long_double};
+use super::counter::{UPDATE, read_long_double, store_number};
 use super::expiry::{EX, EXAT, Lifetime, PERSIST, PX, PXAT};
 use super::{FAST_GROWING, STRING};
 use crate::engine::command::args::Cursor;
 use crate::engine::command::call::{generic_event, string_event};
 use crate::engine::command::{Call, Command, Error, Result};
-use crate::engine::keyspace::{Expiry, NewValue};
+use crate::engine::keyspace::Expiry;
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{KEY, double, int, key_at, one_of, string, token};
 use crate::engine::text::long_double::LongDouble;
-use crate::engine::text::number::{parse_f64, parse_i64};
+use crate::engine::text::number::parse_i64;
 
 pub(super) const COMMANDS: &[Command] = &[Command {
     name: "INCREX",
@@ -31,6 +31,8 @@ pub(super) const COMMANDS: &[Command] = &[Command {
     run: increx,
     ..STRING
 }];
+
+const INFINITE: Error = Error::new("ERR applied increment would be Infinity");
 
 /// The options as given.
 #[derive(Default)]
@@ -107,17 +109,18 @@ fn increx(call: &mut Call) -> Result {
     let had_expiry = call.server.peek(call.access(), key).is_some_and(|entry| entry.has_expiry());
     let wanted = !(options.if_none && had_expiry);
     let expiry = match (moment, options.lifetime) {
-        (Some(moment), _) if wanted => Expiry::At(moment.ms),
+        (Some(moment), _) if wanted => Expiry::At(moment),
         (_, Some(Lifetime::Persist)) => Expiry::Never,
         _ => Expiry::Keep,
     };
     let now = call.now.unix_ms();
-    if moment.is_some_and(|moment| wanted && moment.ms <= now) {
-        call.server.set(call.access(), key, NewValue::from_bytes(sum.text.as_bytes()), Expiry::Keep);
-        call.delete(key);
+    if moment.is_some_and(|moment| wanted && moment <= now) {
+        if call.server.live(call.access(), key) {
+            call.delete(key);
+        }
         return Ok(());
     }
-    call.server.set(call.access(), key, NewValue::from_bytes(sum.text.as_bytes()), expiry);
+    store_number(call, key, &sum.text, expiry);
     call.changed(key, string_event(if sum.float { "incrbyfloat" } else { "incrby" }));
     let mut argv: Vec<&[u8]> = vec![b"SET", key, sum.text.as_bytes()];
     let mut digits = itoa::Buffer::new();
@@ -134,14 +137,11 @@ fn increx(call: &mut Call) -> Result {
     Ok(())
 }
 
-/// Whole numbers as integers, decimals as doubles (bulk strings in RESP2).
+/// Whole numbers as integers, decimals as doubles (bulk strings in RESP2), with all their digits.
 fn write_number(call: &mut Call, text: &str, float: bool) {
     match parse_i64(text.as_bytes()) {
         Some(number) if !float => call.reply.int(number),
-        _ => match parse_f64(text.as_bytes()) {
-            Some(number) if call.reply.is_resp3() => call.reply.double(number),
-            _ => call.reply.bulk(text.as_bytes()),
-        },
+        _ => call.reply.double_text(text),
     }
 }
 
@@ -167,7 +167,7 @@ fn add_int(call: &mut Call, key: &[u8], options: &Options) -> Result<Sum> {
         (false, true) => exact.clamp(lower as i128, upper as i128) as i64,
         (false, false) => old,
     };
-    let applied = new as i128 - old as i128;
+    let applied = new.checked_sub(old).ok_or(Error::new("ERR applied increment would overflow"))?;
     Ok(Sum {
         text: new.to_string(),
         float: false,
@@ -177,31 +177,33 @@ fn add_int(call: &mut Call, key: &[u8], options: &Options) -> Result<Sum> {
 }
 
 fn add_float(call: &mut Call, key: &[u8], delta: &[u8], options: &Options) -> Result<Sum> {
-    let parse = |text: &[u8], error| {
-        let finite = parse_f64(text).is_some_and(f64::is_finite);
-        LongDouble::parse(text).filter(|_| finite).ok_or(Error::new(error))
-    };
+    let parse = |text: &[u8], error| LongDouble::parse(text).ok_or(Error::new(error));
+    let bound = |text: Option<&[u8]>, default, error| text.map_or(Ok(default), |text| parse(text, error));
     let delta = parse(delta, "ERR Increment is not a valid float")?;
-    let lower = options.lower.map(|text| parse(text, "ERR LBOUND is not a valid float")).transpose()?;
-    let upper = options.upper.map(|text| parse(text, "ERR UBOUND is not a valid float")).transpose()?;
-    if let (Some(lower), Some(upper)) = (lower, upper)
-        && lower > upper
-    {
+    if !delta.is_finite() {
+        return Err(Error::new("ERR BYFLOAT increment cannot be Infinity"));
+    }
+    let lower = bound(options.lower, LongDouble::lowest(), "ERR LBOUND is not a valid float")?;
+    let upper = bound(options.upper, LongDouble::largest(), "ERR UBOUND is not a valid float")?;
+    if lower > upper {
         return Err(Error::new("ERR LBOUND can't be greater than UBOUND"));
     }
     let old = read_long_double(call, key)?.unwrap_or(LongDouble::from(0));
-    let exact = old.checked_add(delta).ok_or(Error::NAN)?;
-    let bounded = match (lower, upper) {
-        (Some(lower), _) if exact < lower => lower,
-        (_, Some(upper)) if exact > upper => upper,
-        _ => exact,
+    if !old.is_finite() {
+        return Err(Error::new("ERR value cannot be Infinity"));
+    }
+    let exact = old.saturating_add(delta);
+    let inside = exact.is_finite() && lower <= exact && exact <= upper;
+    let new = match (inside, options.saturate) {
+        (true, _) => exact,
+        (false, true) if exact < lower => lower,
+        (false, true) => upper,
+        (false, false) => old,
     };
-    let inside = bounded == exact;
-    let new = if inside || options.saturate { bounded } else { old };
     Ok(Sum {
         text: new.to_human_string(),
         float: true,
-        delta: new.checked_sub(old).ok_or(Error::NAN)?.to_human_string(),
+        delta: new.checked_sub(old).ok_or(INFINITE)?.to_human_string(),
         applies: inside || options.saturate,
     })
 }

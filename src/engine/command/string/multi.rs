@@ -5,8 +5,9 @@ use super::expiry::{EX, EXAT, KEEPTTL, Lifetime, PX, PXAT};
 use super::set::{NX, XX, store};
 use super::{GROWING, STRING};
 use crate::engine::command::args::Cursor;
+use crate::engine::command::call::{generic_event, string_event};
 use crate::engine::command::{Call, Command, Error, Result};
-use crate::engine::keyspace::Expiry;
+use crate::engine::keyspace::{Expiry, NewValue};
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{Begin, Find, Flags, KEY, KeyFlags, Keys, block, int, keys_every, one_of, string};
 use crate::engine::text::number::parse_i64;
@@ -65,16 +66,16 @@ fn check_pairs(call: &Call) -> Result {
     if call.args.len().is_multiple_of(2) { Err(call.arity_error()) } else { Ok(()) }
 }
 
-/// Sets the keys from `first` on, each to the argument after it.
-fn store_pairs(call: &mut Call, first: usize, end: usize, expiry: Expiry) {
-    for at in (first..end).step_by(2) {
-        store(call, call.args.at(at), call.args.at(at + 1), expiry);
+/// Sets all keys, each to the argument after it.
+fn store_pairs(call: &mut Call) {
+    for at in (1..call.args.len()).step_by(2) {
+        store(call, call.args.at(at), call.args.at(at + 1), Expiry::Never);
     }
 }
 
 fn mset(call: &mut Call) -> Result {
     check_pairs(call)?;
-    store_pairs(call, 1, call.args.len(), Expiry::Never);
+    store_pairs(call);
     call.reply.ok();
     Ok(())
 }
@@ -84,7 +85,7 @@ fn msetnx(call: &mut Call) -> Result {
     let end = call.args.len();
     let absent = all(call, 1, end, Condition::Is(Comparison::Absent))?;
     if absent {
-        store_pairs(call, 1, end, Expiry::Never);
+        store_pairs(call);
     }
     call.reply.int(absent as i64);
     Ok(())
@@ -111,10 +112,13 @@ fn msetex(call: &mut Call) -> Result {
     let (mut condition, mut lifetime) = (None, None);
     while cursor.left() > 0 {
         let is_condition = matches!(cursor.peek(), Some(arg) if arg.eq_ignore_ascii_case(b"NX") || arg.eq_ignore_ascii_case(b"XX"));
-        if is_condition && condition.is_none() {
-            condition = Condition::read(&mut cursor);
-        } else if lifetime.is_none()
-            && let Some(found) = Lifetime::read(&mut cursor)
+        if is_condition
+            && let Some(found) = Condition::read(&mut cursor)
+            && found.may_follow(condition)
+        {
+            condition = Some(found);
+        } else if let Some(found) = Lifetime::read(&mut cursor)
+            && found.may_follow(lifetime)
             && found != Lifetime::Persist
         {
             lifetime = Some(found);
@@ -129,15 +133,22 @@ fn msetex(call: &mut Call) -> Result {
     };
     if holds {
         let expiry = match (moment, lifetime) {
-            (Some(moment), _) => Expiry::At(moment.ms),
+            (Some(moment), _) => Expiry::At(moment),
             (None, Some(_)) => Expiry::Keep,
             (None, None) => Expiry::Never,
         };
-        store_pairs(call, 2, end, expiry);
-        if let Some(moment) = moment.filter(|moment| moment.relative) {
+        for at in (2..end).step_by(2) {
+            let key = call.args.at(at);
+            call.server.set(call.access(), key, NewValue::from_bytes(call.args.at(at + 1)), expiry);
+            if moment.is_some() {
+                call.server.notify(call.session.db, key, generic_event("expire"));
+            }
+            call.changed(key, string_event("set"));
+        }
+        if let Some(moment) = moment {
             let mut argv: Vec<&[u8]> = call.args.iter().take(end).collect();
             let mut digits = itoa::Buffer::new();
-            argv.extend([b"PXAT" as &[u8], digits.format(moment.ms).as_bytes()]);
+            argv.extend([b"PXAT" as &[u8], digits.format(moment).as_bytes()]);
             call.propagate(&argv);
         }
     }

@@ -1,7 +1,7 @@
 //! Writing strings whole.
 
 use super::compare::{Comparison, Condition};
-use super::expiry::{EX, EXAT, KEEPTTL, Lifetime, Moment, PX, PXAT, moment};
+use super::expiry::{EX, EXAT, KEEPTTL, Lifetime, PX, PXAT, moment};
 use super::{FAST_GROWING, GROWING, STRING};
 use crate::engine::command::args::Cursor;
 use crate::engine::command::call::{generic_event, string_event};
@@ -113,14 +113,15 @@ struct Options<'a> {
 fn options<'a>(cursor: &mut Cursor<'a>) -> Result<Options<'a>> {
     let mut options = Options::default();
     while cursor.left() > 0 {
-        if options.condition.is_none()
-            && let Some(condition) = Condition::read(cursor)
-        {
+        if let Some(condition) = Condition::read(cursor) {
+            if !condition.may_follow(options.condition) {
+                return Err(Error::SYNTAX);
+            }
             options.condition = Some(condition);
         } else if cursor.keyword("GET") {
             options.get = true;
-        } else if options.lifetime.is_none()
-            && let Some(lifetime) = Lifetime::read(cursor)
+        } else if let Some(lifetime) = Lifetime::read(cursor)
+            && lifetime.may_follow(options.lifetime)
             && lifetime != Lifetime::Persist
         {
             options.lifetime = Some(lifetime);
@@ -153,8 +154,18 @@ fn set(call: &mut Call) -> Result {
         }
         return Ok(());
     }
+    if moment.is_some_and(|moment| moment <= call.now.unix_ms()) {
+        // Gone already: nobody shall see it.
+        if call.server.live(call.access(), key) {
+            call.delete(key);
+        }
+        if !options.get {
+            call.reply.ok();
+        }
+        return Ok(());
+    }
     let expiry = match (moment, options.lifetime) {
-        (Some(moment), _) => Expiry::At(moment.ms),
+        (Some(moment), _) => Expiry::At(moment),
         (None, Some(Lifetime::Keep)) => Expiry::Keep,
         _ => Expiry::Never,
     };
@@ -166,11 +177,11 @@ fn set(call: &mut Call) -> Result {
     Ok(())
 }
 
-/// Absolute times instead of relative ones; no GET, which needs not be repeated.
-fn propagate(call: &mut Call, moment: Option<Moment>, get: bool) {
+/// The expiry as Unix milliseconds whatever the option was; no GET, which needs not be repeated.
+fn propagate(call: &mut Call, moment: Option<i64>, get: bool) {
     let (key, value) = (call.args.at(1), call.args.at(2));
-    if let Some(moment) = moment.filter(|moment| moment.relative) {
-        call.propagate(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(moment.ms).as_bytes()]);
+    if let Some(moment) = moment {
+        call.propagate(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(moment).as_bytes()]);
     } else if get {
         let args: Vec<&[u8]> = call.args.iter().collect();
         let kept = args.iter().enumerate().filter(|(at, arg)| *at < 3 || !arg.eq_ignore_ascii_case(b"GET"));
@@ -208,8 +219,8 @@ fn psetex(call: &mut Call) -> Result {
 fn set_until(call: &mut Call, seconds: bool, name: &str) -> Result {
     let (key, number, value) = (call.args.at(1), call.args.at(2), call.args.at(3));
     let moment = moment(number, seconds, true, call.now, name)?;
-    store(call, key, value, Expiry::At(moment.ms));
-    call.propagate(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(moment.ms).as_bytes()]);
+    store(call, key, value, Expiry::At(moment));
+    call.propagate(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(moment).as_bytes()]);
     call.reply.ok();
     Ok(())
 }
