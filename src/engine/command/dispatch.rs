@@ -25,7 +25,7 @@ pub fn request(
     session.traffic.commands += 1;
     let mark = reply.mark();
     let outcome = match resolve(server, command, args) {
-        Err(error) => Err((None, error)),
+        Err(refused) => Err(refused),
         Ok(id) => {
             if server.pause.is_on() && must_pause(server, session, id, now) {
                 session.traffic.commands -= 1;
@@ -66,20 +66,25 @@ fn suppress(session: &mut Session, reply: &mut Reply, mark: crate::engine::proto
     }
 }
 
-/// The command a request names, subcommands included, with the right number of arguments.
+/// The command a request names, subcommands included, with the right number of arguments; with the
+/// error, the command if it is known.
 #[inline]
-pub fn resolve(server: &Server, command: Option<CommandId>, args: Args) -> Result<CommandId> {
-    let Some(mut id) = command else { return Err(unknown(args)) };
+pub fn resolve(
+    server: &Server,
+    command: Option<CommandId>,
+    args: Args,
+) -> std::result::Result<CommandId, (Option<CommandId>, Error)> {
+    let Some(mut id) = command else { return Err((None, unknown(args))) };
     let mut entry = server.commands.entry(id);
     if !entry.children.is_empty() && args.len() > 1 {
         id = match server.commands.find_child(id, args.at(1)) {
             Some(id) => id,
-            None => return Err(unknown_subcommand(args)),
+            None => return Err((None, unknown_subcommand(args))),
         };
         entry = server.commands.entry(id);
     }
     if !entry.row.arity.accepts(args.len()) {
-        return Err(Error::arity(&entry.full_name));
+        return Err((Some(id), Error::arity(&entry.full_name)));
     }
     Ok(id)
 }

@@ -134,6 +134,8 @@ fn wanted<'a>(call: &Call<'a>) -> Result<Wanted<'a>> {
             wanted.pattern = Some(pattern).filter(|pattern| *pattern != b"*");
         } else if let Some(kind) = options.keyword_with_value("TYPE") {
             wanted.kind = Some(kind);
+        } else if options.keyword("NOVALUES") {
+            return Err(Error::new("ERR NOVALUES option can only be used in HSCAN"));
         } else {
             return Err(Error::SYNTAX);
         }
