@@ -9,6 +9,7 @@ pub mod args;
 pub mod call;
 pub mod dispatch;
 pub mod error;
+pub mod generate;
 pub mod keys;
 pub mod table;
 
