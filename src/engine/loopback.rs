@@ -48,7 +48,7 @@ impl Loopback {
     pub fn connect(&mut self) -> usize {
         let number = self.connections.len();
         let peer = Peer {
-            address: format!("127.0.0.1:{}", 50_000 + number % 10_000),
+            address: format!("127.0.0.1:{}", 50_000 + number % 10_000).into(),
             local: "127.0.0.1:6379".into(),
             fd: number as i32,
             loopback: true,
@@ -184,19 +184,21 @@ impl Loopback {
     fn attend(&mut self, client: ClientId) {
         let found = self.connections.iter().position(|c| c.client == client && c.flow != Flow::Drop);
         let Some(connection) = found else { return };
-        let closing = self.server.attend(client);
-        let blocked = self.server.is_blocked(client);
-        match closing {
-            None | Some(Closing::Now) => self.close(connection),
-            Some(Closing::AfterReply) => {
+        let Some(wanted) = self.server.attend(client) else { return self.close(connection) };
+        if let Some(bytes) = wanted.trim_input {
+            self.connections[connection].input.shrink_to(bytes);
+        }
+        match wanted.closing {
+            Closing::Now => self.close(connection),
+            Closing::AfterReply => {
                 self.collect(connection);
                 self.close(connection);
             }
-            Some(Closing::No) if self.connections[connection].flow == Flow::Blocked && !blocked => {
+            Closing::No if self.connections[connection].flow == Flow::Blocked && !wanted.blocked => {
                 self.connections[connection].flow = Flow::Again;
                 self.run(connection, 0);
             }
-            Some(Closing::No) => {}
+            Closing::No => {}
         }
     }
 }

@@ -60,7 +60,8 @@ mod flags {
             ASKING = "asking",
             FAST = "fast",
             NO_AUTH = "no_auth",
-            MAY_REPLICATE = "may_replicate",
+            /// Concerns replicas although it changes no key; Redis keeps the flag to itself.
+            MAY_REPLICATE = "",
             NO_ASYNC_LOADING = "no_async_loading",
             NO_MULTI = "no_multi",
             MOVABLE_KEYS = "movablekeys",

@@ -116,13 +116,16 @@ impl Connection {
 
     /// Looks what the engine wanted. Returns whether the connection ends at once.
     fn attend(&mut self) -> bool {
-        let (closing, blocked) =
-            self.keyspace.with_news(|server| (server.attend(self.client), server.is_blocked(self.client)));
-        match closing {
-            None | Some(Closing::Now) => return true,
-            Some(Closing::AfterReply) => self.flow = Flow::Close,
-            Some(Closing::No) if self.flow == Flow::Blocked && !blocked => self.flow = Flow::Again,
-            Some(Closing::No) => {}
+        let Some(wanted) = self.keyspace.with_news(|server| server.attend(self.client)) else { return true };
+        if let Some(bytes) = wanted.trim_input {
+            self.pending.shrink_to(bytes);
+            self.note();
+        }
+        match wanted.closing {
+            Closing::Now => return true,
+            Closing::AfterReply => self.flow = Flow::Close,
+            Closing::No if self.flow == Flow::Blocked && !wanted.blocked => self.flow = Flow::Again,
+            Closing::No => {}
         }
         false
     }
@@ -180,6 +183,10 @@ impl Connection {
         }
         let missing = if let Flow::Wait(missing) = self.flow { missing } else { 1 };
         let used = self.pending.len();
+        if missing > super::READ_SIZE / 2 {
+            // The length of a large argument is known: room for all of it now spares copying it later.
+            self.pending.reserve_exact(missing);
+        }
         self.pending.resize(used + missing.clamp(super::READ_SIZE / 4, LARGE_READ), 0);
         let outcome = self.stream.poll_read(context, &mut self.pending[used..]);
         let count = if let Poll::Ready(Ok(count)) = outcome { count } else { 0 };
@@ -211,9 +218,6 @@ impl Connection {
         let batch = self.hand_over(&input, arrived);
         self.pending = input;
         self.pending.drain(..batch.consumed);
-        if self.pending.is_empty() && self.pending.capacity() > super::READ_SIZE {
-            self.pending = Vec::new();
-        }
         self.after(batch);
     }
 
@@ -237,6 +241,6 @@ impl Connection {
     fn note(&mut self) {
         let Connection { keyspace, client, pending, .. } = self;
         keyspace.with_news(|server| server.note_pending(*client, pending.len(), pending.capacity()));
-        self.noted = !self.pending.is_empty();
+        self.noted = self.pending.capacity() > 0;
     }
 }

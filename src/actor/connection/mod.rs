@@ -31,7 +31,9 @@ pub fn read_buffer() -> ReadBuffer {
 
 /// What the engine wants to know of a connection.
 pub fn describe(stream: &Stream) -> Peer {
-    let shown = |address: std::io::Result<Address>| address.map(|a| a.to_string()).unwrap_or_default();
+    let shown = |address: std::io::Result<Address>| {
+        address.map(|a| a.to_string().into_boxed_str()).unwrap_or_default()
+    };
     let peer = stream.peer_address();
     let unix = matches!(peer, Ok(Address::Unix(_)));
     Peer {

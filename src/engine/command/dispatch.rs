@@ -42,16 +42,23 @@ pub fn request(
         Ok(id) => run(server, session, reply, args, id, now),
         Err((id, error)) => reject(server, session, reply, id, error),
     }
-    server.flush_pushes(session, reply);
     if session.reply_mode != ReplyMode::On {
-        suppress(session, reply, mark);
+        suppress(server, session, reply, mark);
     }
+    server.flush_pushes(session, reply);
     true
 }
 
-/// CLIENT REPLY OFF and SKIP.
+/// CLIENT REPLY OFF and SKIP. What SUBSCRIBE and its kin write are pushes, which are never suppressed.
 #[cold]
-fn suppress(session: &mut Session, reply: &mut Reply, mark: crate::engine::protocol::reply::Mark) {
+fn suppress(
+    server: &Server,
+    session: &mut Session,
+    reply: &mut Reply,
+    mark: crate::engine::protocol::reply::Mark,
+) {
+    let pushes = |id| server.commands.entry(id).row.flags.has(Flags::PUBSUB.or(Flags::NOSCRIPT));
+    let mark = if session.command.is_some_and(pushes) { reply.mark() } else { mark };
     match session.reply_mode {
         ReplyMode::On => {}
         ReplyMode::Off => reply.truncate(mark),
@@ -142,7 +149,7 @@ fn must_pause(server: &mut Server, session: &mut Session, id: CommandId, now: No
 fn gate(server: &mut Server, session: &mut Session, id: CommandId, args: Args, now: Now) -> Result {
     let row = server.commands.entry(id).row;
     let flags = row.flags;
-    if !session.authenticated && !flags.has(Flags::NO_AUTH) {
+    if !session.authenticated && !flags.has(Flags::NO_AUTH) && server.needs_auth(session) {
         return Err(Error::NO_AUTH);
     }
     if session.transaction.is_some() && flags.has(Flags::NO_MULTI) {
@@ -196,6 +203,7 @@ fn ends_transaction(server: &Server, id: CommandId) -> bool {
 fn queue(server: &Server, session: &mut Session, reply: &mut Reply, id: CommandId, args: Args) {
     let flags = server.commands.entry(id).row.flags;
     if let Some(transaction) = &mut session.transaction {
+        transaction.bytes += args.bytes();
         transaction.queue.push((id, args.to_owned()));
         transaction.writes |= flags.any(Flags::WRITE | Flags::MAY_REPLICATE);
         transaction.denied_on_oom |= flags.has(Flags::DENYOOM);

@@ -1,6 +1,7 @@
 //! From bytes to replies: cuts what a client sent into requests and runs them in order.
 
 use super::Server;
+use super::describe::Shown;
 use crate::engine::command::dispatch;
 use crate::engine::command::table::CommandId;
 use crate::engine::config::syntax::split_args;
@@ -15,6 +16,8 @@ use crate::engine::time::Now;
 const AHEAD: usize = 16;
 /// Requests of one client in one turn, after which others get theirs.
 const TURN: usize = 1024;
+/// Input that may wait from a client that has not authenticated, in bytes: what Redis allows.
+const UNAUTHENTICATED_INPUT: usize = 1024 * 1024;
 /// Output of one turn in bytes, after which it is sent before more is produced.
 const TURN_OUTPUT: usize = 256 * 1024;
 
@@ -81,6 +84,10 @@ impl Server {
         let Some(mut session) = self.clients.take(client) else {
             return Batch { consumed: input.len(), flow: Flow::Drop };
         };
+        self.mono_us = now.mono_us;
+        session.input.used = input.len();
+        self.recount(&mut session);
+        self.evict_clients(Some(&mut session), now);
         if arrived > 0 {
             self.stats.net_input_bytes += arrived as u64;
             self.stats.reads_processed += 1;
@@ -91,7 +98,10 @@ impl Server {
         let mut reply = std::mem::take(&mut session.reply);
         let batch = self.run_input(&mut session, &mut reply, input, now);
         session.reply = reply;
+        session.input.used = input.len() - batch.consumed;
         self.check_output(&mut session, now);
+        self.recount(&mut session);
+        self.evict_clients(Some(&mut session), now);
         let flow = match session.closing {
             Closing::Now => Flow::Drop,
             Closing::AfterReply => Flow::Close,
@@ -106,16 +116,22 @@ impl Server {
     /// exceeds `client-query-buffer-limit` is closed.
     pub fn note_pending(&mut self, client: ClientId, used: usize, capacity: usize) {
         let limit = self.config.client_query_buffer_limit as usize;
-        let Some(session) = self.clients.get_mut(client) else { return };
+        let now = Now { mono_us: self.mono_us, ..Now::default() };
+        let Some(mut session) = self.clients.take(client) else { return };
         session.input.used = used;
         session.input.capacity = capacity;
-        if used > limit && session.closing != Closing::Now {
-            session.closing = Closing::Now;
+        session.input_peak = session.input_peak.max(used);
+        let queued = session.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
+        let too_much = used + queued > limit || (used > UNAUTHENTICATED_INPUT && self.needs_auth(&session));
+        if too_much && session.closing != Closing::Now {
+            let line = self.describe(Shown::resting(&session), now);
+            self.log(Level::Warning, format!("Closing client that reached max query buffer length: {line}"));
             self.stats.query_buffer_limit_disconnections += 1;
-            let text = format!("Closing client that reached max query buffer length: id={}", client.id);
-            self.log(Level::Warning, text);
-            self.after_delivery(client);
+            self.close(&mut session);
         }
+        self.recount(&mut session);
+        self.clients.put_back(session);
+        self.evict_clients(None, now);
     }
 
     fn run_input(&mut self, session: &mut Session, reply: &mut Reply, input: &[u8], now: Now) -> Batch {
@@ -166,7 +182,7 @@ impl Server {
         scratch.ranges.clear();
         scratch.requests.clear();
         let limits =
-            Limits { bulk: self.config.proto_max_bulk_len as i64, authenticated: session.authenticated };
+            Limits { bulk: self.config.proto_max_bulk_len as i64, authenticated: !self.needs_auth(session) };
         // AUTH changes the limits of what follows it.
         let ahead = if session.authenticated { AHEAD } else { 1 };
         let mut at = from;

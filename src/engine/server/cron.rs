@@ -1,6 +1,7 @@
 //! What happens by the clock: waits that end, keys that expire, clients that idle.
 
 use super::Server;
+use crate::engine::effect::Level;
 use crate::engine::keyspace::ExpireStep;
 use crate::engine::session::{ClientId, Closing, Session, Waiting};
 use crate::engine::time::Now;
@@ -30,6 +31,7 @@ pub struct Cron {
 impl Server {
     /// Does what is due. Call it at `next_deadline`, or when anything else wakes the owner.
     pub fn tick(&mut self, now: Now) {
+        self.mono_us = now.mono_us;
         if self.pause.end(Some(now.mono_us)) {
             self.wake_paused();
         }
@@ -39,6 +41,7 @@ impl Server {
             self.cron.due = now.mono_us + 1_000_000 / self.config.hz.clamp(1, 500);
             self.stats.cron_ticks += 1;
             self.look_after_clients(now);
+            self.evict_clients(None, now);
         }
         if round || self.cron.lags {
             self.expire_due(now);
@@ -153,12 +156,11 @@ impl Server {
             let idle = now.mono_us.saturating_sub(session.active);
             let exempt = session.blocked.is_some() || session.is_subscriber() || session.monitor;
             if timeout > 0 && idle > timeout && !exempt && session.closing == Closing::No {
-                session.closing = Closing::Now;
-                self.wake(&mut session);
+                self.log(Level::Verbose, "Closing idle client".into());
+                self.close(&mut session);
             }
             self.check_output(&mut session, now);
-            session.reply.shrink(session.reply_peak.clamp(1024, 16 * 1024));
-            session.reply_peak = 0;
+            self.resize_buffers(&mut session, now);
             self.clients.put_back(session);
         }
     }

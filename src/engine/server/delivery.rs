@@ -1,10 +1,11 @@
 //! Output that a client did not ask for, and the limits on what may wait to be sent.
 
 use super::Server;
+use super::describe::Shown;
 use crate::engine::effect::Level;
 use crate::engine::protocol::Reply;
 use crate::engine::pubsub::Kind;
-use crate::engine::session::{ClientId, Closing, Session};
+use crate::engine::session::{Class, ClientId, Closing, Session};
 use crate::engine::time::Now;
 
 /// A message to the client whose command is running: written after its reply.
@@ -15,6 +16,17 @@ pub(super) struct Push {
     pattern: Option<Box<[u8]>>,
     channel: Box<[u8]>,
     message: Box<[u8]>,
+}
+
+/// What the engine wants of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attention {
+    /// Whether and when it is to end.
+    pub closing: Closing,
+    /// Whether it waits for something else than input.
+    pub blocked: bool,
+    /// Give memory for input back, down to this many bytes.
+    pub trim_input: Option<usize>,
 }
 
 fn write_message(reply: &mut Reply, kind: &str, pattern: Option<&[u8]>, channel: &[u8], message: &[u8]) {
@@ -80,7 +92,10 @@ impl Server {
                 });
                 continue;
             };
-            let resp3 = session.reply.is_resp3();
+            if session.closing != Closing::No {
+                continue;
+            }
+            let resp3 = session.resp3;
             let bytes = encoded[resp3 as usize].get_or_insert_with(|| {
                 let mut reply = Reply::default();
                 reply.set_resp3(resp3);
@@ -95,8 +110,9 @@ impl Server {
     /// Checks the limits of a client that was sent something, and has its connection woken.
     pub fn after_delivery(&mut self, client: ClientId) {
         let Some(mut session) = self.clients.take(client) else { return };
-        let now = Now { mono_us: session.active, ..Now::default() };
+        let now = Now { mono_us: self.mono_us, ..Now::default() };
         self.check_output(&mut session, now);
+        self.recount(&mut session);
         self.wake(&mut session);
         self.clients.put_back(session);
     }
@@ -117,12 +133,11 @@ impl Server {
 
     /// Ends all subscriptions of a client without a word.
     pub fn unsubscribe_all(&mut self, session: &mut Session) {
-        let client = session.client();
-        for (kind, names) in [
-            (Kind::Channel, std::mem::take(&mut session.channels)),
-            (Kind::Pattern, std::mem::take(&mut session.patterns)),
-            (Kind::Shard, std::mem::take(&mut session.shard_channels)),
-        ] {
+        let Some(subscriptions) = session.subscriptions.take() else { return };
+        let (client, all) = (session.client(), *subscriptions);
+        for (kind, names) in
+            [(Kind::Channel, all.channels), (Kind::Pattern, all.patterns), (Kind::Shard, all.shards)]
+        {
             for name in names {
                 self.pubsub.unsubscribe(kind, &name, client);
             }
@@ -132,12 +147,16 @@ impl Server {
     /// Closes a client whose output exceeds `client-output-buffer-limit`.
     #[inline]
     pub fn check_output(&mut self, session: &mut Session, now: Now) {
-        let bytes = session.output_bytes();
+        let bytes = session.overflow();
         if bytes == 0 && session.soft_limit_since.is_none() {
             return;
         }
         let limits = &self.config.client_output_buffer_limit;
-        let limit = if session.is_subscriber() { limits.pubsub } else { limits.normal };
+        let limit = match session.class() {
+            Class::Pubsub => limits.pubsub,
+            Class::Replica => limits.replica,
+            Class::Normal | Class::Primary => limits.normal,
+        };
         let soft_expired = if limit.soft > 0 && bytes as u64 >= limit.soft {
             let since = *session.soft_limit_since.get_or_insert(now.mono_us);
             now.mono_us.saturating_sub(since) > limit.soft_seconds * 1_000_000
@@ -147,14 +166,13 @@ impl Server {
         };
         let hard = limit.hard > 0 && bytes as u64 >= limit.hard;
         if (hard || soft_expired) && session.closing != Closing::Now {
-            session.closing = Closing::Now;
-            self.stats.output_buffer_limit_disconnections += 1;
-            self.wake(session);
-            let text = format!(
-                "Client id={} addr={} closed for overcoming of output buffer limits.",
-                session.id, session.peer.address
+            let line = self.describe(Shown::resting(session), now);
+            self.log(
+                Level::Warning,
+                format!("Client {line} scheduled to be closed ASAP for overcoming of output buffer limits."),
             );
-            self.log(Level::Warning, text);
+            self.stats.output_buffer_limit_disconnections += 1;
+            self.close(session);
         }
     }
 
@@ -184,17 +202,24 @@ impl Server {
         } else {
             session.reply.advance(count);
         }
+        if self.counts_clients {
+            self.after_writing(client);
+        }
     }
 
-    /// The connection of a woken client is looking: what it finds. Clears the mark.
-    pub fn attend(&mut self, client: ClientId) -> Option<Closing> {
+    #[cold]
+    fn after_writing(&mut self, client: ClientId) {
+        if let Some(mut session) = self.clients.take(client) {
+            self.recount(&mut session);
+            self.clients.put_back(session);
+        }
+    }
+
+    /// The connection of a woken client is looking: what it finds. Clears the marks.
+    pub fn attend(&mut self, client: ClientId) -> Option<Attention> {
         let session = self.clients.get_mut(client)?;
         session.woken = false;
-        Some(session.closing)
-    }
-
-    /// Whether a client waits for something else than input.
-    pub fn is_blocked(&self, client: ClientId) -> bool {
-        self.clients.get(client).is_some_and(|session| session.blocked.is_some())
+        let trim_input = session.trim_input.take().map(|bytes| bytes as usize);
+        Some(Attention { closing: session.closing, blocked: session.blocked.is_some(), trim_input })
     }
 }

@@ -8,8 +8,10 @@
 //! - the rest are read-outs for INFO, checkers and tests.
 
 pub mod batch;
+pub mod clients;
 pub mod cron;
 pub mod delivery;
+pub mod describe;
 pub mod memory;
 pub mod observe;
 pub mod pause;
@@ -27,7 +29,7 @@ use super::keyspace::{Database, Layout};
 use super::pubsub::Pubsub;
 use super::rng::Rng;
 use super::session::clients::Clients;
-use super::session::{ClientId, Closing, Peer, Session};
+use super::session::{ClientId, Closing, Peer, REPLY_MAX, Session};
 use super::time::Now;
 use batch::Scratch;
 use cron::Cron;
@@ -182,6 +184,14 @@ pub struct Server {
     pub allows_expired: bool,
     /// DEBUG SET-ACTIVE-EXPIRE 0: expired keys go when they are looked up only.
     pub active_expire_off: bool,
+    /// How reply buffers follow what clients need.
+    pub reply_buffers: clients::ReplyBuffers,
+    /// `maxmemory-clients` is set, so that clients are counted.
+    pub counts_clients: bool,
+    /// What all clients cost together while they are counted.
+    pub client_memory: usize,
+    /// The last moment it was told, in microseconds of the monotonic clock.
+    pub mono_us: u64,
     /// What was removed and is still to be freed.
     pub garbage: VecDeque<Discarded>,
     /// Clients that wait until nothing is left to be freed.
@@ -236,6 +246,10 @@ impl Server {
             record_events: false,
             allows_expired: false,
             active_expire_off: false,
+            reply_buffers: clients::ReplyBuffers::default(),
+            counts_clients: false,
+            client_memory: 0,
+            mono_us: 0,
             garbage: VecDeque::new(),
             flushing: Vec::new(),
             evicting: false,
@@ -268,6 +282,8 @@ impl Server {
             authenticated: open,
             created: now.mono_us,
             active: now.mono_us,
+            reply_size: REPLY_MAX as u32,
+            reply_peak_since: now.mono_us,
             ..Session::default()
         };
         Ok(self.clients.add(Box::new(session)))
@@ -276,6 +292,7 @@ impl Server {
     /// A client is gone: everything it held is released.
     pub fn disconnect(&mut self, client: ClientId) {
         if let Some(mut session) = self.clients.remove(client) {
+            self.client_memory -= session.counted;
             self.release(&mut session);
         }
     }
@@ -299,6 +316,12 @@ impl Server {
         self.unblock(session);
         self.monitors.remove(&client);
         session.monitor = false;
+    }
+
+    /// Whether a client must authenticate first. A server whose password was taken away asks nobody.
+    #[inline]
+    pub fn needs_auth(&self, session: &Session) -> bool {
+        !session.authenticated && !self.config.requirepass.is_empty()
     }
 
     /// Ends a wait without a reply.
@@ -385,6 +408,9 @@ impl Server {
     /// Takes over parameters that the server keeps in another form.
     pub fn apply_config(&mut self) {
         self.policy = Policy::from_name(self.config.maxmemory_policy.word()).unwrap_or_default();
+        if self.counts_clients || self.clients_limit() > 0 {
+            self.recount_all();
+        }
     }
 
     /// Asks the outside for something.

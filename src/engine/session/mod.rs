@@ -6,6 +6,7 @@
 pub mod clients;
 
 use super::protocol::{Argv, Parser, Reply};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// Names a connection for as long as the server lives. `id` is what clients see; `slot` finds it fast.
@@ -21,9 +22,9 @@ pub struct ClientId {
 #[derive(Clone, Debug, Default)]
 pub struct Peer {
     /// The client's address: `127.0.0.1:5000`, or the path of a unix socket with `:0`.
-    pub address: String,
+    pub address: Box<str>,
     /// The server's address, likewise.
-    pub local: String,
+    pub local: Box<str>,
     /// The socket's number, for CLIENT LIST.
     pub fd: i32,
     /// Came over a unix socket.
@@ -71,6 +72,43 @@ pub struct Transaction {
     pub writes: bool,
     /// Some queued command is refused when memory is full.
     pub denied_on_oom: bool,
+    /// Bytes of the queued arguments.
+    pub bytes: usize,
+}
+
+/// What a client says about itself.
+#[derive(Debug, Default)]
+pub struct Identity {
+    /// CLIENT SETNAME.
+    pub name: Box<[u8]>,
+    /// CLIENT SETINFO LIB-NAME.
+    pub lib_name: Box<[u8]>,
+    /// CLIENT SETINFO LIB-VER.
+    pub lib_version: Box<[u8]>,
+}
+
+/// What a client listens to.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    /// SUBSCRIBE.
+    pub channels: BTreeSet<Box<[u8]>>,
+    /// PSUBSCRIBE.
+    pub patterns: BTreeSet<Box<[u8]>>,
+    /// SSUBSCRIBE.
+    pub shards: BTreeSet<Box<[u8]>>,
+}
+
+/// CLIENT LIST TYPE, and the classes of `client-output-buffer-limit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Everybody else, monitors too.
+    Normal,
+    /// Follows this server's data.
+    Replica,
+    /// Subscribed to something.
+    Pubsub,
+    /// This server follows its data.
+    Primary,
 }
 
 /// A key that WATCH guards.
@@ -137,20 +175,18 @@ pub struct Session {
     pub slot: u32,
     /// Where it comes from.
     pub peer: Peer,
-    /// CLIENT SETNAME.
-    pub name: Vec<u8>,
-    /// CLIENT SETINFO LIB-NAME.
-    pub lib_name: Vec<u8>,
-    /// CLIENT SETINFO LIB-VER.
-    pub lib_version: Vec<u8>,
+    /// What it says about itself: boxed, as most clients say nothing.
+    pub identity: Option<Box<Identity>>,
     /// The selected database.
     pub db: usize,
     /// The user's name; "default" until AUTH says otherwise.
-    pub user: String,
+    pub user: Cow<'static, str>,
     /// May run commands that need authentication.
     pub authenticated: bool,
-    /// What it is still to get, in the protocol it speaks.
+    /// What it is still to get, in the protocol it speaks. Elsewhere while a command runs.
     pub reply: Reply,
+    /// It speaks RESP3, also while `reply` is elsewhere.
+    pub resp3: bool,
     /// The request that is arriving.
     pub parser: Parser,
     /// Bytes waiting to be parsed and allocated for them.
@@ -159,12 +195,8 @@ pub struct Session {
     pub transaction: Option<Box<Transaction>>,
     /// WATCH.
     pub watched: Vec<Watched>,
-    /// SUBSCRIBE.
-    pub channels: BTreeSet<Box<[u8]>>,
-    /// PSUBSCRIBE.
-    pub patterns: BTreeSet<Box<[u8]>>,
-    /// SSUBSCRIBE.
-    pub shard_channels: BTreeSet<Box<[u8]>>,
+    /// What it listens to: boxed, as most clients listen to nothing.
+    pub subscriptions: Option<Box<Subscriptions>>,
     /// Waits for something.
     pub blocked: Option<Blocked>,
     /// Is to be closed.
@@ -199,29 +231,104 @@ pub struct Session {
     pub in_flight: usize,
     /// The owner was told that there is something to do.
     pub woken: bool,
-    /// The largest reply seen lately, for sizing the buffer.
+    /// The owner is to give input memory back, down to this many bytes.
+    pub trim_input: Option<u32>,
+    /// The largest output lately, for sizing the buffer.
     pub reply_peak: usize,
+    /// When `reply_peak` began to be measured, monotonic microseconds.
+    pub reply_peak_since: u64,
+    /// Bytes that the reply buffer may keep.
+    pub reply_size: u32,
+    /// The most input that waited lately.
+    pub input_peak: usize,
+    /// What it adds to `Server::client_memory`; 0 while nobody counts.
+    pub counted: usize,
 }
+
+/// The smallest reply buffer in bytes, which is what an idle client is allowed.
+pub const REPLY_MIN: usize = 1024;
+/// The largest reply buffer that is kept, in bytes; beyond it is overflow (`omem`).
+pub const REPLY_MAX: usize = 16 * 1024;
+/// Estimate of what one subscription costs: a name and its places in two trees and a table.
+const SUBSCRIPTION: usize = 96;
 
 impl Session {
     /// Its name.
     pub fn client(&self) -> ClientId {
         ClientId { id: self.id, slot: self.slot }
     }
-    /// Subscriptions of all kinds but shard channels.
-    pub fn subscriptions(&self) -> usize {
-        self.channels.len() + self.patterns.len()
+    /// CLIENT SETNAME, or empty.
+    pub fn name(&self) -> &[u8] {
+        self.identity.as_ref().map(|identity| &*identity.name).unwrap_or_default()
+    }
+    /// CLIENT SETINFO LIB-NAME, or empty.
+    pub fn lib_name(&self) -> &[u8] {
+        self.identity.as_ref().map(|identity| &*identity.lib_name).unwrap_or_default()
+    }
+    /// CLIENT SETINFO LIB-VER, or empty.
+    pub fn lib_version(&self) -> &[u8] {
+        self.identity.as_ref().map(|identity| &*identity.lib_version).unwrap_or_default()
+    }
+    /// What it says about itself, to be changed.
+    pub fn identity_mut(&mut self) -> &mut Identity {
+        self.identity.get_or_insert_default()
+    }
+    /// Subscriptions to channels, patterns and shard channels.
+    pub fn subscribed(&self) -> (usize, usize, usize) {
+        match &self.subscriptions {
+            None => (0, 0, 0),
+            Some(all) => (all.channels.len(), all.patterns.len(), all.shards.len()),
+        }
     }
     /// In RESP2 a subscriber may only run a few commands.
+    #[inline]
     pub fn only_subscribes(&self) -> bool {
-        !self.reply.is_resp3() && (self.subscriptions() > 0 || !self.shard_channels.is_empty())
+        self.subscriptions.is_some() && !self.resp3
     }
     /// Is subscribed to anything.
+    #[inline]
     pub fn is_subscriber(&self) -> bool {
-        self.subscriptions() > 0 || !self.shard_channels.is_empty()
+        self.subscriptions.is_some()
+    }
+    /// Its class.
+    pub fn class(&self) -> Class {
+        if self.is_subscriber() { Class::Pubsub } else { Class::Normal }
+    }
+    /// Chooses the protocol; `reply` is the one being written.
+    pub fn set_resp3(&mut self, resp3: bool, reply: &mut Reply) {
+        self.resp3 = resp3;
+        reply.set_resp3(resp3);
     }
     /// Bytes of output that wait.
     pub fn output_bytes(&self) -> usize {
         self.reply.len() + self.in_flight
+    }
+    /// Output beyond the reply buffer, which is what limits are about.
+    pub fn overflow(&self) -> usize {
+        overflow(self.output_bytes())
+    }
+    /// Bytes that this client costs, `reply` being what it is still to get. Constant time.
+    pub fn memory(&self, reply: &Reply) -> usize {
+        let (channels, patterns, shards) = self.subscribed();
+        size_of::<Self>()
+            + reply.capacity()
+            + self.in_flight
+            + self.input.capacity.max(self.input.used)
+            + self.parser.memory()
+            + self.transaction.as_ref().map_or(0, |transaction| transaction.memory())
+            + self.watched.len() * (size_of::<Watched>() + 64)
+            + (channels + patterns + shards) * SUBSCRIPTION
+    }
+}
+
+/// How much of these bytes of output does not fit the reply buffer.
+pub fn overflow(output: usize) -> usize {
+    output.saturating_sub(REPLY_MAX)
+}
+
+impl Transaction {
+    /// Bytes that the queue costs.
+    pub fn memory(&self) -> usize {
+        self.bytes + self.queue.capacity() * size_of::<(u16, Argv)>()
     }
 }

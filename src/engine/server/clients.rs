@@ -1,0 +1,165 @@
+//! Ending clients, and `maxmemory-clients`: what they cost together and who must go when it is too much.
+
+use super::Server;
+use super::describe::Shown;
+use crate::engine::config::MemoryOrPercent;
+use crate::engine::effect::Level;
+use crate::engine::session::{ClientId, Closing, REPLY_MAX, REPLY_MIN, Session};
+use crate::engine::time::Now;
+
+/// Input buffers up to this many bytes are left alone while their client is active.
+const INPUT_KEPT: usize = 32 * 1024;
+/// Microseconds without input after which a client's buffers are given back.
+const IDLE: u64 = 2_000_000;
+
+/// How reply buffers follow what clients need (DEBUG REPLYBUFFER).
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyBuffers {
+    /// Whether they do at all.
+    pub resizing: bool,
+    /// Microseconds after which a peak is forgotten; `None`: never.
+    pub peak_reset: Option<u64>,
+}
+
+impl Default for ReplyBuffers {
+    fn default() -> Self {
+        ReplyBuffers { resizing: true, peak_reset: Some(5_000_000) }
+    }
+}
+
+impl Server {
+    /// Ends a client at once: it holds and hears nothing any more, and its connection is told to close.
+    pub fn close(&mut self, session: &mut Session) {
+        session.closing = Closing::Now;
+        self.release(session);
+        self.wake(session);
+    }
+
+    /// Ends a client that runs nothing.
+    pub fn close_client(&mut self, client: ClientId) {
+        if let Some(mut session) = self.clients.take(client) {
+            self.close(&mut session);
+            self.clients.put_back(session);
+        }
+    }
+
+    /// `maxmemory-clients` in bytes; 0 is no limit.
+    #[inline]
+    pub fn clients_limit(&self) -> u64 {
+        match self.config.maxmemory_clients {
+            MemoryOrPercent::Bytes(bytes) => bytes,
+            MemoryOrPercent::Percent(percent) => {
+                (self.config.maxmemory as u128 * percent as u128 / 100) as u64
+            }
+        }
+    }
+
+    /// A client's buffers changed. Costs nothing without a limit.
+    #[inline]
+    pub fn recount(&mut self, session: &mut Session) {
+        if self.counts_clients {
+            self.count_client(session);
+        }
+    }
+
+    #[cold]
+    fn count_client(&mut self, session: &mut Session) {
+        let gone = session.closing == Closing::Now;
+        let memory = if gone { 0 } else { session.memory(&session.reply) };
+        self.client_memory = self.client_memory + memory - session.counted;
+        session.counted = memory;
+    }
+
+    /// The limit changed: counts everybody, or stops counting.
+    pub fn recount_all(&mut self) {
+        self.counts_clients = self.clients_limit() > 0;
+        for client in self.clients.ids().collect::<Vec<_>>() {
+            let Some(mut session) = self.clients.take(client) else { continue };
+            if self.counts_clients {
+                self.count_client(&mut session);
+            } else {
+                session.counted = 0;
+            }
+            self.clients.put_back(session);
+        }
+        if !self.counts_clients {
+            self.client_memory = 0;
+        }
+    }
+
+    /// Ends the largest clients until the rest fit `maxmemory-clients`. `running` is the client that is
+    /// not in the table now.
+    #[inline]
+    pub fn evict_clients(&mut self, running: Option<&mut Session>, now: Now) {
+        if self.counts_clients && self.client_memory as u64 > self.clients_limit() {
+            self.evict_largest(running, now);
+        }
+    }
+
+    #[cold]
+    fn evict_largest(&mut self, mut running: Option<&mut Session>, now: Now) {
+        let everybody = self.clients.iter().chain(running.as_deref());
+        let evictable = everybody.filter(|session| !session.no_evict && session.closing != Closing::Now);
+        let mut all: Vec<(usize, ClientId)> =
+            evictable.map(|session| (session.counted, session.client())).collect();
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        let limit = self.clients_limit();
+        for (_, client) in all {
+            if self.client_memory as u64 <= limit {
+                break;
+            }
+            match running.as_deref_mut().filter(|session| session.client() == client) {
+                Some(session) => self.evict_client(session, now),
+                None => {
+                    if let Some(mut session) = self.clients.take(client) {
+                        self.evict_client(&mut session, now);
+                        self.clients.put_back(session);
+                    }
+                }
+            }
+        }
+    }
+
+    fn evict_client(&mut self, session: &mut Session, now: Now) {
+        let line = self.describe(Shown::resting(session), now);
+        self.log(Level::Notice, format!("Evicting client: {line}"));
+        self.stats.evicted_clients += 1;
+        self.close(session);
+        self.count_client(session);
+    }
+
+    /// Has a client's buffers follow what it needs; an idle one ends up without any.
+    pub(super) fn resize_buffers(&mut self, session: &mut Session, now: Now) {
+        let input = session.input;
+        let idle = now.mono_us.saturating_sub(session.active) > IDLE;
+        if idle && input.capacity > input.used {
+            session.trim_input = Some(input.used as u32);
+        } else if input.capacity > INPUT_KEPT && session.input_peak < input.capacity / 2 {
+            session.trim_input = Some(session.input_peak.max(REPLY_MAX) as u32);
+        }
+        if session.trim_input.is_some() {
+            self.wake(session);
+        }
+        session.input_peak = input.used;
+        if self.reply_buffers.resizing {
+            resize_reply(session, self.reply_buffers.peak_reset, now);
+        }
+        self.recount(session);
+    }
+}
+
+/// Shrinks to the peak when that is less than half, grows to it when it is more.
+fn resize_reply(session: &mut Session, peak_reset: Option<u64>, now: Now) {
+    let (peak, size) = (session.reply_peak.min(REPLY_MAX), session.reply_size as usize);
+    if size / 2 >= REPLY_MIN && peak < size / 2 {
+        session.reply_size = (peak + 1).max(REPLY_MIN) as u32;
+    } else if peak > size || peak == REPLY_MAX {
+        session.reply_size = peak.next_power_of_two().min(REPLY_MAX) as u32;
+    }
+    let kept = if session.reply_peak == 0 { 0 } else { session.reply_size as usize };
+    session.reply.shrink(kept);
+    if peak_reset.is_some_and(|after| now.mono_us.saturating_sub(session.reply_peak_since) >= after) {
+        session.reply_peak = session.reply.len();
+        session.reply_peak_since = now.mono_us;
+    }
+}
