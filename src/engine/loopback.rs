@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(world.take_heard(a), b"$1\r\nv\r\n+OK\r\n");
         world.send(b, b"EXEC\r\n");
         assert_eq!(world.take_heard(b), b"+OK\r\n+OK\r\n*-1\r\n");
-        world.advance(100_000);
+        world.advance(101_000);
         world.send(b, b"GET k\r\n*1\r\n!\r\n");
         assert!(world.take_heard(b).starts_with(b"$-1\r\n-ERR Protocol error"));
         assert!(!world.is_open(b) && world.is_open(a));

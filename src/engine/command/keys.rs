@@ -24,10 +24,8 @@ const EXPIRED: Event = Event { class: KeyspaceEvents::EXPIRED, name: "expired" }
 const MISS: Event = Event { class: KeyspaceEvents::KEY_MISS, name: "keymiss" };
 /// A key came into being.
 pub const NEW: Event = Event { class: KeyspaceEvents::NEW, name: "new" };
-/// A key was there and holds something else now.
-pub const OVERWRITTEN: Event = Event { class: KeyspaceEvents::OVERWRITTEN, name: "overwritten" };
-/// And that is of another type.
-pub const TYPE_CHANGED: Event = Event { class: KeyspaceEvents::TYPE_CHANGED, name: "type_changed" };
+const OVERWRITTEN: Event = Event { class: KeyspaceEvents::OVERWRITTEN, name: "overwritten" };
+const TYPE_CHANGED: Event = Event { class: KeyspaceEvents::TYPE_CHANGED, name: "type_changed" };
 
 impl Server {
     /// Has the memory of the first `count` of these keys fetched, so that the waits for it overlap.
@@ -95,8 +93,14 @@ impl Server {
     /// Where a key is that is there and has not expired. An expired one is removed on the way.
     #[inline]
     fn find(&mut self, access: Access, key: &[u8]) -> Option<Place> {
+        let hash = self.databases[access.db].hash(key);
+        self.find_hashed(access, hash, key)
+    }
+
+    #[inline]
+    fn find_hashed(&mut self, access: Access, hash: KeyHash, key: &[u8]) -> Option<Place> {
         let database = &self.databases[access.db];
-        let place = database.find(key)?;
+        let place = database.find_hashed(hash, key)?;
         if !database.at(place).is_expired(access.now.unix_ms()) || self.allows_expired {
             return Some(place);
         }
@@ -106,21 +110,35 @@ impl Server {
 
     /// Sets a key to a value whatever it held. The caller still says `changed`.
     pub fn set(&mut self, access: Access, key: &[u8], value: NewValue, expiry: Expiry) {
-        let clock = self.clock(access.now).initial();
-        let hooks = KeyspaceEvents::NEW.or(KeyspaceEvents::OVERWRITTEN).or(KeyspaceEvents::TYPE_CHANGED);
-        let watching = self.notifies(hooks) || self.record_events;
-        let before = watching.then(|| self.databases[access.db].lookup(key).map(Entry::type_name)).flatten();
-        let outcome = self.databases[access.db].set(key, value, expiry, clock);
-        if let Some(object) = outcome.displaced {
-            self.discard(object);
-        }
-        if !outcome.existed {
-            self.notify(access.db, key, NEW);
-        } else if watching {
-            self.notify(access.db, key, OVERWRITTEN);
-            if before != self.databases[access.db].lookup(key).map(Entry::type_name) {
-                self.notify(access.db, key, TYPE_CHANGED);
+        let clock = self.clock(access.now);
+        let hash = self.databases[access.db].hash(key);
+        let place = self.find_hashed(access, hash, key);
+        let database = &mut self.databases[access.db];
+        let Some(place) = place else {
+            if self.pause.is_on() {
+                // What has expired is hidden but stays.
+                database.set(key, value, expiry, clock.initial());
+            } else {
+                database.insert(hash, key, value, expiry, clock.initial());
             }
+            return self.notify(access.db, key, NEW);
+        };
+        if access.touch {
+            clock.touch_write(database.at(place), &mut self.rng);
+        }
+        let before = database.at(place).type_name();
+        let displaced = database.overwrite(place, value, expiry);
+        displaced.into_iter().for_each(|object| self.discard(object));
+        if self.record_events || self.notifies(OVERWRITTEN.class.or(TYPE_CHANGED.class)) {
+            self.notify_overwritten(access.db, key, before);
+        }
+    }
+
+    /// Publishes that a key which held a value of type `before` holds another value now.
+    pub fn notify_overwritten(&mut self, db: usize, key: &[u8], before: &str) {
+        self.notify(db, key, OVERWRITTEN);
+        if self.databases[db].lookup(key).is_some_and(|entry| entry.type_name() != before) {
+            self.notify(db, key, TYPE_CHANGED);
         }
     }
 

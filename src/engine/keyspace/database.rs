@@ -136,9 +136,13 @@ impl Database {
     /// Where the entry of a key is.
     #[inline]
     pub fn find(&self, key: &[u8]) -> Option<Place> {
-        let KeyHash { hash, slot } = self.hash(key);
-        let position = self.tables.get(slot)?.find(hash, key)?;
-        Some(Place { slot, position })
+        self.find_hashed(self.hash(key), key)
+    }
+    /// Where a key is whose hash is known.
+    #[inline]
+    pub fn find_hashed(&self, hash: KeyHash, key: &[u8]) -> Option<Place> {
+        let position = self.tables.get(hash.slot)?.find(hash.hash, key)?;
+        Some(Place { slot: hash.slot, position })
     }
     /// The entry at a place that `find` gave.
     #[inline]
@@ -158,22 +162,33 @@ impl Database {
     /// Sets a key to a value, whatever it held. `clock` is the access clock of a new key; one that was
     /// there keeps its own, for the caller to touch.
     pub fn set(&mut self, key: &[u8], value: NewValue<'_>, expiry: Expiry, clock: u32) -> SetOutcome {
-        let KeyHash { hash, slot } = self.hash(key);
-        self.tables.update(slot, |table| match table.find(hash, key) {
-            Some(position) => {
-                let expires_at = match expiry {
-                    Expiry::Never => None,
-                    Expiry::At(at) => Some(at),
-                    Expiry::Keep => table.entry(position).expires_at(),
-                };
-                SetOutcome { existed: true, displaced: table.overwrite(position, value, expires_at) }
-            }
+        let hash = self.hash(key);
+        match self.find_hashed(hash, key) {
+            Some(place) => SetOutcome { existed: true, displaced: self.overwrite(place, value, expiry) },
             None => {
-                let expires_at = if let Expiry::At(at) = expiry { Some(at) } else { None };
-                table.insert_new(hash, Entry::new(key, value, expires_at, clock));
+                self.insert(hash, key, value, expiry, clock);
                 SetOutcome { existed: false, displaced: None }
             }
+        }
+    }
+
+    /// Replaces value and expiry of the entry at a place. Returns the object that was its value.
+    pub fn overwrite(&mut self, place: Place, value: NewValue<'_>, expiry: Expiry) -> Option<Box<Object>> {
+        self.tables.update(place.slot, |table| {
+            let expires_at = match expiry {
+                Expiry::Never => None,
+                Expiry::At(at) => Some(at),
+                Expiry::Keep => table.entry(place.position).expires_at(),
+            };
+            table.overwrite(place.position, value, expires_at)
         })
+    }
+
+    /// Adds a key that is not there.
+    pub fn insert(&mut self, hash: KeyHash, key: &[u8], value: NewValue<'_>, expiry: Expiry, clock: u32) {
+        let expires_at = if let Expiry::At(at) = expiry { Some(at) } else { None };
+        let entry = Entry::new(key, value, expires_at, clock);
+        self.tables.update(hash.slot, |table| table.insert_new(hash.hash, entry));
     }
 
     /// Adds an entry under its own key; one with the same key is replaced and returned.

@@ -146,13 +146,9 @@ impl Server {
         !self.garbage.is_empty()
     }
 
-    /// Frees what one tick may.
-    pub(super) fn free_slices(&mut self) {
-        for _ in 0..SLICES_A_TICK {
-            if !self.free_slice() {
-                break;
-            }
-        }
+    /// Frees what one tick may. Returns whether there is more.
+    pub fn free_slices(&mut self) -> bool {
+        (0..SLICES_A_TICK).all(|_| self.free_slice())
     }
 
     /// Answers those who wanted to wait until a flush has freed everything.
@@ -248,7 +244,7 @@ mod tests {
         USED.set(2);
         let mut server = server("allkeys-lru", 1);
         fill(&mut server, 20_000, Expiry::Never);
-        server.empty(0, true);
+        server.empty(0..1, true);
         let rest = server.databases[1].len();
         server.config.maxmemory_eviction_tenacity = 0;
         assert!(server.make_room(Now::default()));

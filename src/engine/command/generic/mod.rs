@@ -33,3 +33,6 @@ const DEL: Event = generic_event("del");
 fn without_touch(call: &Call) -> Access {
     Access { touch: false, ..call.access() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::GENERIC;
 use crate::engine::command::args::Cursor;
 use crate::engine::command::call::{Event, generic_event};
-use crate::engine::command::keys::{Access, NEW, OVERWRITTEN, TYPE_CHANGED};
+use crate::engine::command::keys::{Access, NEW};
 use crate::engine::command::{Call, Command, Error, Result, args};
 use crate::engine::keyspace::Entry;
 use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Flags, KEY, KeyFlags, int, key, key_at, token};
@@ -166,10 +166,5 @@ fn place(call: &mut Call, access: Access, entry: Entry) -> Option<&'static str> 
 fn arrived(call: &mut Call, db: usize, key: &[u8], event: Event, displaced: Option<&'static str>) {
     call.server.touch(db, key);
     call.server.notify(db, key, event);
-    let Some(before) = displaced else { return };
-    call.server.notify(db, key, OVERWRITTEN);
-    let after = call.server.databases[db].lookup(key).map(Entry::type_name);
-    if after != Some(before) {
-        call.server.notify(db, key, TYPE_CHANGED);
-    }
+    displaced.into_iter().for_each(|before| call.server.notify_overwritten(db, key, before));
 }

@@ -2,7 +2,7 @@
 
 use super::SERVER;
 use crate::engine::command::{Call, Command, Error, Result};
-use crate::engine::keyspace::Database;
+use crate::engine::keyspace::{Database, Garbage};
 use crate::engine::server::Server;
 use crate::engine::server::watch::Presence;
 use crate::engine::session::Waiting;
@@ -86,13 +86,11 @@ fn flush(call: &mut Call, which: Range<usize>) -> Result {
     // Emptying takes no time, freeing does, and always happens in slices. SYNC only means that the
     // reply waits for the end of it, which is not possible in the middle of a transaction.
     let counts = later || call.may_block();
-    for db in which {
-        call.server.empty(db, counts);
-    }
+    call.server.empty(which, counts);
     // An empty database may be full on a replica, so the command is propagated in any case.
     let argv: Vec<&[u8]> = call.args.iter().collect();
     call.propagate(&argv);
-    if !later && call.may_block() && call.server.free_slice() {
+    if !later && call.may_block() && call.server.free_slices() {
         call.server.flushing.push(call.session.client());
         call.block(Waiting::Freed, None);
     } else {
@@ -121,14 +119,18 @@ fn size(call: &mut Call) -> Result {
 }
 
 impl Server {
-    /// Empties a database. What was in it is freed in slices, and counted as lazily freed if `counts`.
-    pub fn empty(&mut self, db: usize, counts: bool) {
-        let Server { watch, databases, .. } = self;
-        let there = |key: &[u8]| if databases[db].contains(key) { Presence::Live } else { Presence::Missing };
-        watch.replace(db, there, |_| Presence::Missing);
-        let keys = databases[db].len() as u64;
+    /// Empties databases. What was in them is freed in slices, and counted as lazily freed if `counts`.
+    pub fn empty(&mut self, which: Range<usize>, counts: bool) {
+        let (mut garbage, mut keys) = (Garbage::new(), 0);
+        for db in which {
+            let Server { watch, databases, .. } = self;
+            let there =
+                |key: &[u8]| if databases[db].contains(key) { Presence::Live } else { Presence::Missing };
+            watch.replace(db, there, |_| Presence::Missing);
+            keys += databases[db].len() as u64;
+            garbage.absorb(self.databases[db].flush());
+        }
         if keys > 0 {
-            let garbage = self.databases[db].flush();
             self.discard_all(garbage, if counts { keys } else { 0 });
         }
         self.dirty += keys;
