@@ -186,7 +186,9 @@ impl Loopback {
         let Some(connection) = found else { return };
         let Some(wanted) = self.server.attend(client) else { return self.close(connection) };
         if let Some(bytes) = wanted.trim_input {
-            self.connections[connection].input.shrink_to(bytes);
+            let input = &mut self.connections[connection].input;
+            input.shrink_to(bytes);
+            self.server.note_pending(client, input.len(), input.capacity());
         }
         match wanted.closing {
             Closing::Now => self.close(connection),

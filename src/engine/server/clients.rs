@@ -163,3 +163,94 @@ fn resize_reply(session: &mut Session, peak_reset: Option<u64>, now: Now) {
         session.reply_peak_since = now.mono_us;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::config::{Config, MemoryOrPercent};
+    use crate::engine::loopback::Loopback;
+    use proptest::prelude::*;
+
+    fn world(limit: u64) -> Loopback {
+        let config = Config { maxmemory_clients: MemoryOrPercent::Bytes(limit), ..Config::default() };
+        Loopback::new(config, 1).expect("the configuration is fine")
+    }
+
+    #[test]
+    fn the_largest_clients_go_first_and_the_exempt_never() {
+        let mut world = world(0);
+        let clients = [world.connect(), world.connect(), world.connect()];
+        for (client, size) in clients.into_iter().zip([100_000, 300_000, 200_000]) {
+            world.send(client, &[b"*2\r\n$400000\r\n", &vec![b'x'; size][..]].concat());
+        }
+        let exempt = world.connect();
+        world.send(exempt, b"CLIENT NO-EVICT ON\r\n");
+        world.send(exempt, &[b"*2\r\n$900000\r\n", &[b'x'; 800_000][..]].concat());
+        world.server.config.maxmemory_clients = MemoryOrPercent::Bytes(1_500_000);
+        world.server.apply_config();
+        world.advance(200_000);
+        assert!(clients.iter().all(|client| world.is_open(*client)));
+        world.server.config.maxmemory_clients = MemoryOrPercent::Bytes(1_300_000);
+        world.server.apply_config();
+        world.advance(200_000);
+        assert_eq!(clients.map(|client| world.is_open(client)), [true, false, true]);
+        world.server.config.maxmemory_clients = MemoryOrPercent::Bytes(1);
+        world.server.apply_config();
+        world.advance(200_000);
+        assert_eq!(clients.map(|client| world.is_open(client)), [false; 3]);
+        assert!(world.is_open(exempt));
+        assert_eq!(world.server.stats.evicted_clients, 3);
+    }
+
+    #[test]
+    fn an_idle_client_keeps_no_buffers() {
+        let mut world = world(0);
+        let client = world.connect();
+        world.send(client, &[b"*2\r\n$4\r\nECHO\r\n$100000\r\n", &[b'x'; 100_000][..], b"\r\n"].concat());
+        assert_eq!(world.take_heard(client).len(), 100_011);
+        world.advance(20_000_000);
+        let session = world.server.clients.iter().next().expect("it is still there");
+        assert_eq!((session.reply.capacity(), session.input.capacity), (0, 0));
+        assert_eq!(session.reply_size, 1024);
+    }
+
+    fn request() -> impl Strategy<Value = Vec<u8>> {
+        let words: Vec<&[u8]> = vec![
+            b"PING\r\n",
+            b"MULTI\r\n",
+            b"EXEC\r\n",
+            b"SET k v\r\n",
+            b"WATCH a b\r\n",
+            b"SUBSCRIBE a b\r\n",
+            b"UNSUBSCRIBE a\r\n",
+            b"PUBLISH a message\r\n",
+            b"HELLO 3\r\n",
+            b"RESET\r\n",
+            b"*2\r\n$9\r\nabc",
+            b"CLIENT NO-EVICT on\r\n",
+            b"QUIT\r\n",
+            b"GET",
+        ];
+        prop::sample::select(words).prop_map(<[u8]>::to_vec)
+    }
+
+    proptest! {
+        #[test]
+        fn the_sum_is_what_the_clients_cost(
+            requests in prop::collection::vec((0usize..4, request()), 1..60), limit in 2000u64..20_000,
+        ) {
+            let mut world = world(limit);
+            let mut clients = [0, 1, 2, 3].map(|_| world.connect());
+            for (client, request) in requests {
+                if !world.is_open(clients[client]) {
+                    clients[client] = world.connect();
+                }
+                world.send(clients[client], &request);
+                let counted: usize = world.server.clients.iter().map(|session| session.counted).sum();
+                prop_assert_eq!(world.server.client_memory, counted);
+            }
+            world.advance(10_000_000);
+            let evictable = world.server.clients.iter().any(|session| !session.no_evict);
+            prop_assert!(!evictable || world.server.client_memory as u64 <= limit);
+        }
+    }
+}
