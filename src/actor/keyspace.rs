@@ -170,7 +170,7 @@ impl Keyspace {
         let request = match effect {
             Effect::Log(level, text) => return log::write(level, &text),
             Effect::Stall(us) => return time::stall(std::time::Duration::from_micros(us)),
-            Effect::RewriteConfig(client) => return self.rewrite_config(server, client),
+            Effect::RewriteConfig { client, all } => return self.rewrite_config(server, client, all),
             // Nobody logs or replicates yet.
             Effect::Propagate { .. } | Effect::Event { .. } => return,
             Effect::Configured(names) => return self.apply_config(server, &names),
@@ -190,12 +190,12 @@ impl Keyspace {
         }
     }
 
-    fn rewrite_config(&self, server: &mut Server, client: ClientId) {
+    fn rewrite_config(&self, server: &mut Server, client: ClientId, all: bool) {
         let outcome = match &self.config_file {
             None => Err("The server is running without a config file".to_owned()),
             Some(path) => {
                 let old = fs::read_to_string(path).unwrap_or_default();
-                let new = server.config.rewrite(old.as_bytes(), &[], false);
+                let new = server.config.rewrite(old.as_bytes(), &[], all);
                 fs::write_atomically(path, &new).map_err(|error| format!("Rewriting config file: {error}"))
             }
         };
@@ -236,12 +236,13 @@ fn wall_offset() -> i64 {
 fn usage() -> Usage {
     let all = process::cpu_time(process::CpuOf::Process);
     let main = process::cpu_time(process::CpuOf::Thread);
+    let heap = process::allocator_stats();
     Usage {
         rss: process::resident_memory(),
         cpu_sys: all.system.as_micros() as u64,
         cpu_user: all.user.as_micros() as u64,
         main_sys: main.system.as_micros() as u64,
         main_user: main.user.as_micros() as u64,
-        allocator: [0; 4],
+        allocator: [heap.allocated, heap.active, heap.resident, 0],
     }
 }

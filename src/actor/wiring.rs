@@ -205,6 +205,7 @@ fn environment(config_file: &Option<PathBuf>) -> Environment {
         os: process::os(),
         total_memory: process::system_memory(),
         multiplexing: "epoll",
+        allocator: process::allocator_name(),
         started: time::now(),
     }
 }

@@ -53,7 +53,12 @@ pub enum Effect {
     /// These parameters changed: listen elsewhere, log elsewhere, ...
     Configured(Vec<&'static str>),
     /// Rewrite the config file and tell the engine how it went (`Server::finish_outside`).
-    RewriteConfig(ClientId),
+    RewriteConfig {
+        /// Who waits for it.
+        client: ClientId,
+        /// Write parameters that have their default too.
+        all: bool,
+    },
     /// Do nothing at all for so many microseconds (DEBUG SLEEP).
     Stall(u64),
     /// Stop the server.

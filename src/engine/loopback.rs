@@ -172,7 +172,7 @@ impl Loopback {
                 self.attend(client);
             }
             for effect in self.server.take_effects() {
-                if let Effect::RewriteConfig(client) = effect {
+                if let Effect::RewriteConfig { client, .. } = effect {
                     let why = "The server is running without a config file".to_owned();
                     self.server.finish_outside(client, Err(why));
                 }

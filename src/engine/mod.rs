@@ -8,6 +8,7 @@ pub mod command;
 pub mod config;
 pub mod effect;
 pub mod hash;
+pub mod info;
 pub mod keyspace;
 pub mod loopback;
 pub mod protocol;

@@ -47,6 +47,11 @@ impl Rng {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// Forty hexadecimal digits: a name that no other server has.
+    pub fn hex_id(&mut self) -> String {
+        (0..40).map(|_| char::from(b"0123456789abcdef"[self.below(16) as usize])).collect()
+    }
+
     /// An independent generator, for a part that must not disturb this one's sequence.
     pub fn fork(&mut self) -> Self {
         Self::new(self.next_u64())

@@ -72,6 +72,8 @@ mod flags {
             ARBITRARY_KEYS = "",
             /// Not shown by COMMAND and its subcommands.
             HIDDEN = "",
+            /// Of no use to users: COMMAND DOCS says so.
+            SYSTEM = "",
         }
     }
 }
@@ -239,6 +241,10 @@ pub struct Arg {
     pub multiple_token: bool,
     /// What it consists of (`OneOf`, `Block`).
     pub args: &'static [Arg],
+    /// The version that brought it, if later than the command's; "" otherwise.
+    pub since: &'static str,
+    /// How texts show it, if not by its name; "" otherwise.
+    pub shown: &'static str,
 }
 
 const ARG: Arg = Arg {
@@ -249,6 +255,8 @@ const ARG: Arg = Arg {
     multiple: false,
     multiple_token: false,
     args: &[],
+    since: "",
+    shown: "",
 };
 
 impl Arg {
@@ -263,6 +271,14 @@ impl Arg {
     /// The same argument, repeatable together with its keyword.
     pub const fn multiple_token(self) -> Arg {
         Arg { multiple: true, multiple_token: true, ..self }
+    }
+    /// The same argument, brought by a later version.
+    pub const fn since(self, since: &'static str) -> Arg {
+        Arg { since, ..self }
+    }
+    /// The same argument, shown under another name.
+    pub const fn shown(self, shown: &'static str) -> Arg {
+        Arg { shown, ..self }
     }
     /// The same argument behind a keyword.
     pub const fn token(self, token: &'static str) -> Arg {

@@ -22,9 +22,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["engine/*"]),
     // Connections that are only buffers, for tests: drives the server from above.
     ("engine/loopback", &["engine/*"]),
+    // Reads the whole server out.
+    ("engine/info", &["engine/server", "engine/config", "engine/keyspace", "engine/session"]),
     ("engine/server", &["engine/*"]),
     ("engine/command", &["engine/*"]),
-    ("engine/info", &["engine/config", "engine/keyspace", "engine/session"]),
     ("engine/replication", &["engine/persist", "engine/effect", "engine/protocol"]),
     ("engine/cluster", &["engine/persist", "engine/protocol"]),
     ("engine/sentinel", &["engine/persist", "engine/protocol"]),

@@ -257,9 +257,6 @@ pub fn count_error(server: &mut Server, text: &[u8]) {
 
 /// Runs a command of a client, from outside a transaction.
 fn run(server: &mut Server, session: &mut Session, reply: &mut Reply, args: Args, id: CommandId, now: Now) {
-    if !server.monitors.is_empty() {
-        server.feed_monitors(session, args, id, now);
-    }
     call(server, session, reply, args, id, now);
     let atomic = !server.commands.entry(id).row.flags.has(Flags::ARBITRARY_KEYS);
     let Server { propagation, effects, .. } = server;
@@ -297,6 +294,6 @@ pub fn call(
         reply.error(error.as_bytes());
     }
     server.propagation.command_ended(db, args, changed && !row.flags.has(Flags::CONTAINER));
-    server.observe(session, args, id, failed, now);
+    server.observe(session, args, id, (failed, reply.since(mark).len()), now);
     failed
 }

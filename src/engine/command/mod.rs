@@ -10,6 +10,7 @@ pub mod call;
 pub mod dispatch;
 pub mod error;
 pub mod generate;
+pub mod key_specs;
 pub mod keys;
 pub mod table;
 

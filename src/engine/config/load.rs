@@ -7,8 +7,9 @@ use super::row::Reason;
 use super::syntax::split_args;
 use super::{Config, Param, TABLE, find};
 
-/// The version of Redis whose behaviour this is, as error texts give it.
-pub const REDIS_VERSION: &str = "8.10.2";
+/// The version of Redis that HELLO, INFO and error texts name. Clients switch features on by it: below 7
+/// some refuse to work, from 8 on they take JSON, search and vector sets for granted.
+pub const REDIS_VERSION: &str = "7.4.7";
 
 /// Files may include files; this many deep is taken for a file that includes itself.
 const MAX_DEPTH: usize = 32;

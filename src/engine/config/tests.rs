@@ -263,7 +263,7 @@ fn a_bad_line_is_shown_with_its_place() {
     let error = config.load(b"port 1\n\n  maxmemory    zz  \n", None, &mut no_includes).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "\n*** FATAL CONFIG FILE ERROR (Redis 8.10.2) ***\n\
+        "\n*** FATAL CONFIG FILE ERROR (Redis 7.4.7) ***\n\
          Reading the configuration file, at line 3\n\
          >>> 'maxmemory    zz'\n\
          argument must be a memory value\n"

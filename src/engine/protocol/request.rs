@@ -60,6 +60,14 @@ impl<'a> Args<'a> {
     pub fn from(&self, index: usize) -> Args<'a> {
         Args { buffer: self.buffer, ranges: &self.ranges[index.min(self.ranges.len())..] }
     }
+    /// Bytes from the first argument's beginning to the last one's end.
+    #[inline]
+    pub fn span(&self) -> usize {
+        match self.ranges {
+            [] => 0,
+            [first, ..] => self.ranges[self.ranges.len() - 1].end - first.start,
+        }
+    }
     /// Bytes of all arguments together.
     pub fn bytes(&self) -> usize {
         self.ranges.iter().map(|r| r.end - r.start).sum()

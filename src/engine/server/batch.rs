@@ -141,7 +141,7 @@ impl Server {
             if session.blocked.is_some() || session.closing != Closing::No {
                 break Flow::Blocked;
             }
-            if ran >= TURN || reply.len() >= TURN_OUTPUT {
+            if ran >= TURN || reply.len() >= TURN_OUTPUT || std::mem::take(&mut session.yields) {
                 break Flow::Again;
             }
             let (parsed, stop) = self.parse_ahead(session, input, consumed, &mut scratch);
@@ -259,7 +259,11 @@ impl Server {
             if !done {
                 return index;
             }
-            if session.blocked.is_some() || session.closing != Closing::No || reply.len() >= TURN_OUTPUT {
+            if session.blocked.is_some()
+                || session.closing != Closing::No
+                || session.yields
+                || reply.len() >= TURN_OUTPUT
+            {
                 return index + 1;
             }
         }

@@ -32,6 +32,13 @@ impl Server {
     /// Does what is due. Call it at `next_deadline`, or when anything else wakes the owner.
     pub fn tick(&mut self, now: Now) {
         self.mono_us = now.mono_us;
+        let start = (self.environment.stopwatch)();
+        self.sample(now);
+        self.run_cron(now);
+        self.stats.cron_ns += (self.environment.stopwatch)().saturating_sub(start);
+    }
+
+    fn run_cron(&mut self, now: Now) {
         if self.pause.end(Some(now.mono_us)) {
             self.wake_paused();
         }
@@ -40,11 +47,17 @@ impl Server {
         if round {
             self.cron.due = now.mono_us + 1_000_000 / self.config.hz.clamp(1, 500);
             self.stats.cron_ticks += 1;
-            self.look_after_clients(now);
-            self.evict_clients(None, now);
+            if !self.cron_paused {
+                self.look_after_clients(now);
+                self.evict_clients(None, now);
+            }
         }
-        if round || self.cron.lags {
+        if (round || self.cron.lags) && !self.cron_paused {
+            let start = (self.environment.stopwatch)();
             self.expire_due(now);
+            let ns = (self.environment.stopwatch)().saturating_sub(start);
+            self.stats.expire_cycle_us += ns / 1000;
+            self.note_latency("expire-cycle", ns, now);
         }
         if self.evicting {
             self.make_room(now);

@@ -8,14 +8,17 @@
 //! - the rest are read-outs for INFO, checkers and tests.
 
 pub mod batch;
+pub mod call_log;
 pub mod clients;
 pub mod cron;
 pub mod delivery;
 pub mod describe;
+pub mod latency;
 pub mod memory;
 pub mod observe;
 pub mod pause;
 pub mod propagation;
+pub mod rates;
 pub mod stats;
 pub mod watch;
 
@@ -32,10 +35,14 @@ use super::session::clients::Clients;
 use super::session::{ClientId, Closing, Peer, REPLY_MAX, Session};
 use super::time::Now;
 use batch::Scratch;
+use call_log::CallLogs;
 use cron::Cron;
+use latency::LatencyMonitor;
 use memory::Discarded;
+use observe::Notable;
 use pause::Pause;
 use propagation::Propagation;
+use rates::Rates;
 use stats::{CommandStats, ErrorStats, Stats};
 use std::collections::{BTreeSet, VecDeque};
 use watch::Watch;
@@ -62,6 +69,8 @@ pub struct Environment {
     pub total_memory: u64,
     /// How often events are waited for: `epoll` and the like.
     pub multiplexing: &'static str,
+    /// The allocator's name and version.
+    pub allocator: String,
     /// When the server started.
     pub started: Now,
 }
@@ -79,6 +88,7 @@ impl Environment {
             os: String::new(),
             total_memory: 0,
             multiplexing: "none",
+            allocator: "none".into(),
             started: Now::default(),
         }
     }
@@ -162,6 +172,14 @@ pub struct Server {
     pub command_stats: Vec<CommandStats>,
     /// Error replies by code.
     pub error_stats: ErrorStats,
+    /// Calls that took long or were large.
+    pub call_logs: CallLogs,
+    /// Events that took long.
+    pub latency: LatencyMonitor,
+    /// What happens per second.
+    pub rates: Rates,
+    /// Which calls deserve a closer look.
+    notable: Notable,
     /// Changes since the last save.
     pub dirty: u64,
     /// Facts about the process.
@@ -170,6 +188,10 @@ pub struct Server {
     pub usage: Usage,
     /// Forty hex digits that name this run.
     pub run_id: String,
+    /// Forty hex digits that name the history of this data.
+    pub replication_id: String,
+    /// Bytes allocated before there were data and clients.
+    pub startup_memory: u64,
     /// Which key gives way when memory is full.
     pub policy: Policy,
     /// Chooses them.
@@ -192,6 +214,8 @@ pub struct Server {
     pub client_memory: usize,
     /// The last moment it was told, in microseconds of the monotonic clock.
     pub mono_us: u64,
+    /// DEBUG PAUSE-CRON: nothing happens by the clock.
+    pub cron_paused: bool,
     /// What was removed and is still to be freed.
     pub garbage: VecDeque<Discarded>,
     /// Clients that wait until nothing is left to be freed.
@@ -220,7 +244,8 @@ impl Server {
         let command_stats = vec![CommandStats::default(); commands.len()];
         let count = config.databases.max(1) as usize;
         let databases = (0..count).map(|_| Database::new(rng.next_u64(), Layout::Single)).collect();
-        let run_id = (0..40).map(|_| char::from(b"0123456789abcdef"[rng.below(16) as usize])).collect();
+        let (run_id, replication_id) = (rng.hex_id(), rng.hex_id());
+        let notable = Notable::of(&config);
         let mut server = Server {
             config,
             commands,
@@ -235,10 +260,16 @@ impl Server {
             stats: Stats::default(),
             command_stats,
             error_stats: ErrorStats::new(seed),
+            call_logs: CallLogs::default(),
+            latency: LatencyMonitor::default(),
+            rates: Rates::default(),
+            notable,
             dirty: 0,
             environment,
             usage: Usage::default(),
             run_id,
+            replication_id,
+            startup_memory: 0,
             policy: Policy::default(),
             evictor: Evictor::new(),
             rng,
@@ -250,6 +281,7 @@ impl Server {
             counts_clients: false,
             client_memory: 0,
             mono_us: 0,
+            cron_paused: false,
             garbage: VecDeque::new(),
             flushing: Vec::new(),
             evicting: false,
@@ -261,6 +293,7 @@ impl Server {
             pushes: Vec::new(),
         };
         server.apply_config();
+        server.startup_memory = server.used_memory();
         Ok(server)
     }
 
@@ -411,6 +444,7 @@ impl Server {
         if self.counts_clients || self.clients_limit() > 0 {
             self.recount_all();
         }
+        self.notable = Notable::of(&self.config);
     }
 
     /// Asks the outside for something.

@@ -1,17 +1,64 @@
 //! What is written down about each call: counters, slow log, latency, monitors.
 
 use super::Server;
+use super::call_log::{LogKind, limits};
+use super::latency::Sample;
+use crate::engine::command::Command;
 use crate::engine::command::table::CommandId;
+use crate::engine::config::{self, Config, Flag};
 use crate::engine::protocol::{Args, Reply};
 use crate::engine::session::Session;
 use crate::engine::spec::Flags;
 use crate::engine::text::quote;
 use crate::engine::time::Now;
 
+/// From which values on a call deserves a closer look: the least of all thresholds, so that the common
+/// call needs three comparisons.
+#[derive(Clone, Copy, Debug)]
+pub struct Notable {
+    ns: u64,
+    request_bytes: usize,
+    reply_bytes: usize,
+}
+
+impl Notable {
+    /// The thresholds of this configuration.
+    pub fn of(config: &Config) -> Self {
+        let log = |kind| match limits(kind, config) {
+            (0.., 0) | (..0, _) => u64::MAX,
+            (threshold, _) => threshold as u64,
+        };
+        let event = match config.latency_monitor_threshold {
+            0 => u64::MAX,
+            ms => ms.saturating_mul(1_000_000),
+        };
+        Notable {
+            ns: log(LogKind::Slow).saturating_mul(1000).min(event),
+            request_bytes: log(LogKind::LargeRequest) as usize,
+            reply_bytes: log(LogKind::LargeReply) as usize,
+        }
+    }
+}
+
+/// What one call took.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    ns: u64,
+    request_bytes: usize,
+    reply_bytes: usize,
+}
+
 impl Server {
-    /// A command was called: it took the time since the last one ended.
+    /// A command was called and wrote `reply_bytes`: it took the time since the last one ended.
     #[inline]
-    pub fn observe(&mut self, _session: &Session, _args: Args, id: CommandId, failed: bool, _now: Now) {
+    pub fn observe(
+        &mut self,
+        session: &Session,
+        args: Args,
+        id: CommandId,
+        (failed, reply_bytes): (bool, usize),
+        now: Now,
+    ) {
         let lap = (self.environment.stopwatch)();
         let ns = lap.saturating_sub(self.lap);
         self.lap = lap;
@@ -24,20 +71,58 @@ impl Server {
         if tracking {
             stats.latency.get_or_insert_default().record(ns);
         }
+        let (notable, request_bytes) = (self.notable, args.span());
+        if ns >= notable.ns || request_bytes >= notable.request_bytes || reply_bytes >= notable.reply_bytes {
+            self.note(session, args, id, Cost { ns, request_bytes, reply_bytes }, now);
+        }
+        if !self.monitors.is_empty() {
+            self.feed_monitors(session, args, id, now);
+        }
+    }
+
+    /// Writes a notable call into the logs it belongs to.
+    #[cold]
+    fn note(&mut self, session: &Session, args: Args, id: CommandId, cost: Cost, now: Now) {
+        let row = self.commands.entry(id).row;
+        let event = if row.flags.has(Flags::FAST) { "fast-command" } else { "command" };
+        self.note_latency(event, cost.ns, now);
+        if row.flags.has(Flags::SKIP_SLOWLOG) {
+            return;
+        }
+        let hidden = secrets(row, args);
+        let values = [
+            (LogKind::Slow, cost.ns / 1000),
+            (LogKind::LargeRequest, cost.request_bytes as u64),
+            (LogKind::LargeReply, cost.reply_bytes as u64),
+        ];
+        for (kind, value) in values {
+            self.call_logs.record(kind, value, (session, args, &hidden), &self.config, now);
+        }
+    }
+
+    /// Remembers that an event took long, if it did.
+    pub fn note_latency(&mut self, event: &'static str, ns: u64, now: Now) {
+        let (ms, threshold) = (ns / 1_000_000, self.config.latency_monitor_threshold);
+        if threshold > 0 && ms >= threshold {
+            self.latency.add(event, Sample { at: now.unix_secs(), ms });
+        }
     }
 
     /// Shows a command to the clients that monitor.
     #[cold]
-    pub fn feed_monitors(&mut self, session: &Session, args: Args, id: CommandId, now: Now) {
-        if self.commands.entry(id).row.flags.any(Flags::SKIP_MONITOR | Flags::ADMIN) {
+    fn feed_monitors(&mut self, session: &Session, args: Args, id: CommandId, now: Now) {
+        let row = self.commands.entry(id).row;
+        if row.flags.any(Flags::SKIP_MONITOR | Flags::ADMIN) {
             return;
         }
         let (seconds, micros) = (now.unix_secs(), now.unix_us.rem_euclid(1_000_000));
         let mut line =
             format!("{seconds}.{micros:06} [{} {}]", session.db, session.peer.address).into_bytes();
-        for arg in args.iter() {
+        let hidden = secrets(row, args);
+        for (index, arg) in args.iter().enumerate() {
             line.push(b' ');
-            quote::append(&mut line, arg);
+            let is_hidden = hidden.get(index).is_some_and(|hidden| *hidden);
+            quote::append(&mut line, if is_hidden { b"(redacted)" } else { arg });
         }
         let mut encoded = Reply::default();
         encoded.simple_bytes(&line);
@@ -47,5 +132,67 @@ impl Server {
                 self.after_delivery(client);
             }
         }
+    }
+}
+
+/// Which arguments hold passwords and the like, which no log may show.
+fn secrets(row: &Command, args: Args) -> Vec<bool> {
+    let mut hidden = vec![false; args.len()];
+    let from = |hidden: &mut [bool], first: usize, count: usize| {
+        hidden.iter_mut().skip(first).take(count).for_each(|hidden| *hidden = true);
+    };
+    match (row.parent, row.name) {
+        (None, "AUTH") => from(&mut hidden, 1, args.len()),
+        (Some("ACL"), "SETUSER" | "GETUSER" | "DELUSER") => from(&mut hidden, 2, args.len()),
+        (Some("CONFIG"), "SET") => {
+            for name in (2..args.len()).step_by(2) {
+                if config::find(args.at(name)).is_some_and(|row| row.is(Flag::Sensitive)) {
+                    from(&mut hidden, name + 1, 1);
+                }
+            }
+        }
+        (None, "HELLO" | "MIGRATE") => {
+            for (index, arg) in args.iter().enumerate().skip(1) {
+                if arg.eq_ignore_ascii_case(b"AUTH") {
+                    from(&mut hidden, index + 1, if row.name == "HELLO" { 2 } else { 1 });
+                } else if arg.eq_ignore_ascii_case(b"AUTH2") {
+                    from(&mut hidden, index + 1, 2);
+                }
+            }
+        }
+        _ => {}
+    }
+    hidden
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::command::BASE;
+    use crate::engine::protocol::Argv;
+
+    fn hidden(parent: Option<&'static str>, name: &'static str, call: &str) -> Vec<usize> {
+        let argv = Argv::of(call.split(' ').map(str::as_bytes));
+        let hidden = secrets(&Command { parent, name, ..BASE }, argv.args());
+        hidden.iter().enumerate().filter(|(_, hidden)| **hidden).map(|(index, _)| index).collect()
+    }
+
+    #[test]
+    fn secrets_are_known_by_their_place() {
+        assert_eq!(hidden(None, "GET", "GET AUTH x"), []);
+        assert_eq!(hidden(None, "AUTH", "AUTH u p"), [1, 2]);
+        assert_eq!(hidden(None, "HELLO", "HELLO 3 AUTH u p SETNAME n"), [3, 4]);
+        assert_eq!(hidden(None, "MIGRATE", "MIGRATE h 1 k 9 50 AUTH p"), [7]);
+        assert_eq!(hidden(Some("CONFIG"), "SET", "CONFIG SET maxmemory 1 requirepass x"), [5]);
+    }
+
+    #[test]
+    fn what_no_log_wants_is_never_notable() {
+        let mut config =
+            Config { slowlog_log_slower_than: -1, commandlog_large_reply_max_len: 0, ..Config::default() };
+        let notable = Notable::of(&config);
+        assert_eq!((notable.ns, notable.reply_bytes), (u64::MAX, usize::MAX));
+        config.latency_monitor_threshold = 3;
+        assert_eq!(Notable::of(&config).ns, 3_000_000);
     }
 }

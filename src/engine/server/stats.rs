@@ -1,5 +1,6 @@
 //! Counters behind INFO, per server and per command.
 
+use super::Server;
 use crate::engine::hash::{Map, Seed};
 
 /// Server-wide counters, named as INFO names them.
@@ -37,6 +38,24 @@ pub struct Stats {
     pub peak_memory: u64,
     pub peak_memory_time: i64,
     pub cron_ticks: u64,
+    pub cron_ns: u64,
+    pub expire_cycle_us: u64,
+    pub sampled_secs: i64,
+}
+
+impl Server {
+    /// CONFIG RESETSTAT: all counters but those of the process begin anew.
+    pub fn reset_stats(&mut self) {
+        let old = std::mem::take(&mut self.stats);
+        self.stats = Stats {
+            peak_memory: old.peak_memory,
+            peak_memory_time: old.peak_memory_time,
+            sampled_secs: old.sampled_secs,
+            ..Stats::default()
+        };
+        self.command_stats.fill(CommandStats::default());
+        self.error_stats.reset();
+    }
 }
 
 /// Buckets of a latency histogram: four per power of two of nanoseconds.

@@ -35,6 +35,13 @@ pub struct Peer {
     pub tls: bool,
 }
 
+impl Peer {
+    /// On this machine.
+    pub fn is_local(&self) -> bool {
+        self.unix || self.loopback
+    }
+}
+
 /// Whether and when a connection ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Closing {
@@ -221,6 +228,8 @@ pub struct Session {
     pub created: u64,
     /// When it last sent something, monotonic microseconds.
     pub active: u64,
+    /// What follows the running command must wait for the next turn.
+    pub yields: bool,
     /// The last command it ran.
     pub command: Option<u16>,
     /// Counters.

@@ -19,6 +19,8 @@ fn is_beyond_grammar(request: &[Vec<u8>]) -> bool {
     let has = |word: &str| request.iter().any(|argument| argument.eq_ignore_ascii_case(word.as_bytes()));
     match &request[0].to_ascii_uppercase()[..] {
         b"INCREX" => has("ENX") && has("PERSIST"),
+        // The names of parameters and of DEBUG's subcommands are just strings to it.
+        b"CONFIG" | b"DEBUG" => true,
         _ => false,
     }
 }

@@ -81,9 +81,6 @@ fn exec(call: &mut Call) -> Result {
     call.reply.array(transaction.queue.len());
     call.server.propagation.depth += 1;
     for (command, argv) in &transaction.queue {
-        if !call.server.monitors.is_empty() {
-            call.server.feed_monitors(call.session, argv.args(), *command, call.now);
-        }
         dispatch::call(call.server, call.session, call.reply, argv.args(), *command, call.now);
     }
     call.server.propagation.depth -= 1;

@@ -1,0 +1,186 @@
+//! Which arguments of a call are keys, and how the command uses them: from the key specifications of
+//! its row. COMMAND GETKEYS, ACL and routing by slot ask here.
+
+use super::Command;
+use crate::engine::protocol::Args;
+use crate::engine::spec::{Begin, Categories, Find, Flags, KeyFlags, Keys};
+use crate::engine::text::number::parse_i64;
+
+/// One key of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallKey {
+    /// The index of the argument.
+    pub index: usize,
+    /// How the command uses it.
+    pub flags: KeyFlags,
+}
+
+/// The positions that COMMAND gives for clients that know no key specifications.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LegacyRange {
+    /// The first key; 0 if there is none.
+    pub first: i64,
+    /// The last key; negative counts from the end.
+    pub last: i64,
+    /// Distance between keys.
+    pub step: i64,
+    /// There are keys elsewhere, which only COMMAND GETKEYS finds.
+    pub movable: bool,
+}
+
+/// The keys of a call, in order of the specifications; `None` if the arguments make no sense.
+pub fn keys_of(row: &Command, args: Args) -> Option<Vec<CallKey>> {
+    let mut keys = Vec::new();
+    for spec in row.keys {
+        if spec.flags.has(KeyFlags::NOT_KEY) {
+            continue;
+        }
+        let Some(first) = begin(spec, args) else { continue };
+        find(spec, first, args, &mut keys)?;
+    }
+    if keys.is_empty() && !row.categories.has(Categories::SCRIPTING) {
+        return None;
+    }
+    if row.keys.iter().any(|spec| spec.flags.has(KeyFlags::VARIABLE_FLAGS)) {
+        settle_flags(row, args, &mut keys);
+    }
+    Some(keys)
+}
+
+/// Where the keys of a specification begin, if it applies to this call.
+fn begin(spec: &Keys, args: Args) -> Option<usize> {
+    match spec.begin {
+        Begin::Index(index) => Some(index as usize).filter(|index| *index < args.len()),
+        Begin::Keyword(keyword, from) => {
+            let is_keyword = |index: &usize| args.at(*index).eq_ignore_ascii_case(keyword.as_bytes());
+            let found = if from >= 0 {
+                (from as usize..args.len()).find(is_keyword)
+            } else {
+                let last = args.len().checked_sub(from.unsigned_abs() as usize)?;
+                (1..=last).rev().find(is_keyword)
+            };
+            found.map(|index| index + 1).filter(|index| *index < args.len())
+        }
+        Begin::Unknown => None,
+    }
+}
+
+fn find(spec: &Keys, first: usize, args: Args, keys: &mut Vec<CallKey>) -> Option<()> {
+    let (first, last, step) = match spec.find {
+        Find::Range { last, step, limit } => {
+            let last = match last {
+                last @ 0.. => first + last as usize,
+                // The rest may be shared between keys and something else: `limit` parts.
+                last if limit > 1 => (first + (args.len() - first) / limit as usize)
+                    .checked_sub(last.unsigned_abs() as usize)?,
+                last => args.len().checked_sub(last.unsigned_abs() as usize)?,
+            };
+            (first, last, step as usize)
+        }
+        Find::KeyNum { count, first: offset, step } => {
+            let count = parse_i64(args.get(first + count as usize)?).filter(|count| *count >= 0)? as usize;
+            if count == 0 {
+                return Some(());
+            }
+            let first = first + offset as usize;
+            let last = (count - 1).checked_mul(step as usize)?.checked_add(first)?;
+            (first, last, step as usize)
+        }
+        Find::Unknown => return Some(()),
+    };
+    if last >= args.len() {
+        return None;
+    }
+    keys.extend((first..=last).step_by(step.max(1)).map(|index| CallKey { index, flags: spec.flags }));
+    Some(())
+}
+
+/// Commands whose use of the key depends on their options.
+fn settle_flags(row: &Command, args: Args, keys: &mut [CallKey]) {
+    let has = |word: &str| args.from(3).iter().any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+    let flags = match row.name {
+        "SET" if has("GET") => KeyFlags::RW | KeyFlags::ACCESS | KeyFlags::UPDATE,
+        "SET" if ["IFEQ", "IFNE", "IFDEQ", "IFDNE"].iter().any(|word| has(word)) => {
+            KeyFlags::RW | KeyFlags::UPDATE
+        }
+        "SET" => KeyFlags::OW | KeyFlags::UPDATE,
+        _ => return,
+    };
+    keys.iter_mut().for_each(|key| key.flags = flags);
+}
+
+/// First, last and step of the keys as Redis computes them: consecutive ranges count as one, everything
+/// else makes the keys movable.
+pub fn legacy_range(row: &Command) -> LegacyRange {
+    let mut range = LegacyRange { movable: row.flags.has(Flags::MOVABLE_KEYS), ..Default::default() };
+    let single = row.keys.len() == 1;
+    let mut previous = 0;
+    for spec in row.keys {
+        let (Begin::Index(first), Find::Range { last, step, .. }) = (spec.begin, spec.find) else {
+            range.movable = true;
+            continue;
+        };
+        let (first, last, step) = (first as i64, last as i64, step as i64);
+        let last = if last >= 0 { first + last } else { last };
+        let incomplete = spec.flags.has(KeyFlags::INCOMPLETE);
+        let plain = step == 1 && (previous == 0 || previous == first - 1) && !incomplete;
+        if !single && !plain {
+            range.movable = true;
+            continue;
+        }
+        range.movable |= incomplete;
+        if range.first == 0 {
+            (range.first, range.step) = (first, step);
+        }
+        range.last = last;
+        previous = last;
+    }
+    range
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::command::BASE;
+    use crate::engine::protocol::Argv;
+    use crate::engine::spec::{key_at, keys_counted, keys_every, keys_from};
+
+    fn indexes(keys: &'static [Keys], call: &str) -> Option<Vec<usize>> {
+        let argv = Argv::of(call.split(' ').map(str::as_bytes));
+        let row = Command { keys, ..BASE };
+        Some(keys_of(&row, argv.args())?.iter().map(|key| key.index).collect())
+    }
+
+    const RO: KeyFlags = KeyFlags::RO;
+    const ONE: &[Keys] = &[key_at(1, RO)];
+    const ALL: &[Keys] = &[keys_from(1, RO)];
+    const PAIRS: &[Keys] = &[keys_every(1, 2, RO)];
+    const COUNTED: &[Keys] = &[keys_counted(1, RO)];
+    const STREAMS: &[Keys] = &[Keys {
+        flags: RO,
+        begin: Begin::Keyword("STREAMS", 1),
+        find: Find::Range { last: -1, step: 1, limit: 2 },
+    }];
+
+    #[test]
+    fn keys_are_found_by_every_kind_of_specification() {
+        assert_eq!(indexes(ONE, "GET k"), Some(vec![1]));
+        assert_eq!(indexes(ALL, "MGET a b c"), Some(vec![1, 2, 3]));
+        assert_eq!(indexes(PAIRS, "MSET a 1 b 2"), Some(vec![1, 3]));
+        assert_eq!(indexes(COUNTED, "LMPOP 2 a b LEFT"), Some(vec![2, 3]));
+        assert_eq!(indexes(COUNTED, "LMPOP 3 a LEFT"), None);
+        assert_eq!(indexes(COUNTED, "LMPOP 9223372036854775807 a"), None);
+        assert_eq!(indexes(STREAMS, "XREAD COUNT 5 streams a b 0 0"), Some(vec![4, 5]));
+        assert_eq!(indexes(STREAMS, "XREAD COUNT 5"), None);
+    }
+
+    #[test]
+    fn ranges_for_old_clients() {
+        const TWO: &[Keys] = &[key_at(1, RO), keys_from(2, RO)];
+        let range = |keys| legacy_range(&Command { keys, ..BASE });
+        assert_eq!(range(&[]), LegacyRange::default());
+        assert_eq!(range(PAIRS), LegacyRange { first: 1, last: -1, step: 2, movable: false });
+        assert_eq!(range(TWO), LegacyRange { first: 1, last: -1, step: 1, movable: false });
+        assert_eq!(range(COUNTED), LegacyRange { movable: true, ..Default::default() });
+    }
+}

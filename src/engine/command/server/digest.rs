@@ -1,0 +1,67 @@
+//! DEBUG DIGEST: one number for all data, whatever its order in memory, so that tests can tell whether
+//! two servers, or a server before and after a restart, hold the same.
+
+use crate::engine::command::{Call, Result};
+use crate::engine::keyspace::{Entry, IntBuf};
+use crate::engine::text::sha256;
+
+/// Hexadecimal digits: as many as Redis shows.
+const DIGITS: usize = 40;
+
+type Digest = [u8; DIGITS / 2];
+
+pub(super) fn all(call: &mut Call) -> Result {
+    let mut total = Digest::default();
+    for (index, database) in call.server.databases.iter().enumerate() {
+        for entry in database.iter() {
+            let mut bytes = (index as u64).to_be_bytes().to_vec();
+            part(&mut bytes, entry.key());
+            bytes.push(entry.has_expiry() as u8);
+            bytes.extend(value(entry));
+            mix(&mut total, digest(&bytes));
+        }
+    }
+    show(call, total);
+    Ok(())
+}
+
+pub(super) fn values(call: &mut Call) -> Result {
+    call.reply.array(call.args.len() - 2);
+    for key in call.args.from(2).iter() {
+        let entry = call.server.databases[call.session.db].lookup(key);
+        let digest = entry.map(value).unwrap_or_default();
+        show(call, digest);
+    }
+    Ok(())
+}
+
+/// The digest of a value: its type and what commands see of it.
+fn value(entry: &Entry) -> Digest {
+    let mut bytes = Vec::new();
+    part(&mut bytes, entry.type_name().as_bytes());
+    if let Some(string) = entry.string(&mut IntBuf::new()) {
+        part(&mut bytes, string);
+    }
+    digest(&bytes)
+}
+
+/// Appends bytes with their length, so that parts cannot be confused.
+fn part(to: &mut Vec<u8>, bytes: &[u8]) {
+    to.extend((bytes.len() as u64).to_be_bytes());
+    to.extend(bytes);
+}
+
+fn digest(bytes: &[u8]) -> Digest {
+    let hex = sha256::hex(bytes);
+    let nibble = |digit: u8| if digit < b'a' { digit - b'0' } else { digit - b'a' + 10 };
+    std::array::from_fn(|i| nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]))
+}
+
+fn mix(total: &mut Digest, digest: Digest) {
+    total.iter_mut().zip(digest).for_each(|(total, byte)| *total ^= byte);
+}
+
+fn show(call: &mut Call, digest: Digest) {
+    let text: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    call.reply.simple(&text);
+}
