@@ -10,13 +10,14 @@ use crate::engine::server::{Server, Usage};
 use crate::engine::session::ClientId;
 use crate::engine::time::Now;
 use crate::runtime::sync::{Notify, mpsc};
-use crate::runtime::{fs, process, task, time};
+use crate::runtime::{fs, process, time};
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
-/// Turns that ending connections get at the end before the server leaves without them.
-const STOP_TURNS: usize = 1000;
+/// How long ending connections are waited for at the end.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Something that wants to hear when its client needs looking after.
 pub trait Attend {
@@ -56,6 +57,8 @@ pub struct Keyspace {
     requests: mpsc::UnboundedSender<Request>,
     config_file: Option<PathBuf>,
     outside: RefCell<Option<Weak<dyn Outside>>>,
+    /// A client lost its attendant: it is leaving.
+    left: Notify,
 }
 
 impl Keyspace {
@@ -74,6 +77,7 @@ impl Keyspace {
             requests,
             config_file,
             outside: RefCell::new(None),
+            left: Notify::new(),
         })
     }
 
@@ -97,13 +101,14 @@ impl Keyspace {
 
     /// Ends all connections and waits until they are gone.
     pub async fn stop(&self) {
-        self.with(time::now(), Server::disconnect_all);
-        for _ in 0..STOP_TURNS {
-            if self.with_quiet(|server| server.clients.len()) == 0 {
-                break;
+        self.with_news(Server::disconnect_all);
+        let all_gone = async {
+            while self.with_quiet(|server| server.clients.len()) > 0 {
+                self.left.notified().await;
             }
-            task::yield_now().await;
-        }
+        };
+        // Whoever does not go is cut off by the end of the process.
+        let _ = time::timeout(PATIENCE, all_gone).await;
     }
 
     /// Calls the engine, then carries out what it asks for.
@@ -139,6 +144,9 @@ impl Keyspace {
         if attendants.len() <= slot {
             attendants.resize(slot + 1, None);
         }
+        if attendant.is_none() {
+            self.left.notify_one();
+        }
         attendants[slot] = attendant;
     }
 
@@ -169,7 +177,7 @@ impl Keyspace {
     fn perform(&self, server: &mut Server, effect: Effect) {
         let request = match effect {
             Effect::Log(level, text) => return log::write(level, &text),
-            Effect::Stall(us) => return time::stall(std::time::Duration::from_micros(us)),
+            Effect::Stall(us) => return time::stall(Duration::from_micros(us)),
             Effect::RewriteConfig { client, all } => return self.rewrite_config(server, client, all),
             // Nobody logs or replicates yet.
             Effect::Propagate { .. } | Effect::Event { .. } => return,

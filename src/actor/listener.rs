@@ -3,6 +3,7 @@
 use super::connection::{self, ReadBuffer, describe};
 use super::keyspace::Keyspace;
 use super::log::{self, reason};
+use super::post::Post;
 use crate::engine::config::Config;
 use crate::engine::effect::Level;
 use crate::runtime::net::{Address, ListenOptions, Listener, Stream, resolve};
@@ -181,22 +182,28 @@ fn bind_unix(config: &Config) -> Result<Option<Listener>, ()> {
     })
 }
 
-/// Serves a connection on this thread.
-pub fn serve_here(stream: Stream, keyspace: &Rc<Keyspace>, shared: &ReadBuffer) {
+/// Introduces a connection to the keyspace, and serves it: on this thread, or on one of those of `post`.
+pub fn serve(stream: Stream, keyspace: &Rc<Keyspace>, post: Option<&Rc<Post>>, shared: &ReadBuffer) {
     prepare(&stream, keyspace.with_quiet(|server| server.config.tcp_keepalive));
     let peer = describe(&stream);
-    let now = time::now();
-    match keyspace.with(now, |server| server.connect(peer, now)) {
-        Ok(client) => {
-            let serving = connection::direct::serve(stream, client, keyspace.clone(), shared.clone());
-            task::spawn_local("connection", serving);
-        }
-        Err(refusal) => refuse(stream, refusal.text()),
+    let now = keyspace.now();
+    let client = match keyspace.with(now, |server| server.connect(peer, now)) {
+        Ok(client) => client,
+        Err(refusal) => return refuse(stream, refusal.text()),
+    };
+    let Some(post) = post else {
+        let serving = connection::direct::serve(stream, client, keyspace.clone(), shared.clone());
+        task::spawn_local("connection", serving);
+        return;
+    };
+    if let Err(error) = post.serve(stream, client) {
+        log::write(Level::Warning, &format!("Serving client connection: {}", reason(&error)));
+        keyspace.with_news(|server| server.disconnect(client));
     }
 }
 
 /// The socket options every connection gets. A socket that cannot have them still works.
-pub fn prepare(stream: &Stream, keepalive: u64) {
+fn prepare(stream: &Stream, keepalive: u64) {
     let _ = stream.set_nodelay(true);
     if keepalive > 0 {
         let _ = stream.set_keepalive(u32::try_from(keepalive).unwrap_or(u32::MAX));
@@ -204,7 +211,7 @@ pub fn prepare(stream: &Stream, keepalive: u64) {
 }
 
 /// Says why and closes; who cannot hear it is closed all the same.
-pub fn refuse(mut stream: Stream, why: &str) {
+fn refuse(mut stream: Stream, why: &str) {
     let _ = stream.try_write(why.as_bytes());
     let _ = stream.shutdown_write();
 }

@@ -1,52 +1,79 @@
 //! Every message between actors of different threads (`io-threads` above 1). On one thread they call
 //! each other directly and no message exists.
+//!
+//! A thread of connections collects what its connections have to say in one turn of its loop and sends it
+//! as one message; the keyspace answers each such message, or several, with one. So the price of a
+//! message, above all of waking a thread, is shared by all connections that were busy.
 
 use crate::engine::server::batch::Flow;
-use crate::engine::session::{ClientId, Peer};
-use crate::runtime::sync::{mpsc, oneshot};
+use crate::engine::session::ClientId;
+use crate::runtime::net::Detached;
 
-/// What connections tell the keyspace.
+/// What the connections of a thread did in one turn.
 #[derive(Debug)]
-pub enum ToKeyspace {
-    /// A client connected; its mailbox, and where to say its name or why it is refused.
-    Connect {
-        /// Where it comes from.
-        peer: Peer,
-        /// Where its replies go.
-        mailbox: mpsc::UnboundedSender<ToConnection>,
-        /// The answer.
-        answer: oneshot::Sender<Result<ClientId, &'static str>>,
-    },
-    /// Run this input. One batch of a connection is under way at a time, which bounds the queue.
-    Input {
-        /// Whose.
-        client: ClientId,
-        /// The input, beginning with the first byte not yet consumed.
-        bytes: Vec<u8>,
-        /// How many of them are new.
-        arrived: usize,
-        /// An empty buffer for the replies.
-        spare: Vec<u8>,
-    },
-    /// So many bytes of output were sent.
-    Written {
-        /// Whose.
-        client: ClientId,
-        /// How many.
-        count: usize,
-    },
-    /// The connection ended.
-    Disconnect(ClientId),
+pub struct Turn {
+    /// Which thread.
+    pub thread: usize,
+    /// In order.
+    pub reports: Vec<Report>,
 }
 
-/// What the keyspace tells a connection. Bounded by the client's output-buffer limit: what is in the
-/// mailbox counts as output that waits.
+/// What a connection tells the keyspace.
 #[derive(Debug)]
-pub enum ToConnection {
+pub struct Report {
+    /// Whose connection.
+    pub client: ClientId,
+    /// Bytes of output sent since the last report.
+    pub written: usize,
+    /// What else.
+    pub news: News,
+}
+
+/// What happened to a connection.
+#[derive(Debug)]
+pub enum News {
+    /// Nothing but that output was sent.
+    Written,
+    /// There is input to run. A connection has one batch under way at a time, which bounds the queue.
+    Input(Batch),
+    /// It ended.
+    Ended,
+}
+
+/// Input on its way to the keyspace, and buffers that come back.
+#[derive(Debug)]
+pub struct Batch {
+    /// The input.
+    pub bytes: Vec<u8>,
+    /// Its first byte that was not consumed yet.
+    pub start: usize,
+    /// How many of the last bytes are new.
+    pub arrived: usize,
+    /// An empty buffer for the replies.
+    pub spare: Vec<u8>,
+}
+
+/// What the keyspace tells a connection.
+#[derive(Debug)]
+pub struct Letter {
+    /// Whose connection.
+    pub client: ClientId,
+    /// What about.
+    pub order: Order,
+}
+
+/// What a connection is to do. The queue is bounded by the client's output-buffer limit: what is in it
+/// counts as output that waits.
+#[derive(Debug)]
+pub enum Order {
+    /// Serve this new connection.
+    Serve(Detached),
     /// A batch was run.
     Done {
-        /// The input, with what was consumed removed.
-        rest: Vec<u8>,
+        /// The input.
+        bytes: Vec<u8>,
+        /// Its first byte that was not consumed.
+        start: usize,
         /// Replies, and pushes that came before them.
         output: Vec<u8>,
         /// What comes next.
@@ -54,10 +81,12 @@ pub enum ToConnection {
     },
     /// Output between batches.
     Push(Vec<u8>),
+    /// Give memory for input back, down to this many bytes.
+    Trim(usize),
     /// A wait ended: input that was held back can run.
     Resume,
-    /// The engine wants the connection closed at once.
-    Drop,
-    /// The engine wants the connection closed after what was sent before.
+    /// Close after what was sent before.
     Close,
+    /// Close at once.
+    Drop,
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`keyspace`] owns an [`crate::engine::server::Server`] and carries out its effects.
 //! - [`connection`] owns a socket: bytes in, whole batches to the keyspace, replies out.
+//! - [`post`] stands between the keyspace and connections on other threads ([`message`] is what they say).
 //! - [`listener`] accepts connections.
 //! - [`wiring`] builds, supervises and stops them all; only it knows them all.
 
@@ -13,6 +14,7 @@ pub mod keyspace;
 pub mod listener;
 pub mod log;
 pub mod message;
+pub mod post;
 pub mod wiring;
 
 pub use wiring::{End, Start, run};

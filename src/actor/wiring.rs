@@ -4,6 +4,7 @@ use super::connection;
 use super::keyspace::{Keyspace, Outside, Request};
 use super::listener::{self, Listeners};
 use super::log::{self, Settings, reason};
+use super::post::Post;
 use crate::engine::config::{Config, Supervised};
 use crate::engine::effect::Level;
 use crate::engine::server::{Environment, Server};
@@ -54,8 +55,9 @@ pub async fn run(start: Start) -> Result<End, String> {
     let (requests, mut inbox) = mpsc::unbounded_channel();
     let server = Server::new(config.clone(), environment(&config_file))?;
     let keyspace = Keyspace::new(server, requests, config_file);
-    let (shared, served) = (connection::read_buffer(), keyspace.clone());
-    let serve = Rc::new(move |stream| listener::serve_here(stream, &served, &shared));
+    let post = start_threads(&keyspace, &config)?;
+    let (served, posted, shared) = (keyspace.clone(), post.clone(), connection::read_buffer());
+    let serve = Rc::new(move |stream| listener::serve(stream, &served, posted.as_ref(), &shared));
     let listeners = Listeners::open(&config, serve)?;
     let premises = Rc::new(Premises { listeners, settings });
     keyspace.set_outside(&premises);
@@ -73,7 +75,29 @@ pub async fn run(start: Start) -> Result<End, String> {
     }
     premises.listeners.close();
     keyspace.stop().await;
+    if let Some(post) = post {
+        post.close();
+    }
     Ok(end)
+}
+
+/// With `io-threads` above 1, this thread keeps the keyspace and the others serve the connections.
+fn start_threads(keyspace: &Rc<Keyspace>, config: &Config) -> Result<Option<Rc<Post>>, String> {
+    let wanted = config.io_threads as usize;
+    if wanted <= 1 {
+        return Ok(None);
+    }
+    // Threads that share a processor only take it from each other.
+    let useful = process::processors().max(2);
+    let count = if config.io_threads_always_active { wanted } else { wanted.min(useful) };
+    if count < wanted {
+        let text =
+            format!("io-threads is {wanted}, of which {count} are used: as many as there are processors.");
+        log::write(Level::Notice, &text);
+    }
+    Post::start(keyspace, count - 1)
+        .map(Some)
+        .map_err(|error| format!("Can't start the threads for connections: {}", reason(&error)))
 }
 
 /// Waits until somebody wants the server to end.

@@ -1,6 +1,7 @@
 //! A connection on the keyspace's own thread: it calls the engine and writes from its buffers.
 
-use super::{LARGE_READ, OUTPUT_HIGH, ReadBuffer, TURNS, would_block};
+use super::input::Input;
+use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, ReadBuffer, TURNS, would_block};
 use crate::actor::keyspace::{Attend, Keyspace};
 use crate::engine::server::Server;
 use crate::engine::server::batch::{Batch, Flow};
@@ -12,7 +13,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 /// How the engine gets a connection's attention.
-#[derive(Default)]
 struct Bell {
     waker: RefCell<Option<Waker>>,
     rung: Cell<bool>,
@@ -35,7 +35,7 @@ struct Connection {
     bell: Rc<Bell>,
     shared: ReadBuffer,
     /// Input that was not consumed.
-    pending: Vec<u8>,
+    pending: Input,
     flow: Flow,
     /// The engine was told of pending input.
     noted: bool,
@@ -45,7 +45,8 @@ struct Connection {
 
 /// Serves a client until either side ends it.
 pub async fn serve(stream: Stream, client: ClientId, keyspace: Rc<Keyspace>, shared: ReadBuffer) {
-    let bell = Rc::new(Bell::default());
+    // Rung, since the engine may have called before anybody listened.
+    let bell = Rc::new(Bell { waker: RefCell::default(), rung: Cell::new(true) });
     keyspace.set_attendant(client, Some(bell.clone()));
     let connection = Connection {
         stream,
@@ -53,7 +54,7 @@ pub async fn serve(stream: Stream, client: ClientId, keyspace: Rc<Keyspace>, sha
         keyspace,
         bell,
         shared,
-        pending: Vec::new(),
+        pending: Input::default(),
         flow: Flow::Wait(1),
         noted: false,
         ended: false,
@@ -94,7 +95,8 @@ impl Connection {
                     self.run(0);
                     continue;
                 }
-                Flow::Wait(_) if self.ended => return Poll::Ready(()),
+                Flow::Wait(_) if self.ended && waiting == 0 => return self.finish(),
+                Flow::Wait(_) if self.ended => return Poll::Pending,
                 Flow::Wait(_) | Flow::Blocked => {}
             }
             match self.read(context) {
@@ -175,27 +177,20 @@ impl Connection {
                 Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
                 Poll::Ready(Ok(count)) => {
                     let batch = self.hand_over(&buffer[..count], count);
-                    self.pending.extend_from_slice(&buffer[batch.consumed..count]);
+                    self.pending.push(&buffer[batch.consumed..count]);
                     self.after(batch);
                     Poll::Ready(true)
                 }
             };
         }
         let missing = if let Flow::Wait(missing) = self.flow { missing } else { 1 };
-        let used = self.pending.len();
-        if missing > super::READ_SIZE / 2 {
-            // The length of a large argument is known: room for all of it now spares copying it later.
-            self.pending.reserve_exact(missing);
-        }
-        self.pending.resize(used + missing.clamp(super::READ_SIZE / 4, LARGE_READ), 0);
-        let outcome = self.stream.poll_read(context, &mut self.pending[used..]);
-        let count = if let Poll::Ready(Ok(count)) = outcome { count } else { 0 };
-        self.pending.truncate(used + count);
-        match outcome {
+        let space = self.pending.space(missing.clamp(READ_SIZE / 4, LARGE_READ), missing);
+        match self.stream.poll_read(context, space) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(_)) => Poll::Ready(false),
             Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
             Poll::Ready(Ok(count)) => {
+                self.pending.filled(count);
                 self.run(count);
                 Poll::Ready(true)
             }
@@ -214,10 +209,10 @@ impl Connection {
             self.note();
             return;
         }
-        let input = std::mem::take(&mut self.pending);
-        let batch = self.hand_over(&input, arrived);
+        let mut input = std::mem::take(&mut self.pending);
+        let batch = self.hand_over(input.pending(), arrived);
+        input.consume(batch.consumed);
         self.pending = input;
-        self.pending.drain(..batch.consumed);
         self.after(batch);
     }
 

@@ -5,6 +5,9 @@
 //! output waits, and end when either side closes.
 
 pub mod direct;
+mod input;
+mod remote;
+pub mod thread;
 
 use crate::engine::session::Peer;
 use crate::runtime::net::{Address, Stream};

@@ -1,36 +1,78 @@
-//! A connection on a thread of its own: it sends the keyspace whole batches and gets replies back.
+//! A connection on another thread than the keyspace's: whole batches go there, replies come back.
 //!
 //! One batch of a connection is under way at a time; what arrives meanwhile waits here, and, once that
 //! is too much, in the socket.
 
-use super::{OUTPUT_HIGH, READ_SIZE, ReadBuffer, TURNS, describe, would_block};
-use crate::actor::listener;
-use crate::actor::message::{ToConnection, ToKeyspace};
+use super::input::Input;
+use super::thread::Office;
+use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, TURNS, would_block};
+use crate::actor::message::{Batch, News, Order, Report};
 use crate::engine::server::batch::Flow;
 use crate::engine::session::ClientId;
 use crate::runtime::net::Stream;
-use crate::runtime::sync::{mpsc, oneshot};
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Sent bytes after which the keyspace is told at once; fewer are told with the next report of any kind.
+const WRITTEN_HIGH: usize = 64 * 1024;
+
+/// What stands between a connection's task and the rest of its thread.
+#[derive(Debug)]
+pub struct Mailbox {
+    /// Whose.
+    pub client: ClientId,
+    orders: RefCell<VecDeque<Order>>,
+    waker: RefCell<Option<Waker>>,
+    /// Sent and not reported.
+    pub written: Cell<usize>,
+    /// The thread will see that it is reported.
+    pub owes: Cell<bool>,
+}
+
+impl Mailbox {
+    /// An empty one.
+    pub fn new(client: ClientId) -> Self {
+        Mailbox {
+            client,
+            orders: RefCell::default(),
+            waker: RefCell::default(),
+            written: Cell::new(0),
+            owes: Cell::new(false),
+        }
+    }
+
+    /// Leaves an order.
+    pub fn put(&self, order: Order) {
+        self.orders.borrow_mut().push_back(order);
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn listen(&self, context: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            *waker = Some(context.waker().clone());
+        }
+    }
+}
 
 /// A connection of one client.
 struct Connection {
     stream: Stream,
-    client: ClientId,
-    keyspace: mpsc::Sender<ToKeyspace>,
-    mailbox: mpsc::UnboundedReceiver<ToConnection>,
-    shared: ReadBuffer,
+    office: Rc<Office>,
+    mailbox: Rc<Mailbox>,
     /// Input that was not handed over yet.
-    pending: Vec<u8>,
+    input: Input,
     /// How much of it is new.
     arrived: usize,
-    /// Output to send, front first, and how much of the front is sent.
+    /// Output to send, front first, how much of the front is sent, and how much is left of all.
     output: VecDeque<Vec<u8>>,
     sent: usize,
     waiting: usize,
-    /// An empty buffer to hand over with the next batch.
-    spare: Vec<u8>,
     /// A batch is under way.
     running: bool,
     flow: Flow,
@@ -38,157 +80,162 @@ struct Connection {
     ended: bool,
 }
 
-/// Introduces a client to the keyspace and serves it until either side ends it.
-pub async fn serve(stream: Stream, keyspace: mpsc::Sender<ToKeyspace>, shared: ReadBuffer, keepalive: u32) {
-    listener::prepare(&stream, keepalive);
-    let (letters, mailbox) = mpsc::unbounded_channel();
-    let (answer, answered) = oneshot::channel();
-    let hello = ToKeyspace::Connect { peer: describe(&stream), mailbox: letters, answer };
-    if keyspace.send(hello).await.is_err() {
-        return;
-    }
-    let client = match answered.await {
-        Ok(Ok(client)) => client,
-        Ok(Err(why)) => return listener::refuse(stream, why),
-        Err(_) => return,
-    };
-    let mut connection = Connection {
+/// Serves a client until either side ends it.
+pub async fn serve(stream: Stream, mailbox: Rc<Mailbox>, office: Rc<Office>) {
+    let connection = Connection {
         stream,
-        client,
-        keyspace: keyspace.clone(),
+        office,
         mailbox,
-        shared,
-        pending: Vec::new(),
+        input: Input::default(),
         arrived: 0,
         output: VecDeque::new(),
         sent: 0,
         waiting: 0,
-        spare: Vec::new(),
         running: false,
         flow: Flow::Wait(1),
         ended: false,
     };
-    loop {
-        match poll_fn(|context| connection.poll(context)).await {
-            // The keyspace's queue may be full: waiting for it is what bounds it.
-            Some(message) => {
-                if keyspace.send(message).await.is_err() {
-                    break;
-                }
-            }
-            None => break,
-        }
+    // Reported by its destructor: also when a panic ends the task.
+    let mut connection = Reported(connection);
+    poll_fn(|context| connection.0.poll(context)).await;
+}
+
+/// Tells the keyspace of the end, however the task ends.
+struct Reported(Connection);
+
+impl Drop for Reported {
+    fn drop(&mut self) {
+        self.0.report(News::Ended);
+        self.0.office.forget(self.0.mailbox.client);
     }
-    // The keyspace is gone only when the server stops.
-    let _ = keyspace.send(ToKeyspace::Disconnect(client)).await;
 }
 
 impl Connection {
-    /// Goes on until there is a message to send (`Some`) or the connection ends (`None`).
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<ToKeyspace>> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.mailbox.listen(context);
         for _ in 0..TURNS {
-            while let Poll::Ready(letter) = self.mailbox.poll_recv(context) {
-                let Some(letter) = letter else { return Poll::Ready(None) };
-                if self.take(letter) {
-                    return Poll::Ready(None);
-                }
+            if self.take_orders() {
+                return Poll::Ready(());
             }
-            match self.write(context) {
-                Ok(0) => {}
-                Ok(count) => {
-                    return Poll::Ready(Some(ToKeyspace::Written { client: self.client, count }));
-                }
-                Err(()) => return Poll::Ready(None),
+            if self.write(context).is_err() {
+                return Poll::Ready(());
             }
             match self.flow {
-                Flow::Drop => return Poll::Ready(None),
-                Flow::Close if self.waiting == 0 => {
-                    // The peer may be gone already, which is what we are about to do to it.
-                    let _ = self.stream.shutdown_write();
-                    return Poll::Ready(None);
-                }
+                Flow::Drop => return Poll::Ready(()),
+                Flow::Close if self.waiting == 0 => return self.finish(),
                 Flow::Close => return Poll::Pending,
                 _ if self.waiting > OUTPUT_HIGH => return Poll::Pending,
                 _ => {}
             }
-            if !self.running && self.runnable() {
-                return Poll::Ready(Some(self.batch()));
+            if !self.running && self.is_runnable() {
+                self.hand_over();
             }
             if self.ended {
-                return if self.running { Poll::Pending } else { Poll::Ready(None) };
+                return match self.flow {
+                    _ if self.running => Poll::Pending,
+                    Flow::Blocked => Poll::Ready(()),
+                    _ if self.waiting == 0 => self.finish(),
+                    _ => Poll::Pending,
+                };
             }
-            if self.running && self.pending.len() > READ_SIZE {
+            if self.is_full() {
                 return Poll::Pending;
             }
             match self.read(context) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(false) => return Poll::Ready(None),
                 Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(()),
             }
         }
         context.waker().wake_by_ref();
         Poll::Pending
     }
 
-    fn runnable(&self) -> bool {
+    /// Whether there is something to run: with part of a request there is not.
+    fn is_runnable(&self) -> bool {
         match self.flow {
             Flow::Again => true,
-            Flow::Wait(_) => self.arrived > 0,
+            // The keyspace hears of a large request from time to time, since it is the one to limit it; and
+            // in the end, since what is missing then is what it was told is missing.
+            Flow::Wait(missing) => self.arrived >= missing.min(LARGE_READ) || self.ended && self.arrived > 0,
             Flow::Blocked | Flow::Close | Flow::Drop => false,
         }
     }
 
-    fn batch(&mut self) -> ToKeyspace {
-        self.running = true;
-        ToKeyspace::Input {
-            client: self.client,
-            bytes: std::mem::take(&mut self.pending),
-            arrived: std::mem::take(&mut self.arrived),
-            spare: std::mem::take(&mut self.spare),
+    /// Whether more input has to wait in the socket.
+    fn is_full(&self) -> bool {
+        match self.flow {
+            _ if self.running => self.arrived >= READ_SIZE,
+            Flow::Blocked => self.input.len() >= LARGE_READ,
+            _ => false,
         }
     }
 
-    /// Takes what the keyspace sent. Returns whether the connection ends at once.
-    fn take(&mut self, letter: ToConnection) -> bool {
-        match letter {
-            ToConnection::Done { mut rest, output, flow } => {
-                self.running = false;
-                self.flow = flow;
-                rest.append(&mut self.pending);
-                self.pending = rest;
-                self.enqueue(output);
+    fn hand_over(&mut self) {
+        self.running = true;
+        let (bytes, start) = std::mem::take(&mut self.input).into_parts();
+        let batch =
+            Batch { bytes, start, arrived: std::mem::take(&mut self.arrived), spare: self.office.spare() };
+        self.report(News::Input(batch));
+    }
+
+    fn report(&self, news: News) {
+        let Mailbox { client, written, .. } = &*self.mailbox;
+        self.office.report(Report { client: *client, written: written.take(), news });
+    }
+
+    /// Does what the keyspace wants. Returns whether the connection ends at once.
+    fn take_orders(&mut self) -> bool {
+        loop {
+            let Some(order) = self.mailbox.orders.borrow_mut().pop_front() else { return false };
+            match order {
+                Order::Done { bytes, start, output, flow } => {
+                    self.running = false;
+                    self.flow = flow;
+                    self.put_back(Input::from_parts(bytes, start));
+                    self.enqueue(output);
+                }
+                Order::Push(output) => self.enqueue(output),
+                Order::Resume if self.flow == Flow::Blocked => self.flow = Flow::Again,
+                Order::Resume | Order::Serve(_) => {}
+                Order::Trim(bytes) => self.input.shrink_to(bytes),
+                Order::Close => self.flow = Flow::Close,
+                Order::Drop => return true,
             }
-            ToConnection::Push(output) => self.enqueue(output),
-            ToConnection::Resume if self.flow == Flow::Blocked => self.flow = Flow::Again,
-            ToConnection::Resume => {}
-            ToConnection::Close => self.flow = Flow::Close,
-            ToConnection::Drop => return true,
         }
-        false
+    }
+
+    /// Puts what was not consumed before what arrived meanwhile.
+    fn put_back(&mut self, mut rest: Input) {
+        if rest.is_empty() {
+            let (bytes, _) = rest.into_parts();
+            self.office.keep(bytes);
+            return;
+        }
+        rest.push(self.input.pending());
+        self.input = rest;
     }
 
     fn enqueue(&mut self, output: Vec<u8>) {
         if output.is_empty() {
-            self.spare = output;
+            self.office.keep(output);
         } else {
             self.waiting += output.len();
             self.output.push_back(output);
         }
     }
 
-    /// Sends what waits; returns how much was sent.
-    fn write(&mut self, context: &mut Context<'_>) -> Result<usize, ()> {
-        let mut total = 0;
+    /// Sends what waits, as far as it can.
+    fn write(&mut self, context: &mut Context<'_>) -> Result<(), ()> {
         while let Some(front) = self.output.front() {
             match self.stream.try_write(&front[self.sent..]) {
                 Ok(count) => {
-                    total += count;
                     self.waiting -= count;
+                    self.mailbox.written.set(self.mailbox.written.get() + count);
                     self.sent += count;
                     if self.sent == front.len() {
                         self.sent = 0;
-                        self.spare = self.output.pop_front().unwrap_or_default();
-                        self.spare.clear();
+                        self.office.keep(self.output.pop_front().unwrap_or_default());
                     }
                 }
                 Err(error) if would_block(&error) => match self.stream.poll_write_ready(context) {
@@ -199,25 +246,49 @@ impl Connection {
                 Err(_) => return Err(()),
             }
         }
-        Ok(total)
+        match self.mailbox.written.get() {
+            0 => {}
+            WRITTEN_HIGH.. => self.report(News::Written),
+            _ => self.office.owe(&self.mailbox),
+        }
+        Ok(())
+    }
+
+    /// All replies are out: a clean end that lets the peer read them.
+    fn finish(&mut self) -> Poll<()> {
+        // The peer may be gone already, which is what we are about to do to it.
+        let _ = self.stream.shutdown_write();
+        Poll::Ready(())
     }
 
     /// Reads once. Returns whether the connection goes on.
     fn read(&mut self, context: &mut Context<'_>) -> Poll<bool> {
-        let shared = self.shared.clone();
-        let mut buffer = shared.borrow_mut();
-        match self.stream.poll_read(context, &mut buffer) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(_)) => Poll::Ready(false),
-            Poll::Ready(Ok(0)) => {
-                self.ended = true;
-                Poll::Ready(self.running)
+        let count = if self.input.is_empty() {
+            let mut buffer = self.office.buffer();
+            match self.stream.poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(count)) => {
+                    let mut bytes = self.office.spare();
+                    bytes.extend_from_slice(&buffer[..count]);
+                    self.input = Input::from_parts(bytes, 0);
+                    count
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                Poll::Pending => return Poll::Pending,
             }
-            Poll::Ready(Ok(count)) => {
-                self.pending.extend_from_slice(&buffer[..count]);
-                self.arrived += count;
-                Poll::Ready(true)
+        } else {
+            let missing = if let Flow::Wait(missing) = self.flow { missing } else { 1 };
+            let space = self.input.space(missing.clamp(READ_SIZE, LARGE_READ), missing);
+            match self.stream.poll_read(context, space) {
+                Poll::Ready(Ok(count)) => {
+                    self.input.filled(count);
+                    count
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                Poll::Pending => return Poll::Pending,
             }
-        }
+        };
+        self.arrived += count;
+        self.ended |= count == 0;
+        Poll::Ready(true)
     }
 }

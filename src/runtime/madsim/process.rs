@@ -46,6 +46,11 @@ pub fn os() -> String {
 /// Width of a pointer: 64 or 32.
 pub const ARCH_BITS: u32 = usize::BITS;
 
+/// Processors that the process may use.
+pub fn processors() -> usize {
+    8
+}
+
 /// Processor time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTime {

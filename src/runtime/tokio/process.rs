@@ -56,6 +56,11 @@ pub fn os() -> String {
 /// Width of a pointer: 64 or 32.
 pub const ARCH_BITS: u32 = usize::BITS;
 
+/// Processors that the process may use.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Processor time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTime {

@@ -1,0 +1,9 @@
+//! The real binary over real sockets: what the simulator cannot see, that is threads, processes and the
+//! kernel.
+//!
+//! Random choices come from a fixed seed, and nothing waits for time to pass.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod process;
+mod server;
+mod stress;

@@ -1,0 +1,107 @@
+//! Starting and stopping as operators and supervisors do it.
+
+use super::server::{Directory, PROGRAM, Server};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn it_tells_its_version_and_how_to_call_it() {
+    let version = run(&["--version"]);
+    assert!(version.status.success());
+    assert!(version.stdout.starts_with(b"Redis server v="));
+    let help = run(&["--help"]);
+    assert_eq!(help.status.code(), Some(1));
+    assert!(stderr(&help).starts_with("Usage: "));
+}
+
+#[test]
+fn what_it_cannot_do_it_says() {
+    for name in ["redis-sentinel", "valkey-check-rdb", "/usr/bin/redis-check-aof"] {
+        let output = Command::new(PROGRAM).arg0(name).arg("file").output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert!(stderr(&output).contains("not part of Seedis"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_bad_configuration_stops_the_start_with_line_and_reason() {
+    let directory = Directory::new();
+    let file = directory.0.join("bad.conf");
+    std::fs::write(&file, "port 0\nhz ten\n").unwrap();
+    let output = run(&[file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("at line 2") && text.contains(">>> 'hz ten'"), "{text}");
+
+    let missing = run(&["/nonexistent/redis.conf"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(stderr(&missing).contains("can't open config file '/nonexistent/redis.conf': No such file"));
+}
+
+#[test]
+fn an_address_that_is_taken_stops_the_start() {
+    let directory = Directory::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = run(&["--port", &port, "--bind", "127.0.0.1", "--dir", directory.0.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let log = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(log.contains(&format!("Failed listening on port {port} (tcp), aborting.")), "{log}");
+}
+
+#[test]
+fn it_serves_until_sigterm_and_cleans_up() {
+    let mut server = Server::start(&["--unixsocketperm", "700", "--always-show-logo", "yes"]);
+    let pid = std::fs::read_to_string(server.directory.0.join("pid")).unwrap();
+    assert!(server.log.contains(&format!(" PID: {}", pid.trim())), "{}", server.log);
+    assert!(server.log.contains("Server initialized"));
+    let mode = std::fs::metadata(server.socket()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert_eq!(server.connect().call(&["PING"]), "PONG");
+    let status = server.signal("TERM");
+    assert_eq!(status.code(), Some(0));
+    assert!(server.log.contains("# Received SIGTERM scheduling shutdown..."), "{}", server.log);
+    assert!(server.log.contains("ready to exit, bye bye..."), "{}", server.log);
+    assert!(!server.socket().exists());
+    assert!(!server.directory.0.join("pid").exists());
+}
+
+#[test]
+fn connections_end_when_the_server_does() {
+    for threads in ["1", "3"] {
+        let mut server = Server::start(&["--io-threads", threads]);
+        let mut client = server.connect();
+        assert_eq!(client.call(&["PING"]), "PONG");
+        assert_eq!(server.signal("INT").code(), Some(0));
+        assert_eq!(client.try_reply(), None);
+    }
+}
+
+#[test]
+fn under_the_name_of_redis_it_reads_a_file_and_standard_input() {
+    let directory = Directory::new();
+    let program = directory.0.join("redis-server");
+    symlink(PROGRAM, &program).unwrap();
+    std::fs::write(directory.0.join("included.conf"), "unixsocket nowhere\n").unwrap();
+    std::fs::write(directory.0.join("redis.conf"), "port 0\ninclude included*.conf\n").unwrap();
+    let mut child = Command::new(&program)
+        .args(["redis.conf", "--logfile", "log", "--loglevel", "verbose", "-"])
+        .current_dir(&directory.0)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // What comes later wins; without a socket there is nothing to listen on, which ends the server.
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"unixsocket \"\"\n").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    let log = std::fs::read_to_string(directory.0.join("log")).unwrap();
+    assert!(log.contains("Configured to not listen anywhere, exiting."), "{log}");
+}
