@@ -1,6 +1,7 @@
 //! What the clients of a world saw: who asked what, when, and what came back.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::model::{self, Call, Moment};
 use crate::resp::Reply;
@@ -27,6 +28,18 @@ impl Operation {
 
     pub fn reply(&self) -> Option<&Reply> {
         self.returned.as_ref().map(|(_, reply)| reply)
+    }
+}
+
+impl fmt::Display for Operation {
+    /// One line: when, who, what, and what came back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        write!(f, "{:>12.6} session {:<3} {}", seconds(self.invoked_ns), self.session, self.call)?;
+        match &self.returned {
+            Some((at_ns, reply)) => write!(f, "  {:.6} {reply:?}", seconds(*at_ns)),
+            None => f.write_str("  no reply"),
+        }
     }
 }
 

@@ -11,3 +11,8 @@ pub mod history;
 pub mod linearizability;
 pub mod model;
 pub mod resp;
+
+#[cfg(madsim)]
+pub mod command;
+#[cfg(madsim)]
+pub mod world;

@@ -7,6 +7,7 @@ mod generic;
 mod string;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::resp::Reply;
 
@@ -18,7 +19,11 @@ pub enum Call {
     /// One command with its arguments.
     Command(Vec<Vec<u8>>),
     /// MULTI, these commands, EXEC.
-    Transaction(Vec<Vec<Vec<u8>>>),
+    Transaction {
+        /// The keys its session watches: its outcome depends on them.
+        watched: Vec<Key>,
+        commands: Vec<Vec<Vec<u8>>>,
+    },
     /// The server loses all it knows.
     Crash,
 }
@@ -33,7 +38,10 @@ impl Call {
     pub fn keys(&self) -> Vec<Key> {
         match self {
             Call::Command(arguments) => keys(arguments),
-            Call::Transaction(commands) => commands.iter().flat_map(|command| keys(command)).collect(),
+            Call::Transaction { watched, commands } => {
+                let named = commands.iter().flat_map(|command| keys(command));
+                watched.iter().cloned().chain(named).collect()
+            }
             Call::Crash => Vec::new(),
         }
     }
@@ -56,7 +64,27 @@ impl Call {
         ];
         match self {
             Call::Command(arguments) => READS.contains(&name(arguments).as_str()),
-            Call::Transaction(_) | Call::Crash => false,
+            Call::Transaction { .. } | Call::Crash => false,
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn words(command: &[Vec<u8>]) -> String {
+            let shown = command.iter().map(|word| match word.len() {
+                0..60 => word.escape_ascii().to_string(),
+                length => format!("{}...({length} bytes)", word[..20].escape_ascii()),
+            });
+            shown.collect::<Vec<_>>().join(" ")
+        }
+        match self {
+            Call::Command(arguments) => f.write_str(&words(arguments)),
+            Call::Transaction { commands, .. } => {
+                let commands: Vec<_> = commands.iter().map(|command| words(command)).collect();
+                write!(f, "MULTI {{ {} }} EXEC", commands.join("; "))
+            }
+            Call::Crash => f.write_str("the server crashes"),
         }
     }
 }
@@ -165,10 +193,10 @@ impl State {
     /// not have answered that.
     pub fn after(&self, session: u32, call: &Call, at: Moment, seen: Option<&Reply>) -> Vec<State> {
         let mut after = Vec::new();
-        for mut state in self.as_of(session, call, at) {
+        for mut state in self.as_of(call, at) {
             let expected = match call {
                 Call::Command(arguments) => state.apply(session, arguments, at),
-                Call::Transaction(commands) => state.transaction(session, commands, at),
+                Call::Transaction { commands, .. } => state.transaction(session, commands, at),
                 Call::Crash => {
                     state = State::default();
                     Reply::ok().into()
@@ -183,11 +211,8 @@ impl State {
 
     /// The states this may be in at a moment, as far as the call can tell: each key that it looks at
     /// has expired or has not.
-    fn as_of(&self, session: u32, call: &Call, at: Moment) -> Vec<State> {
-        let mut looked_at: BTreeSet<Key> = call.keys().into_iter().collect();
-        if let (Call::Transaction(_), Some(watch)) = (call, self.watches.get(&session)) {
-            looked_at.extend(watch.keys.iter().cloned());
-        }
+    fn as_of(&self, call: &Call, at: Moment) -> Vec<State> {
+        let looked_at: BTreeSet<Key> = call.keys().into_iter().collect();
         let mut states = vec![self.clone()];
         for key in looked_at {
             let Some(expires) = self.entries.get(&key).and_then(|entry| entry.expires) else { continue };

@@ -79,7 +79,10 @@ impl State {
             match option.as_slice() {
                 b"NX" => allowed = old.is_none(),
                 b"XX" => allowed = old.is_some(),
-                b"IFEQ" => allowed = old.as_ref().is_some_and(|entry| entry.value == *next()),
+                b"IFEQ" => {
+                    let wanted = next();
+                    allowed = old.as_ref().is_some_and(|entry| entry.value == *wanted);
+                }
                 b"GET" => get = true,
                 b"KEEPTTL" => expires = old.as_ref().and_then(|entry| entry.expires),
                 option => expires = Some(expiry(option, argument(next()), at)),

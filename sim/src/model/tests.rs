@@ -91,7 +91,8 @@ fn an_expiry_within_the_time_of_a_reply_leaves_both_possible() {
 
 #[test]
 fn a_watched_key_stops_a_transaction() {
-    let transaction = Call::Transaction(vec![vec![b"INCR".to_vec(), b"a".to_vec()]]);
+    let commands = vec![vec![b"INCR".to_vec(), b"a".to_vec()]];
+    let transaction = Call::Transaction { watched: vec![b"a".to_vec()], commands };
     let exec =
         |state: &State, reply: Reply| state.after(1, &transaction, moment(1000, 1000), Some(&reply)).len();
     let watched = play(&State::default(), &[("WATCH a", Reply::ok())]);

@@ -1,0 +1,255 @@
+//! A world: one server, some clients, the network between them and what goes wrong, all from one seed.
+//!
+//! It lives in two phases. First everything that the seed has enabled may go wrong. Then all is healed,
+//! and whoever is still there must be served within [`PATIENCE`]. What the clients saw is judged
+//! afterwards.
+
+mod client;
+mod faults;
+mod plan;
+mod pubsub;
+mod recorder;
+mod workload;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use madsim::runtime::{Handle, NodeHandle, Runtime};
+use seedis::actor::wiring::{self, End, Start};
+use seedis::engine::config::Config;
+use seedis::runtime::net::Address;
+use seedis::runtime::simulation::{self, Signal, SimMachine, SimNet};
+use seedis::runtime::time;
+
+use crate::history;
+use crate::linearizability::{self, Verdict};
+use crate::model::State;
+use plan::Plan;
+use recorder::Recorder;
+
+/// Deliberate bugs of the server, which the simulator must find.
+pub const MUTANTS: &[(&str, &str)] = &[];
+
+/// Simulated time that a client may wait in a healthy world.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Steps of the search for an order, for each group of keys.
+const BUDGET: usize = 400_000;
+
+const PORT: u16 = 6379;
+
+/// What the command line asks of a run, besides its seed.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub mutant: Option<String>,
+    /// Print the plan, the faults and the operations.
+    pub verbose: bool,
+}
+
+/// How a run failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A panic, or a server that ended unasked.
+    Crash(String),
+    /// An answer that did not come in a healthy world.
+    Liveness(String),
+    /// An answer that no right server gives.
+    Correctness(String),
+}
+
+/// What a run that passed has to tell.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Operations that the checkers judged.
+    pub operations: usize,
+    /// Groups of keys whose search was given up.
+    pub unknown: usize,
+    /// Messages that subscribers received.
+    pub messages: usize,
+    pub faults: usize,
+    pub simulated: Duration,
+    /// Equal in every run of the seed.
+    pub trace: u64,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} operations, {} messages, {} faults, {:.1} s simulated, {} groups undecided, trace {:016x}",
+            self.operations,
+            self.messages,
+            self.faults,
+            self.simulated.as_secs_f64(),
+            self.unknown,
+            self.trace
+        )
+    }
+}
+
+/// Runs the world of a seed. Once in a process: see [`crate::command`].
+pub fn run(seed: u64, options: &Options) -> Result<Summary, Failure> {
+    let panics: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = panics.clone();
+    // Actors catch their panics; a world with one has failed all the same.
+    std::panic::set_hook(Box::new(move |panic| {
+        let backtrace = std::backtrace::Backtrace::capture();
+        lock(&seen).push(format!("{panic}\n{backtrace}"));
+    }));
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        let mut runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
+        runtime.set_time_limit(Duration::from_secs(3600));
+        simulation::install(&runtime);
+        let lived = runtime.block_on(life(seed, options));
+        // The nodes' tasks are dropped with it, and may panic as well.
+        drop(runtime);
+        lived
+    }));
+    let panics = std::mem::take(&mut *lock(&panics));
+    match (lived, panics.is_empty()) {
+        (_, false) => Err(Failure::Crash(panics.join("\n"))),
+        (Ok(outcome), true) => outcome,
+        (Err(_), true) => Err(Failure::Crash("a panic without a message".to_owned())),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How the server of a world ended, once it has.
+type Ended = Arc<Mutex<Option<Result<End, String>>>>;
+
+/// Everything that happens in the world, as its main task.
+async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
+    simulation::start();
+    let plan = Plan::of(seed);
+    if options.verbose {
+        println!("{plan:#?}");
+    }
+    SimNet::current().set_default_link(plan.link.clone());
+    let ended: Ended = Arc::default();
+    let server = start_server(&plan, &ended);
+    let recorder = Arc::new(Recorder::new(server.id(), options.verbose));
+    let mut seats = Vec::new();
+    let mut nodes = Vec::new();
+    for index in 0..plan.clients {
+        let node = Handle::current().create_node().name(format!("client-{index}")).build();
+        let address = Address::Tcp((SimNet::ip(server.id()), PORT).into());
+        seats.push(client::start(&node, seed, index, &plan, address.clone(), &recorder));
+        if plan.pubsub {
+            seats.extend(pubsub::start(&node, seed, index, address, &recorder));
+        }
+        nodes.push(node);
+    }
+    let faults = faults::rage(seed, &plan, &server, &nodes, &recorder).await;
+    faults::heal(&server, &nodes, &recorder);
+    recorder.be_quiet();
+    let mut waiting = Vec::new();
+    for seat in seats {
+        match time::timeout(PATIENCE, seat.done).await {
+            Ok(_) => {}
+            Err(_) => waiting.push(seat.name),
+        }
+    }
+    if let Some(how) = lock(&ended).take() {
+        return Err(Failure::Crash(format!("the server ended unasked: {how:?}")));
+    }
+    if !waiting.is_empty() {
+        return Err(Failure::Liveness(format!("not served in a healthy world: {}", waiting.join(", "))));
+    }
+    stop(&server, &ended).await?;
+    judge(&recorder, faults)
+}
+
+fn start_server(plan: &Plan, ended: &Ended) -> NodeHandle {
+    let (text, ended) = (plan.config.clone(), ended.clone());
+    Handle::current()
+        .create_node()
+        .name("server")
+        .init(move || {
+            let (text, ended) = (text.clone(), ended.clone());
+            async move {
+                let mut config = Config::default();
+                let mut no_includes = |_: &[u8]| Err("no includes here".to_owned());
+                config
+                    .load(text.as_bytes(), None, &mut no_includes)
+                    .expect("the plan's configuration is valid");
+                let how = wiring::run(Start { config, config_file: None }).await;
+                *lock(&ended) = Some(how);
+            }
+        })
+        .build()
+}
+
+/// Asks the server to stop, and sees that it does and leaves nothing open.
+async fn stop(server: &NodeHandle, ended: &Ended) -> Result<(), Failure> {
+    SimMachine::current().signal(server.id(), Signal::Terminate);
+    for _ in 0..PATIENCE.as_millis() / 100 {
+        time::sleep(Duration::from_millis(100)).await;
+        let how = lock(ended).take();
+        match how {
+            None => {}
+            Some(Ok(End::Stopped)) => {
+                return all_closed().await;
+            }
+            Some(other) => return Err(Failure::Crash(format!("asked to stop, it ended with {other:?}"))),
+        }
+    }
+    Err(Failure::Liveness("it does not stop when asked to".to_owned()))
+}
+
+/// Sees that no connection outlives both its ends. TCP goes on sending for a while what they said last.
+async fn all_closed() -> Result<(), Failure> {
+    for _ in 0..300 {
+        if SimNet::current().connection_count() == 0 {
+            return Ok(());
+        }
+        time::sleep(Duration::from_secs(1)).await;
+    }
+    Err(Failure::Liveness(format!("{} connections are left open", SimNet::current().connection_count())))
+}
+
+/// Judges what the clients saw.
+fn judge(recorder: &Recorder, faults: usize) -> Result<Summary, Failure> {
+    let seen = recorder.finish();
+    if let Some(complaint) = seen.complaints.first() {
+        return Err(Failure::Correctness(complaint.clone()));
+    }
+    pubsub::check(&seen.pubsub).map_err(Failure::Correctness)?;
+    let mut unknown = 0;
+    for part in history::split(&seen.operations) {
+        match linearizability::check(State::default(), &part, BUDGET) {
+            Verdict::Linearizable => {}
+            Verdict::Unknown => unknown += 1,
+            Verdict::Violation { stuck_at } => {
+                return Err(Failure::Correctness(explain(&part, &stuck_at)));
+            }
+        }
+    }
+    Ok(Summary {
+        operations: seen.operations.len(),
+        unknown,
+        messages: seen.pubsub.messages(),
+        faults,
+        simulated: Duration::from_nanos(simulation::SimClock::current().true_ns()),
+        trace: seen.trace ^ SimNet::current().trace_hash(),
+    })
+}
+
+/// The operations around a violation, for a person.
+fn explain(part: &[history::Operation], stuck_at: &[usize]) -> String {
+    let last = stuck_at.iter().map(|&index| part[index].invoked_ns).max().unwrap_or(0);
+    let mut shown: Vec<(usize, &history::Operation)> =
+        part.iter().enumerate().filter(|(_, operation)| operation.invoked_ns <= last).collect();
+    shown.sort_by_key(|(_, operation)| operation.invoked_ns);
+    let from = shown.len().saturating_sub(40);
+    let mut text = String::from("no order of these operations explains the replies:\n");
+    for (index, operation) in &shown[from..] {
+        let mark = if stuck_at.contains(index) { "->" } else { "  " };
+        text += &format!("{mark} {operation}\n");
+    }
+    text
+}

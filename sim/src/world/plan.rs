@@ -1,0 +1,132 @@
+//! What a seed decides before anything happens. Each run enables a random subset of what can go wrong
+//! (swarm testing, Groce and others 2012): faults that are always on hide each other.
+
+use seedis::runtime::simulation::{Draws, Link};
+
+use super::workload::known;
+
+/// The world of a seed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub clients: usize,
+    /// Batches that each client sends while things go wrong.
+    pub batches: usize,
+    /// The most commands in a batch.
+    pub pipeline: u64,
+    /// Groups of keys; an operation names keys of one group only.
+    pub groups: u64,
+    /// Whether keys get expiry times.
+    pub expiry: bool,
+    /// Whether values may be long enough for many segments.
+    pub long_values: bool,
+    pub transactions: bool,
+    pub pubsub: bool,
+    /// The server's configuration file.
+    pub config: String,
+    /// The network between all.
+    pub link: Link,
+    pub faults: Faults,
+}
+
+/// What goes wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// How long, in milliseconds.
+    pub span_ms: u64,
+    pub partitions: bool,
+    pub resets: bool,
+    /// Of a million calls of `accept`.
+    pub accept_failures: u32,
+    /// The server loses its process or its power, and starts again.
+    pub restarts: bool,
+    /// A client's machine dies.
+    pub client_deaths: bool,
+    /// The server's clock jumps.
+    pub jumps: bool,
+    /// Parts per million by which the server's clock runs fast.
+    pub drift_ppm: i32,
+    /// The server's process stands still for a while.
+    pub pauses: bool,
+    /// Of a million batches, how many a client leaves in the middle.
+    pub abandon: u32,
+}
+
+impl Plan {
+    pub fn of(seed: u64) -> Self {
+        let mut draws = Draws::named(seed, "plan");
+        let threads = if draws.chance(400_000) { draws.between(2, 4) } else { 1 };
+        let link = link(&mut draws);
+        let faults = faults(&mut draws);
+        Plan {
+            clients: draws.between(2, 6) as usize,
+            batches: draws.between(10, 100) as usize,
+            pipeline: *draws.pick(&[1, 2, 8, 8, 30]),
+            groups: draws.between(1, 6),
+            expiry: draws.chance(600_000),
+            long_values: draws.chance(300_000),
+            transactions: draws.chance(600_000),
+            pubsub: draws.chance(500_000) && known("SUBSCRIBE"),
+            config: config(threads, &mut draws),
+            link,
+            faults,
+        }
+    }
+}
+
+fn link(draws: &mut Draws) -> Link {
+    let mut link = Link::default();
+    let fastest = *draws.pick(&[0, 20, 50, 500, 5_000]);
+    link.latency_us = (fastest, fastest + *draws.pick(&[0, 10, 100, 20_000]));
+    link.segment = *draws.pick(&[1, 7, 100, 1460, 1460, 65_536]);
+    link.window = *draws.pick(&[16, 1000, 65_536, 65_536, 1 << 20]);
+    if draws.chance(300_000) {
+        link.loss = draws.between(1_000, 100_000) as u32;
+    }
+    if draws.chance(200_000) {
+        link.bandwidth = Some(draws.between(100_000, 10_000_000));
+    }
+    if draws.chance(200_000) {
+        link.resets = draws.between(100, 5_000) as u32;
+    }
+    if draws.chance(500_000) {
+        link.short_writes = draws.between(10_000, 500_000) as u32;
+    }
+    link
+}
+
+fn faults(draws: &mut Draws) -> Faults {
+    // One world in six is calm: what fails there has nothing to do with faults.
+    if draws.chance(166_667) {
+        return Faults { span_ms: 500, ..Faults::default() };
+    }
+    let mut enabled = || draws.chance(300_000);
+    let mut faults = Faults {
+        span_ms: 0,
+        partitions: enabled(),
+        resets: enabled(),
+        accept_failures: if enabled() { 200_000 } else { 0 },
+        restarts: enabled(),
+        client_deaths: enabled(),
+        jumps: enabled(),
+        drift_ppm: if enabled() { 1 } else { 0 },
+        pauses: enabled(),
+        abandon: if enabled() { 100_000 } else { 0 },
+    };
+    faults.span_ms = draws.between(500, 10_000);
+    if faults.drift_ppm != 0 {
+        faults.drift_ppm = draws.between(0, 400_000) as i32 - 200_000;
+    }
+    faults
+}
+
+fn config(threads: u64, draws: &mut Draws) -> String {
+    let yes_no = ["yes", "no"];
+    let mut text = format!("port {}\nbind *\nprotected-mode no\nsave \"\"\n", super::PORT);
+    text += &format!("io-threads {threads}\n");
+    text += &format!("hz {}\n", draws.pick(&[1, 10, 100, 500]));
+    text += &format!("active-expire-effort {}\n", draws.between(1, 10));
+    for name in ["lazyfree-lazy-expire", "lazyfree-lazy-server-del", "lazyfree-lazy-user-del"] {
+        text += &format!("{name} {}\n", draws.pick(&yes_no));
+    }
+    text
+}

@@ -1,0 +1,257 @@
+//! Publishers and subscribers, and what must hold between them.
+//!
+//! A server that does one thing at a time has one order of messages. So: nobody receives what nobody
+//! published, or anything twice; two subscribers agree on the order of what both received; and a message
+//! that was published while a subscription held, on a connection that held, is not lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use madsim::runtime::NodeHandle;
+use seedis::runtime::net::Address;
+use seedis::runtime::simulation::Draws;
+use seedis::runtime::time;
+
+use super::client::{Connection, Seat};
+use super::recorder::Recorder;
+use crate::resp::Reply;
+
+const CHANNELS: u64 = 2;
+
+/// All that was published and received.
+#[derive(Clone, Debug, Default)]
+pub struct PubSub {
+    published: Vec<Published>,
+    subscriptions: Vec<Subscription>,
+}
+
+#[derive(Clone, Debug)]
+struct Published {
+    channel: String,
+    message: String,
+    invoked_ns: u64,
+    returned_ns: Option<u64>,
+}
+
+/// One connection that listens to one channel.
+#[derive(Clone, Debug)]
+struct Subscription {
+    session: u32,
+    channel: String,
+    confirmed_ns: u64,
+    received: Vec<String>,
+    /// The connection held to the end of the world.
+    held: bool,
+}
+
+impl PubSub {
+    /// How many messages were received.
+    pub fn messages(&self) -> usize {
+        self.subscriptions.iter().map(|subscription| subscription.received.len()).sum()
+    }
+}
+
+/// A publisher and a subscriber on a node.
+pub fn start(
+    node: &NodeHandle,
+    seed: u64,
+    index: usize,
+    address: Address,
+    recorder: &Arc<Recorder>,
+) -> Vec<Seat> {
+    let (notebook, to) = (recorder.clone(), address.clone());
+    let draws = Draws::named(seed, &format!("publisher {index}"));
+    let publisher =
+        Seat::new(
+            format!("publisher {index}"),
+            node,
+            async move { publish(index, draws, to, notebook).await },
+        );
+    let notebook = recorder.clone();
+    let draws = Draws::named(seed, &format!("subscriber {index}"));
+    let subscriber =
+        Seat::new(
+            format!("subscriber {index}"),
+            node,
+            async move { subscribe(draws, address, notebook).await },
+        );
+    vec![publisher, subscriber]
+}
+
+async fn publish(index: usize, mut draws: Draws, address: Address, recorder: Arc<Recorder>) {
+    let mut number = 0;
+    let mut after_peace = 0;
+    while after_peace < 3 {
+        let Ok(mut connection) = Connection::open(&address, &recorder).await else {
+            time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        while after_peace < 3 {
+            time::sleep(Duration::from_micros(draws.below(300_000))).await;
+            number += 1;
+            let peace = recorder.is_quiet();
+            let channel = format!("channel-{}", draws.below(CHANNELS));
+            let message = format!("{index}:{number}");
+            let mut place = 0;
+            recorder.note_pubsub(|pubsub| {
+                place = pubsub.published.len();
+                pubsub.published.push(Published {
+                    channel: channel.clone(),
+                    message: message.clone(),
+                    invoked_ns: recorder.true_ns(),
+                    returned_ns: None,
+                });
+            });
+            if connection.send(&[&["PUBLISH", &channel, &message]]).await.is_err() {
+                break;
+            }
+            match connection.reply().await {
+                Ok(Reply::Int(_)) => {
+                    let now_ns = recorder.true_ns();
+                    recorder.note_pubsub(|pubsub| pubsub.published[place].returned_ns = Some(now_ns));
+                }
+                Ok(other) => return recorder.complain(format!("PUBLISH is answered by {other:?}")),
+                Err(_) => break,
+            }
+            after_peace += usize::from(peace);
+        }
+    }
+}
+
+async fn subscribe(mut draws: Draws, address: Address, recorder: Arc<Recorder>) {
+    let mut peaceful = false;
+    while !peaceful {
+        let Ok(mut connection) = Connection::open(&address, &recorder).await else {
+            time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        if connection.greet(draws.chance(500_000)).await.is_err() {
+            continue;
+        }
+        let channel = format!("channel-{}", draws.below(CHANNELS));
+        if connection.send(&[&["SUBSCRIBE", &channel]]).await.is_err() || connection.reply().await.is_err() {
+            continue;
+        }
+        let mut place = 0;
+        recorder.note_pubsub(|pubsub| {
+            place = pubsub.subscriptions.len();
+            pubsub.subscriptions.push(Subscription {
+                session: connection.session,
+                channel: channel.clone(),
+                confirmed_ns: recorder.true_ns(),
+                received: Vec::new(),
+                held: false,
+            });
+        });
+        peaceful = listen(&mut connection, place, &recorder).await;
+    }
+}
+
+/// Listens until the connection breaks, or the world has been quiet for long enough to receive all.
+async fn listen(connection: &mut Connection, place: usize, recorder: &Recorder) -> bool {
+    let mut quiet_since_ns = None;
+    loop {
+        match time::timeout(Duration::from_secs(1), connection.next()).await {
+            Ok(Ok(Reply::Array(items) | Reply::Push(items))) => match items.as_slice() {
+                [Reply::Bulk(kind), Reply::Bulk(_), Reply::Bulk(message)] if kind == b"message" => {
+                    let message = String::from_utf8_lossy(message).into_owned();
+                    recorder.note_pubsub(|pubsub| pubsub.subscriptions[place].received.push(message));
+                }
+                other => recorder.complain(format!("a subscriber receives {other:?}")),
+            },
+            Ok(Ok(other)) => recorder.complain(format!("a subscriber receives {other:?}")),
+            Ok(Err(_)) => return false,
+            Err(_) if recorder.is_quiet() => {
+                // Two seconds longer than any publisher still has to say something.
+                let since_ns = *quiet_since_ns.get_or_insert(recorder.true_ns());
+                if recorder.true_ns() - since_ns > 8_000_000_000 {
+                    recorder.note_pubsub(|pubsub| pubsub.subscriptions[place].held = true);
+                    return true;
+                }
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Checks what the head of this file says.
+pub fn check(pubsub: &PubSub) -> Result<(), String> {
+    let published: BTreeMap<(&str, &str), &Published> =
+        pubsub.published.iter().map(|one| ((one.channel.as_str(), one.message.as_str()), one)).collect();
+    for subscription in &pubsub.subscriptions {
+        let who = format!("session {} on {}", subscription.session, subscription.channel);
+        let mut seen = BTreeSet::new();
+        for message in &subscription.received {
+            if !published.contains_key(&(subscription.channel.as_str(), message.as_str())) {
+                return Err(format!("{who} received {message}, which nobody published there"));
+            }
+            if !seen.insert(message) {
+                return Err(format!("{who} received {message} twice"));
+            }
+        }
+        let lost = pubsub.published.iter().find(|one| {
+            subscription.held
+                && one.channel == subscription.channel
+                && one.invoked_ns > subscription.confirmed_ns
+                && one.returned_ns.is_some()
+                && !seen.contains(&one.message)
+        });
+        if let Some(lost) = lost {
+            return Err(format!("{who} never received {}", lost.message));
+        }
+    }
+    agree(pubsub)
+}
+
+/// Any two subscriptions of a channel have what both received in the same order.
+fn agree(pubsub: &PubSub) -> Result<(), String> {
+    for (index, one) in pubsub.subscriptions.iter().enumerate() {
+        let place: BTreeMap<&String, usize> =
+            one.received.iter().enumerate().map(|(place, message)| (message, place)).collect();
+        for other in pubsub.subscriptions[index + 1..].iter().filter(|other| other.channel == one.channel) {
+            let places: Vec<usize> =
+                other.received.iter().filter_map(|message| place.get(message).copied()).collect();
+            if !places.is_sorted() {
+                return Err(format!(
+                    "sessions {} and {} received messages of {} in different orders",
+                    one.session, other.session, one.channel
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published(message: &str, invoked_ns: u64) -> Published {
+        let (channel, message) = ("c".to_owned(), message.to_owned());
+        Published { channel, message, invoked_ns, returned_ns: Some(invoked_ns + 1) }
+    }
+
+    fn subscription(session: u32, received: &[&str]) -> Subscription {
+        let received = received.iter().map(|&message| message.to_owned()).collect();
+        Subscription { session, channel: "c".to_owned(), confirmed_ns: 5, received, held: true }
+    }
+
+    fn verdict(subscriptions: Vec<Subscription>) -> Result<(), String> {
+        let published = vec![published("early", 1), published("a", 10), published("b", 10)];
+        check(&PubSub { published, subscriptions })
+    }
+
+    #[test]
+    fn what_is_right_passes_and_each_wrong_is_found() {
+        assert_eq!(
+            verdict(vec![subscription(1, &["a", "b"]), subscription(2, &["early", "a", "b"])]),
+            Ok(())
+        );
+        assert!(verdict(vec![subscription(1, &["a"])]).unwrap_err().contains("never received b"));
+        assert!(verdict(vec![subscription(1, &["a", "b", "a"])]).unwrap_err().contains("twice"));
+        assert!(verdict(vec![subscription(1, &["a", "b", "x"])]).unwrap_err().contains("nobody published"));
+        let crossed = verdict(vec![subscription(1, &["a", "b"]), subscription(2, &["b", "a"])]);
+        assert!(crossed.unwrap_err().contains("different orders"));
+    }
+}

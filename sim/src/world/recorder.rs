@@ -1,0 +1,150 @@
+//! Writes down what clients see, with the times that only the world knows.
+
+use std::sync::{Arc, Mutex};
+
+use madsim::task::NodeId;
+use seedis::runtime::simulation::SimClock;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::lock;
+use super::pubsub::PubSub;
+use crate::history::Operation;
+use crate::model::{Call, Moment};
+use crate::resp::Reply;
+
+/// The notebook of a world, shared by all its clients.
+pub struct Recorder {
+    clock: Arc<SimClock>,
+    server: NodeId,
+    verbose: bool,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Default)]
+struct Notes {
+    operations: Vec<Operation>,
+    sessions: u32,
+    /// The latest that the server's clock has shown, in milliseconds.
+    peak: i64,
+    quiet: bool,
+    seen: Seen,
+}
+
+/// What a world leaves to be judged.
+#[derive(Clone, Default)]
+pub struct Seen {
+    pub operations: Vec<Operation>,
+    pub pubsub: PubSub,
+    /// What a client itself knows to be wrong.
+    pub complaints: Vec<String>,
+    /// Hash of every reply and when it came.
+    pub trace: u64,
+}
+
+impl Recorder {
+    pub fn new(server: NodeId, verbose: bool) -> Self {
+        Self { clock: SimClock::current(), server, verbose, notes: Mutex::default() }
+    }
+
+    /// A number for a new connection.
+    pub fn session(&self) -> u32 {
+        let mut notes = lock(&self.notes);
+        notes.sessions += 1;
+        notes.sessions
+    }
+
+    pub fn true_ns(&self) -> u64 {
+        self.clock.true_ns()
+    }
+
+    fn server_ms(&self) -> i64 {
+        self.clock.now(self.server).unix_ms()
+    }
+
+    /// A client sends a call. Returns where it is noted.
+    pub fn invoke(&self, session: u32, call: Call) -> usize {
+        let now_ms = self.server_ms();
+        let mut notes = lock(&self.notes);
+        notes.peak = notes.peak.max(now_ms);
+        let moment = Moment { earliest: now_ms, latest: now_ms, peak: notes.peak };
+        notes.operations.push(Operation {
+            session,
+            call,
+            invoked_ns: self.clock.true_ns(),
+            returned: None,
+            moment,
+        });
+        notes.operations.len() - 1
+    }
+
+    /// The reply is there.
+    pub fn settle(&self, index: usize, reply: Reply) {
+        let (now_ms, true_ns) = (self.server_ms(), self.clock.true_ns());
+        let mut notes = lock(&self.notes);
+        notes.peak = notes.peak.max(now_ms);
+        let peak = notes.peak;
+        notes.seen.trace = xxh3_64_with_seed(format!("{true_ns} {reply:?}").as_bytes(), notes.seen.trace);
+        let operation = &mut notes.operations[index];
+        operation.moment.latest = operation.moment.latest.max(now_ms);
+        operation.moment.peak = peak;
+        operation.returned = Some((true_ns, reply));
+        if self.verbose {
+            println!("{operation}");
+        }
+    }
+
+    /// The server's clock jumps: what is under way may see both times.
+    pub fn around_jump(&self, jump: impl FnOnce()) {
+        let before_ms = self.server_ms();
+        jump();
+        let after_ms = self.server_ms();
+        let mut notes = lock(&self.notes);
+        notes.peak = notes.peak.max(before_ms).max(after_ms);
+        for operation in notes.operations.iter_mut().filter(|operation| operation.returned.is_none()) {
+            let moment = &mut operation.moment;
+            moment.earliest = moment.earliest.min(before_ms).min(after_ms);
+            moment.latest = moment.latest.max(before_ms).max(after_ms);
+        }
+    }
+
+    /// A client has seen something that needs no checker to be wrong.
+    pub fn complain(&self, what: String) {
+        lock(&self.notes).seen.complaints.push(what);
+    }
+
+    pub fn note_pubsub(&self, note: impl FnOnce(&mut PubSub)) {
+        note(&mut lock(&self.notes).seen.pubsub);
+    }
+
+    /// Something happened that is worth a line.
+    pub fn tell(&self, what: impl FnOnce() -> String) {
+        if self.verbose {
+            println!("{:>12.6} {}", self.clock.true_ns() as f64 / 1e9, what());
+        }
+    }
+
+    /// Nothing will go wrong from now on.
+    pub fn be_quiet(&self) {
+        lock(&self.notes).quiet = true;
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        lock(&self.notes).quiet
+    }
+
+    /// Closes the notebook. What was never answered may have happened at any time up to now.
+    pub fn finish(&self) -> Seen {
+        let now_ms = self.server_ms();
+        let mut notes = lock(&self.notes);
+        let peak = notes.peak.max(now_ms);
+        let mut seen = std::mem::take(&mut notes.seen);
+        seen.operations = std::mem::take(&mut notes.operations);
+        // A read without a reply tells nothing and changes nothing.
+        seen.operations.retain(|operation| operation.returned.is_some() || !operation.call.is_read());
+        for operation in seen.operations.iter_mut().filter(|operation| operation.returned.is_none()) {
+            operation.moment.latest = operation.moment.latest.max(peak);
+            operation.moment.peak = peak;
+        }
+        seen
+    }
+}
