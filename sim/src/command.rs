@@ -4,6 +4,7 @@
 //! depend on those that ran before it. This file runs outside of all worlds, on the real clock.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::io::IsTerminal;
 use std::ops::Range;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -161,18 +162,22 @@ impl Many {
             if running.is_empty() {
                 break;
             }
-            match reap(&mut running) {
-                Some((seed, 0, _)) => _ = (seed, passed += 1),
-                Some((seed, code, output)) => {
-                    eprintln!("\r\x1b[K{}", output.trim_end());
+            let Some((seed, code, output)) = reap(&mut running) else {
+                std::thread::sleep(Duration::from_millis(2));
+                continue;
+            };
+            match code {
+                0 => passed += 1,
+                code => {
+                    eprintln!("\n{}", output.trim_end());
                     failed.push((seed, code));
                 }
-                None => std::thread::sleep(Duration::from_millis(2)),
             }
-            let rate = (passed + failed.len() as u64) as f64 / start.elapsed().as_secs_f64();
-            eprint!("\r{passed} passed, {} failed, {rate:.1} seeds/s", failed.len());
+            if std::io::stderr().is_terminal() {
+                let rate = (passed + failed.len() as u64) as f64 / start.elapsed().as_secs_f64();
+                eprint!("\r{passed} passed, {} failed, {rate:.1} seeds/s", failed.len());
+            }
         }
-        eprintln!();
         println!("{passed} passed, {} failed in {:.1} s", failed.len(), start.elapsed().as_secs_f64());
         for (seed, code) in &failed {
             println!("exit code {code}: {}", replay(*seed, self.mutant.as_deref()));

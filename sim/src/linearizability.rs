@@ -5,7 +5,8 @@
 //! are remembered, so that no dead end is walked twice. The model may be uncertain (an expiry falls into
 //! the time a reply took): then all its states are tried.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::Operation;
 use crate::model::State;
@@ -66,38 +67,26 @@ where
     Search::new(operations).run(initial, budget)
 }
 
-/// Operations already given a place in the order: all below `low`, and those in `above`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-struct Done {
-    low: usize,
-    above: BTreeSet<usize>,
-}
-
-impl Done {
-    fn contains(&self, index: usize) -> bool {
-        index < self.low || self.above.contains(&index)
-    }
-
-    fn with(&self, index: usize) -> Self {
-        let mut done = self.clone();
-        done.above.insert(index);
-        while done.above.remove(&done.low) {
-            done.low += 1;
-        }
-        done
-    }
-
-    fn count(&self) -> usize {
-        self.low + self.above.len()
-    }
-}
+/// How many operations of each session have been given their place in the order: a session's own order
+/// is kept, so this tells them all.
+type Done = Vec<u32>;
 
 struct Search<'a, O> {
     operations: &'a [O],
-    /// Indices in the order of invocation, which is the order of the search.
-    order: Vec<usize>,
-    /// For each place in `order`, the place of the operation its session sent before it.
-    before: Vec<Option<usize>>,
+    /// The operations of each session, by index, in the order they were sent.
+    sessions: Vec<Vec<usize>>,
+    /// For each session and number done, the earliest return of what is left of it.
+    earliest: Vec<Vec<u64>>,
+}
+
+/// A place in the search: what is done, what that gave, and what is still to be tried from here.
+struct Frame<S> {
+    done: Done,
+    state: S,
+    /// Sessions whose next operation may come next, the most likely one last.
+    candidates: Vec<usize>,
+    /// Where the candidate that was tried last may lead.
+    leads_to: Vec<(Done, S)>,
 }
 
 impl<'a, O: Timed> Search<'a, O> {
@@ -105,73 +94,94 @@ impl<'a, O: Timed> Search<'a, O> {
         let mut order: Vec<usize> = (0..operations.len()).collect();
         // Stable: a session's operations of one moment keep their order.
         order.sort_by_key(|&index| operations[index].invoked());
-        let before = (0..order.len())
-            .map(|place| {
-                let session = operations[order[place]].session();
-                (0..place).rev().find(|&earlier| operations[order[earlier]].session() == session)
-            })
-            .collect();
-        Self { operations, order, before }
-    }
-
-    fn at(&self, place: usize) -> &'a O {
-        &self.operations[self.order[place]]
-    }
-
-    /// Places that may come next: nothing that is not done has returned before they were invoked.
-    fn candidates(&self, done: &Done) -> Vec<usize> {
-        let mut earliest_return = u64::MAX;
-        let mut open = Vec::new();
-        for place in done.low..self.order.len() {
-            let operation = self.at(place);
-            if operation.invoked() > earliest_return {
-                break;
-            }
-            if !done.contains(place) {
-                earliest_return = earliest_return.min(operation.returned());
-                open.push(place);
-            }
+        let mut sessions: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for index in order {
+            sessions.entry(operations[index].session()).or_default().push(index);
         }
-        open.retain(|&place| {
-            self.at(place).invoked() <= earliest_return
-                && self.before[place].is_none_or(|before| done.contains(before))
+        let sessions: Vec<Vec<usize>> = sessions.into_values().collect();
+        let earliest = sessions.iter().map(|session| {
+            let mut earliest = vec![u64::MAX];
+            for &index in session.iter().rev() {
+                earliest.push(earliest[earliest.len() - 1].min(operations[index].returned()));
+            }
+            earliest.reverse();
+            earliest
         });
-        open
+        let earliest = earliest.collect();
+        Self { operations, sessions, earliest }
+    }
+
+    fn next(&self, done: &Done, session: usize) -> Option<usize> {
+        self.sessions[session].get(done[session] as usize).copied()
+    }
+
+    /// Sessions whose next operation may come next: nothing that is left has returned before it was
+    /// invoked.
+    fn candidates(&self, done: &Done) -> Vec<usize> {
+        let left = done.iter().zip(&self.earliest).map(|(&done, earliest)| earliest[done as usize]);
+        let earliest = left.min().unwrap_or(u64::MAX);
+        let invoked = |session: &usize| {
+            self.next(done, *session).is_some_and(|index| self.operations[index].invoked() <= earliest)
+        };
+        let mut candidates: Vec<usize> = (0..done.len()).filter(invoked).collect();
+        // It was most likely done halfway between question and answer, and without an answer perhaps
+        // never.
+        candidates.sort_by_key(|&session| {
+            let operation = self.next(done, session).map(|index| &self.operations[index]);
+            Reverse(operation.map(|operation| match operation.returned() {
+                u64::MAX => u64::MAX,
+                returned => operation.invoked() / 2 + returned / 2,
+            }))
+        });
+        candidates
     }
 
     fn is_complete(&self, done: &Done) -> bool {
-        (done.low..self.order.len())
-            .all(|place| done.contains(place) || self.at(place).returned() == u64::MAX)
+        done.iter().zip(&self.earliest).all(|(&done, earliest)| earliest[done as usize] == u64::MAX)
     }
 
     fn run<S>(&self, initial: S, mut budget: usize) -> Verdict
     where
         S: Specification<Operation = O>,
     {
+        let start: Done = vec![0; self.sessions.len()];
         let mut seen: BTreeSet<(Done, S)> = BTreeSet::new();
-        let mut deepest = Done::default();
-        let mut frames = vec![(Done::default(), initial)];
-        while let Some((done, state)) = frames.pop() {
-            if self.is_complete(&done) {
+        let mut deepest = start.clone();
+        let mut frames = vec![self.frame(start, initial)];
+        while let Some(frame) = frames.last_mut() {
+            if let Some((done, state)) = frame.leads_to.pop() {
+                if seen.insert((done.clone(), state.clone())) {
+                    if done.iter().sum::<u32>() > deepest.iter().sum() {
+                        deepest = done.clone();
+                    }
+                    frames.push(self.frame(done, state));
+                }
+                continue;
+            }
+            if self.is_complete(&frame.done) {
                 return Verdict::Linearizable;
             }
-            if done.count() > deepest.count() {
-                deepest = done.clone();
-            }
-            // The last pushed is tried first: push in reverse, so that the earliest invoked leads.
-            for &place in self.candidates(&done).iter().rev() {
-                let Some(rest) = budget.checked_sub(1) else { return Verdict::Unknown };
-                budget = rest;
-                for next in state.step(self.at(place)) {
-                    let frame = (done.with(place), next);
-                    if seen.insert(frame.clone()) {
-                        frames.push(frame);
-                    }
-                }
-            }
+            let Some(session) = frame.candidates.pop() else {
+                frames.pop();
+                continue;
+            };
+            let Some(rest) = budget.checked_sub(1) else { return Verdict::Unknown };
+            budget = rest;
+            let Some(index) = self.next(&frame.done, session) else { continue };
+            let mut done = frame.done.clone();
+            done[session] += 1;
+            let states = frame.state.step(&self.operations[index]);
+            frame.leads_to = states.into_iter().map(|state| (done.clone(), state)).collect();
         }
-        let stuck_at = self.candidates(&deepest).into_iter().map(|place| self.order[place]).collect();
-        Verdict::Violation { stuck_at }
+        let stuck = self.candidates(&deepest);
+        Verdict::Violation {
+            stuck_at: stuck.into_iter().filter_map(|session| self.next(&deepest, session)).collect(),
+        }
+    }
+
+    fn frame<S>(&self, done: Done, state: S) -> Frame<S> {
+        let candidates = self.candidates(&done);
+        Frame { done, state, candidates, leads_to: Vec::new() }
     }
 }
 

@@ -8,6 +8,7 @@ mod string;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::rc::Rc;
 
 use crate::resp::Reply;
 
@@ -123,7 +124,8 @@ struct Between {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    value: Vec<u8>,
+    /// Shared by the many states that a search keeps.
+    value: Rc<Vec<u8>>,
     expires: Option<Between>,
 }
 
@@ -261,11 +263,11 @@ impl State {
     // ---- the table
 
     fn value(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.entries.get(key).map(|entry| entry.value.clone())
+        self.entries.get(key).map(|entry| entry.value.to_vec())
     }
 
     fn put(&mut self, key: &[u8], value: Vec<u8>, expires: Option<Between>) {
-        self.entries.insert(key.to_vec(), Entry { value, expires });
+        self.entries.insert(key.to_vec(), Entry { value: Rc::new(value), expires });
         self.touch(key);
     }
 

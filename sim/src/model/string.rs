@@ -29,7 +29,7 @@ impl State {
                 self.put(key, rest[1].clone(), None);
                 old.into()
             }
-            "GETDEL" => self.remove(key).map(|entry| entry.value).into(),
+            "GETDEL" => self.remove(key).map(|entry| entry.value.to_vec()).into(),
             "GETEX" => self.getex(rest, at),
             "STRLEN" => (self.value(key).unwrap_or_default().len() as i64).into(),
             "APPEND" => {
@@ -81,7 +81,7 @@ impl State {
                 b"XX" => allowed = old.is_some(),
                 b"IFEQ" => {
                     let wanted = next();
-                    allowed = old.as_ref().is_some_and(|entry| entry.value == *wanted);
+                    allowed = old.as_ref().is_some_and(|entry| *entry.value == *wanted);
                 }
                 b"GET" => get = true,
                 b"KEEPTTL" => expires = old.as_ref().and_then(|entry| entry.expires),
@@ -92,7 +92,7 @@ impl State {
             self.put(key, value.clone(), expires);
         }
         match (get, allowed) {
-            (true, _) => old.map(|entry| entry.value).into(),
+            (true, _) => old.map(|entry| entry.value.to_vec()).into(),
             (false, true) => Reply::ok().into(),
             (false, false) => Reply::Null.into(),
         }

@@ -36,7 +36,7 @@ pub const MUTANTS: &[(&str, &str)] = &[];
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Steps of the search for an order, for each group of keys.
-const BUDGET: usize = 400_000;
+const BUDGET: usize = 50_000;
 
 const PORT: u16 = 6379;
 

@@ -60,7 +60,7 @@ impl Plan {
         Plan {
             clients: draws.between(2, 6) as usize,
             batches: draws.between(10, 100) as usize,
-            pipeline: *draws.pick(&[1, 2, 8, 8, 30]),
+            pipeline: *draws.pick(&[1, 2, 4, 8, 16]),
             groups: draws.between(1, 6),
             expiry: draws.chance(600_000),
             long_values: draws.chance(300_000),
