@@ -114,7 +114,7 @@ async fn trouble(
             let forward = draws.chance(500_000);
             let delta_us = draws.between(1, span_us) as i64;
             let delta_us = if forward { delta_us } else { -delta_us };
-            recorder.around_jump(|| SimClock::current().jump(s, delta_us));
+            recorder.jump(delta_us);
         }
         Trouble::Pause => {
             Handle::current().pause(s);

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use madsim::runtime::{Handle, NodeHandle, Runtime};
+use seedis::actor::log::Settings;
 use seedis::actor::wiring::{self, End, Start};
 use seedis::engine::config::Config;
 use seedis::runtime::net::Address;
@@ -33,7 +34,7 @@ use recorder::Recorder;
 pub const MUTANTS: &[(&str, &str)] = &[];
 
 /// Simulated time that a client may wait in a healthy world.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Steps of the search for an order, for each group of keys.
 const BUDGET: usize = 50_000;
@@ -177,7 +178,7 @@ fn start_server(plan: &Plan, ended: &Ended) -> NodeHandle {
                 config
                     .load(text.as_bytes(), None, &mut no_includes)
                     .expect("the plan's configuration is valid");
-                let how = wiring::run(Start { config, config_file: None }).await;
+                let how = wiring::run(Start { config, config_file: None, log: Settings::default() }).await;
                 *lock(&ended) = Some(how);
             }
         })

@@ -149,29 +149,54 @@ async fn subscribe(mut draws: Draws, address: Address, recorder: Arc<Recorder>) 
 }
 
 /// Listens until the connection breaks, or the world has been quiet for long enough to receive all.
+/// A connection whose other end is gone can look sound for ever, so a PING shows that it has held.
 async fn listen(connection: &mut Connection, place: usize, recorder: &Recorder) -> bool {
     let mut quiet_since_ns = None;
     loop {
         match time::timeout(Duration::from_secs(1), connection.next()).await {
-            Ok(Ok(Reply::Array(items) | Reply::Push(items))) => match items.as_slice() {
-                [Reply::Bulk(kind), Reply::Bulk(_), Reply::Bulk(message)] if kind == b"message" => {
-                    let message = String::from_utf8_lossy(message).into_owned();
+            Ok(Ok(reply)) => match heard(&reply) {
+                Some(Heard::Message(message)) => {
                     recorder.note_pubsub(|pubsub| pubsub.subscriptions[place].received.push(message));
                 }
-                other => recorder.complain(format!("a subscriber receives {other:?}")),
-            },
-            Ok(Ok(other)) => recorder.complain(format!("a subscriber receives {other:?}")),
-            Ok(Err(_)) => return false,
-            Err(_) if recorder.is_quiet() => {
-                // Two seconds longer than any publisher still has to say something.
-                let since_ns = *quiet_since_ns.get_or_insert(recorder.true_ns());
-                if recorder.true_ns() - since_ns > 8_000_000_000 {
+                Some(Heard::Pong) => {
                     recorder.note_pubsub(|pubsub| pubsub.subscriptions[place].held = true);
                     return true;
+                }
+                None => recorder.complain(format!("a subscriber receives {reply:?}")),
+            },
+            Ok(Err(_)) => return false,
+            Err(_) if recorder.is_quiet() => {
+                let since_ns = *quiet_since_ns.get_or_insert(recorder.true_ns());
+                let quiet_ns = recorder.true_ns() - since_ns;
+                // Longer than any publisher still has to say something.
+                if quiet_ns > 8_000_000_000 && connection.send(&[&["PING"]]).await.is_err() {
+                    return false;
+                }
+                if quiet_ns > 12_000_000_000 {
+                    return false;
                 }
             }
             Err(_) => {}
         }
+    }
+}
+
+enum Heard {
+    Message(String),
+    Pong,
+}
+
+fn heard(reply: &Reply) -> Option<Heard> {
+    match reply {
+        Reply::Array(items) | Reply::Push(items) => match items.as_slice() {
+            [Reply::Bulk(kind), Reply::Bulk(_), Reply::Bulk(message)] if kind == b"message" => {
+                Some(Heard::Message(String::from_utf8_lossy(message).into_owned()))
+            }
+            [Reply::Bulk(kind), Reply::Bulk(_)] if kind == b"pong" => Some(Heard::Pong),
+            _ => None,
+        },
+        Reply::Status(text) if text == b"PONG" => Some(Heard::Pong),
+        _ => None,
     }
 }
 

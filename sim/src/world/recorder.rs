@@ -12,6 +12,9 @@ use crate::history::Operation;
 use crate::model::{Call, Moment};
 use crate::resp::Reply;
 
+/// The longest between two ticks of the server: at `hz 1`, with some time to be late.
+const TICK_NS: u64 = 1_200_000_000;
+
 /// The notebook of a world, shared by all its clients.
 pub struct Recorder {
     clock: Arc<SimClock>,
@@ -26,6 +29,8 @@ struct Notes {
     sessions: u32,
     /// The latest that the server's clock has shown, in milliseconds.
     peak: i64,
+    /// When the server's clock has jumped, and by how many milliseconds.
+    jumps: Vec<(u64, i64)>,
     quiet: bool,
     seen: Seen,
 }
@@ -57,16 +62,26 @@ impl Recorder {
         self.clock.true_ns()
     }
 
-    fn server_ms(&self) -> i64 {
-        self.clock.now(self.server).unix_ms()
+    /// The earliest and the latest that the server may take its clock to show. It reads the wall clock
+    /// once a tick, and counts on by the monotonic one.
+    fn server_ms(&self, notes: &Notes) -> (i64, i64) {
+        let now_ms = self.clock.now(self.server).unix_ms();
+        let fresh_ns = self.clock.true_ns().saturating_sub(TICK_NS);
+        let (mut low, mut high, mut before) = (now_ms, now_ms, now_ms);
+        for &(_, jump_ms) in notes.jumps.iter().rev().take_while(|(at_ns, _)| *at_ns >= fresh_ns) {
+            before -= jump_ms;
+            low = low.min(before);
+            high = high.max(before);
+        }
+        (low, high)
     }
 
     /// A client sends a call. Returns where it is noted.
     pub fn invoke(&self, session: u32, call: Call) -> usize {
-        let now_ms = self.server_ms();
         let mut notes = lock(&self.notes);
-        notes.peak = notes.peak.max(now_ms);
-        let moment = Moment { earliest: now_ms, latest: now_ms, peak: notes.peak };
+        let (earliest, latest) = self.server_ms(&notes);
+        notes.peak = notes.peak.max(latest);
+        let moment = Moment { earliest, latest, peak: notes.peak };
         notes.operations.push(Operation {
             session,
             call,
@@ -79,13 +94,15 @@ impl Recorder {
 
     /// The reply is there.
     pub fn settle(&self, index: usize, reply: Reply) {
-        let (now_ms, true_ns) = (self.server_ms(), self.clock.true_ns());
+        let true_ns = self.clock.true_ns();
         let mut notes = lock(&self.notes);
-        notes.peak = notes.peak.max(now_ms);
+        let (earliest, latest) = self.server_ms(&notes);
+        notes.peak = notes.peak.max(latest);
         let peak = notes.peak;
         notes.seen.trace = xxh3_64_with_seed(format!("{true_ns} {reply:?}").as_bytes(), notes.seen.trace);
         let operation = &mut notes.operations[index];
-        operation.moment.latest = operation.moment.latest.max(now_ms);
+        operation.moment.earliest = operation.moment.earliest.min(earliest);
+        operation.moment.latest = operation.moment.latest.max(latest);
         operation.moment.peak = peak;
         operation.returned = Some((true_ns, reply));
         if self.verbose {
@@ -94,16 +111,19 @@ impl Recorder {
     }
 
     /// The server's clock jumps: what is under way may see both times.
-    pub fn around_jump(&self, jump: impl FnOnce()) {
-        let before_ms = self.server_ms();
-        jump();
-        let after_ms = self.server_ms();
+    pub fn jump(&self, delta_us: i64) {
+        self.clock.jump(self.server, delta_us);
         let mut notes = lock(&self.notes);
-        notes.peak = notes.peak.max(before_ms).max(after_ms);
+        // Rounded away from zero: half a millisecond may decide.
+        let jump_ms = delta_us / 1000 + delta_us.signum();
+        let now_ns = self.clock.true_ns();
+        notes.jumps.push((now_ns, jump_ms));
+        let (low, high) = self.server_ms(&notes);
+        notes.peak = notes.peak.max(high);
         for operation in notes.operations.iter_mut().filter(|operation| operation.returned.is_none()) {
             let moment = &mut operation.moment;
-            moment.earliest = moment.earliest.min(before_ms).min(after_ms);
-            moment.latest = moment.latest.max(before_ms).max(after_ms);
+            moment.earliest = moment.earliest.min(low);
+            moment.latest = moment.latest.max(high);
         }
     }
 
@@ -134,9 +154,8 @@ impl Recorder {
 
     /// Closes the notebook. What was never answered may have happened at any time up to now.
     pub fn finish(&self) -> Seen {
-        let now_ms = self.server_ms();
         let mut notes = lock(&self.notes);
-        let peak = notes.peak.max(now_ms);
+        let peak = notes.peak.max(self.server_ms(&notes).1);
         let mut seen = std::mem::take(&mut notes.seen);
         seen.operations = std::mem::take(&mut notes.operations);
         // A read without a reply tells nothing and changes nothing.
