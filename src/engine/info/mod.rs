@@ -13,7 +13,7 @@ mod server;
 use super::server::Server;
 use super::session::Session;
 use super::time::Now;
-pub use memory::{MemoryFigures, human};
+pub use memory::{MemoryFigures, human, ratio};
 use std::fmt::Write;
 
 /// The version of this server.

@@ -20,6 +20,10 @@ pub struct Series {
     samples: VecDeque<Sample>,
     /// The longest ever.
     pub max: u64,
+    /// All that ever were, together.
+    pub sum: u64,
+    /// How many there ever were.
+    pub count: u64,
 }
 
 impl Series {
@@ -33,6 +37,8 @@ impl Series {
     }
     fn add(&mut self, sample: Sample) {
         self.max = self.max.max(sample.ms);
+        self.sum += sample.ms;
+        self.count += 1;
         match self.samples.back_mut() {
             // One sample a second: the worst.
             Some(last) if last.at == sample.at => last.ms = last.ms.max(sample.ms),

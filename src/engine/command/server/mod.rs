@@ -3,16 +3,31 @@
 mod command;
 mod command_docs;
 mod config;
+mod control;
 mod debug;
 mod debug_protocol;
 mod digest;
+mod facts;
 mod info;
 mod keyspace;
+mod latency;
+mod memory;
+mod slowlog;
 
 use super::{BASE, Command, Group};
 
 /// The topics of this group.
-pub const TOPICS: &[&[Command]] =
-    &[command::COMMANDS, config::COMMANDS, debug::COMMANDS, info::COMMANDS, keyspace::COMMANDS];
+pub const TOPICS: &[&[Command]] = &[
+    command::COMMANDS,
+    config::COMMANDS,
+    control::COMMANDS,
+    debug::COMMANDS,
+    facts::COMMANDS,
+    info::COMMANDS,
+    keyspace::COMMANDS,
+    latency::COMMANDS,
+    memory::COMMANDS,
+    slowlog::COMMANDS,
+];
 
 const SERVER: Command = Command { group: Group::Server, ..BASE };
