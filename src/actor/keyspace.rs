@@ -5,7 +5,7 @@
 
 use super::log;
 use crate::engine::config::Config;
-use crate::engine::effect::{Effect, Level, Shutdown};
+use crate::engine::effect::{Effect, Shutdown};
 use crate::engine::server::{Server, Usage};
 use crate::engine::session::ClientId;
 use crate::engine::time::Now;
@@ -181,7 +181,9 @@ impl Keyspace {
             Effect::RewriteConfig { client, all } => return self.rewrite_config(server, client, all),
             // Nobody logs or replicates yet.
             Effect::Propagate { .. } | Effect::Event { .. } => return,
-            Effect::Configured(names) => return self.apply_config(server, &names),
+            Effect::Configured { names, before, client } => {
+                return self.apply_config(server, &names, *before, client);
+            }
             Effect::Shutdown(how) => Request::Shutdown(how),
             Effect::Crash(how) => Request::Crash(how),
             Effect::Restart => Request::Restart,
@@ -190,12 +192,10 @@ impl Keyspace {
         let _ = self.requests.send(request);
     }
 
-    fn apply_config(&self, server: &mut Server, names: &[&str]) {
-        let Some(outside) = self.outside.borrow().as_ref().and_then(Weak::upgrade) else { return };
-        let before = server.config.clone();
-        if let Err((name, why)) = outside.apply(&before, &mut server.config, names) {
-            log::write(Level::Warning, &format!("Can't apply {name}: {why}"));
-        }
+    fn apply_config(&self, server: &mut Server, names: &[&str], before: Config, client: Option<ClientId>) {
+        let outside = self.outside.borrow().as_ref().and_then(Weak::upgrade);
+        let outcome = outside.map_or(Ok(()), |outside| outside.apply(&before, &mut server.config, names));
+        server.finish_config(client, before, outcome);
     }
 
     fn rewrite_config(&self, server: &mut Server, client: ClientId, all: bool) {

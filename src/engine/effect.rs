@@ -1,5 +1,6 @@
 //! What the outside must do: plain data, in the order in which it came about.
 
+use super::config::Config;
 use super::protocol::Argv;
 use super::session::ClientId;
 
@@ -30,7 +31,7 @@ pub struct Shutdown {
 }
 
 /// One thing that the outside must do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Append to the log and send to replicas: a write, in the form that replays to the same state.
     Propagate {
@@ -50,8 +51,16 @@ pub enum Effect {
     },
     /// Write a log line.
     Log(Level, String),
-    /// These parameters changed: listen elsewhere, log elsewhere, ...
-    Configured(Vec<&'static str>),
+    /// Parameters changed: listen elsewhere, log elsewhere, ... and tell the engine how it went
+    /// (`Server::finish_config`).
+    Configured {
+        /// Which ones.
+        names: Vec<&'static str>,
+        /// What it was before, to go back to.
+        before: Box<Config>,
+        /// Who waits for it.
+        client: Option<ClientId>,
+    },
     /// Rewrite the config file and tell the engine how it went (`Server::finish_outside`).
     RewriteConfig {
         /// Who waits for it.

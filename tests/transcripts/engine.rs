@@ -47,7 +47,7 @@ fn line(effect: &Effect) -> Option<String> {
         Effect::Propagate { db, argv } => format!("propagate{} {}", place(db), words(argv)),
         Effect::Event { db, name, key } => format!("event{} {name} {}", place(db), quoting::word(key)),
         Effect::Log(..) => return None,
-        Effect::Configured(names) => format!("configured {}", names.join(" ")),
+        Effect::Configured { names, .. } => format!("configured {}", names.join(" ")),
         Effect::RewriteConfig { .. } => "rewrite-config".to_owned(),
         Effect::Stall(us) => format!("stall {us}us"),
         Effect::Shutdown(how) => format!("shutdown {how:?}"),

@@ -170,8 +170,8 @@ pub(super) const DEBUG: Section = Section {
     fields: fields! { view;
         eventloop_duration_aof_sum: 0,
         eventloop_duration_cron_sum: view.server.stats.cron_ns / 1000,
-        eventloop_duration_max: 0,
-        eventloop_cmd_per_cycle_max: 0,
+        eventloop_duration_max: view.server.stats.turn_ns_max / 1000,
+        eventloop_cmd_per_cycle_max: view.server.stats.turn_commands_max,
     },
     ..SECTION
 };

@@ -136,6 +136,7 @@ impl Server {
 
     fn run_input(&mut self, session: &mut Session, reply: &mut Reply, input: &[u8], now: Now) -> Batch {
         let mut scratch = std::mem::take(&mut self.scratch);
+        let start = self.lap;
         let (mut consumed, mut ran) = (0, 0);
         let flow = loop {
             if session.blocked.is_some() || session.closing != Closing::No {
@@ -168,6 +169,8 @@ impl Server {
             }
         };
         self.scratch = scratch;
+        self.stats.turn_ns_max = self.stats.turn_ns_max.max(self.lap.saturating_sub(start));
+        self.stats.turn_commands_max = self.stats.turn_commands_max.max(ran as u64);
         Batch { consumed, flow }
     }
 

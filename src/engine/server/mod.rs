@@ -23,8 +23,9 @@ pub mod stats;
 pub mod watch;
 
 use super::command::call::Event;
+use super::command::dispatch;
 use super::command::table::Table;
-use super::config::{Config, KeyspaceEvents};
+use super::config::{Config, KeyspaceEvents, SetError};
 use super::effect::{Effect, Level};
 use super::hash::Seed;
 use super::keyspace::eviction::{Evictor, Policy};
@@ -432,10 +433,35 @@ impl Server {
         session.blocked = None;
         match outcome {
             Ok(()) => session.reply.ok(),
-            Err(why) => session.reply.error(format!("ERR {why}").as_bytes()),
+            Err(why) => {
+                let error = format!("ERR {why}");
+                dispatch::count_error(self, error.as_bytes());
+                session.reply.error(error.as_bytes());
+            }
         }
         self.wake(&mut session);
         self.clients.put_back(session);
+    }
+
+    /// The outside has applied what CONFIG SET changed, or could not: then all is as `before`. Whoever
+    /// waits for it gets the reply; a transaction has its reply already.
+    pub fn finish_config(
+        &mut self,
+        client: Option<ClientId>,
+        before: Config,
+        outcome: Result<(), (String, String)>,
+    ) {
+        let outcome = outcome.map_err(|(name, reason)| {
+            self.config = before;
+            self.apply_config();
+            let error = SetError::Failed { name: name.into_bytes(), reason: reason.into() };
+            error.to_string().trim_start_matches("ERR ").to_owned()
+        });
+        match (client, outcome) {
+            (Some(client), outcome) => self.finish_outside(client, outcome),
+            (None, Err(why)) => self.log(Level::Warning, why),
+            (None, Ok(())) => {}
+        }
     }
 
     /// Takes over parameters that the server keeps in another form.

@@ -39,6 +39,8 @@ pub struct Stats {
     pub peak_memory_time: i64,
     pub cron_ticks: u64,
     pub cron_ns: u64,
+    pub turn_ns_max: u64,
+    pub turn_commands_max: u64,
     pub expire_cycle_us: u64,
     pub sampled_secs: i64,
 }

@@ -2,7 +2,7 @@
 
 use super::SERVER;
 use crate::engine::command::{Call, Command, Error, Result};
-use crate::engine::config::Origin;
+use crate::engine::config::{Config, Origin};
 use crate::engine::effect::Effect;
 use crate::engine::session::Waiting;
 use crate::engine::spec::{
@@ -94,14 +94,30 @@ fn set(call: &mut Call) -> Result {
     let args: Vec<&[u8]> = call.args.from(2).iter().collect();
     let (pairs, []) = args.as_chunks() else { return Err(call.arity_error()) };
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
+    let before = Box::new(call.server.config.clone());
     let origin = Origin { local: call.session.peer.is_local(), loading: false };
     let changed = call.server.config.set(&pairs, origin).map_err(|error| Error::text(error.to_string()))?;
     call.server.apply_config();
     if !changed.is_empty() {
         let names = changed.iter().map(|param| param.row().name).collect();
-        call.server.ask(Effect::Configured(names));
+        return take_effect(call, names, before);
     }
     call.reply.ok();
+    Ok(())
+}
+
+/// Parameters that the outside may be unable to apply, so that the reply has to wait for it.
+const FALLIBLE: &[&str] = &["maxclients", "dir", "port", "bind"];
+
+fn take_effect(call: &mut Call, names: Vec<&'static str>, before: Box<Config>) -> Result {
+    let waits = call.may_block() && names.iter().any(|name| FALLIBLE.contains(name));
+    let client = waits.then(|| call.session.client());
+    call.server.ask(Effect::Configured { names, before, client });
+    if waits {
+        call.block(Waiting::Outside, None);
+    } else {
+        call.reply.ok();
+    }
     Ok(())
 }
 
@@ -113,6 +129,9 @@ fn rewrite(call: &mut Call) -> Result {
 pub(super) fn rewrite_file(call: &mut Call, all: bool) -> Result {
     if call.server.environment.config_file.is_empty() {
         return Err(Error::new("ERR The server is running without a config file"));
+    }
+    if !call.may_block() {
+        return Err(Error::new("ERR the config file cannot be rewritten inside a transaction"));
     }
     call.server.ask(Effect::RewriteConfig { client: call.session.client(), all });
     call.block(Waiting::Outside, None);
