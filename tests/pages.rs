@@ -32,6 +32,11 @@ fn config_reference() {
 }
 
 #[test]
+fn command_reference() {
+    check("docs/commands.md", &seedis::engine::command::reference_page(), update());
+}
+
+#[test]
 #[should_panic(expected = "differs from the table at line 1")]
 fn a_stale_page_is_found() {
     check("docs/config.md", "Something else.\n", false);

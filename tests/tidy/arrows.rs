@@ -32,7 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine/persist", &["engine/keyspace", "engine/effect", "engine/protocol"]),
     ("engine/search", &["engine/keyspace/value"]),
     ("engine/pubsub", &["engine/session", "engine/protocol"]),
-    ("engine/effect", &["engine/session", "engine/protocol"]),
+    ("engine/effect", &["engine/session", "engine/config", "engine/protocol"]),
     ("engine/session", &["engine/acl", "engine/protocol"]),
     ("engine/script", &["engine/protocol"]),
     ("engine/acl", &[]),

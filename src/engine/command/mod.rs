@@ -12,6 +12,7 @@ pub mod error;
 pub mod generate;
 pub mod key_specs;
 pub mod keys;
+mod page;
 pub mod table;
 
 pub mod connection;
@@ -23,6 +24,7 @@ pub mod transaction;
 
 pub use call::Call;
 pub use error::{Error, Result};
+pub use page::reference_page;
 
 use super::spec::{Arg, Arity, Categories, Flags, Keys};
 

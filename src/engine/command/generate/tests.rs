@@ -1,3 +1,5 @@
+//! Generated calls against a whole server.
+
 use super::*;
 use crate::engine::config::Config;
 use crate::engine::loopback::Loopback;
@@ -19,6 +21,7 @@ fn is_beyond_grammar(request: &[Vec<u8>]) -> bool {
     let has = |word: &str| request.iter().any(|argument| argument.eq_ignore_ascii_case(word.as_bytes()));
     match &request[0].to_ascii_uppercase()[..] {
         b"INCREX" => has("ENX") && has("PERSIST"),
+        b"SHUTDOWN" => has("ABORT"),
         // The names of parameters and of DEBUG's subcommands are just strings to it.
         b"CONFIG" | b"DEBUG" => true,
         _ => false,
