@@ -16,7 +16,7 @@ const FREE_AT_ONCE: usize = 64;
 /// Allocations freed in one slice: some 50 us when none of them is in the cache.
 const SLICE: usize = 512;
 /// Slices in one tick.
-const SLICES_A_TICK: usize = 8;
+const SLICES_A_TICK: usize = 4;
 /// Keys that one command may evict for each point of `maxmemory-eviction-tenacity` up to 10, where
 /// Redis spends 50 us: an eviction takes about two.
 const EVICTIONS_A_POINT: usize = 25;
