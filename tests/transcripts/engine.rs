@@ -34,6 +34,14 @@ impl Playable for Engine {
         self.0.advance(milliseconds * 1000);
     }
 
+    fn configure(&mut self, name: &str, value: &str) -> Option<Result<(), String>> {
+        let line = format!("{name} {value}\n");
+        let mut no_files = |_: &[u8]| Ok(Vec::new());
+        let outcome = self.0.server.config.load(line.as_bytes(), None, &mut no_files);
+        self.0.server.apply_config();
+        Some(outcome.map_err(|error| error.to_string()))
+    }
+
     fn effects(&mut self) -> Option<Vec<String>> {
         Some(self.0.take_effects().iter().filter_map(line).collect())
     }

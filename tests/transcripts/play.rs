@@ -14,6 +14,10 @@ pub trait Playable {
     fn feed(&mut self, connection: usize, bytes: &[u8], replies: usize) -> Result<Vec<u8>, String>;
     /// Lets time pass.
     fn advance(&mut self, milliseconds: u64);
+    /// Sets a parameter, even one that is fixed once a server runs; `None` if only CONFIG SET can.
+    fn configure(&mut self, _name: &str, _value: &str) -> Option<Result<(), String>> {
+        None
+    }
     /// What the outside was told since the last call; `None` if that cannot be seen.
     fn effects(&mut self) -> Option<Vec<String>>;
 }
@@ -81,6 +85,9 @@ impl Stage<'_> {
             Action::Advance(milliseconds) => self.server.advance(*milliseconds),
             Action::Client(number) => self.current = *number,
             Action::Configure(name, value) => {
+                if let Some(outcome) = self.server.configure(name, value) {
+                    return outcome.map(|()| Vec::new());
+                }
                 let words: Vec<Vec<u8>> =
                     ["CONFIG", "SET", name, value].map(|w| w.as_bytes().to_vec()).to_vec();
                 let connection = self.connection(0)?;

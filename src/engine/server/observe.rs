@@ -60,7 +60,8 @@ impl Server {
         now: Now,
     ) {
         let lap = (self.environment.stopwatch)();
-        let ns = lap.saturating_sub(self.lap);
+        // Wrapping, since DEBUG SLEEP sets the lap back, maybe to before the clock began.
+        let ns = (lap.wrapping_sub(self.lap) as i64).max(0) as u64;
         self.lap = lap;
         self.stats.commands_processed += 1;
         let tracking = self.config.latency_tracking;

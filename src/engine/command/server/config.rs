@@ -92,7 +92,7 @@ fn get(call: &mut Call) -> Result {
 
 fn set(call: &mut Call) -> Result {
     let args: Vec<&[u8]> = call.args.from(2).iter().collect();
-    let (pairs, []) = args.as_chunks() else { return Err(call.arity_error()) };
+    let (pairs, []) = args.as_chunks() else { return Err(Error::SYNTAX) };
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
     let before = Box::new(call.server.config.clone());
     let origin = Origin { local: call.session.peer.is_local(), loading: false };

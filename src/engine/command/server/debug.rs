@@ -143,7 +143,7 @@ fn replybuffer(call: &mut Call) -> Result {
 fn sleep(call: &mut Call) -> Result {
     let seconds = parse_f64(call.args.at(2)).unwrap_or(0.0).clamp(0.0, SLEEP_MAX_SECONDS);
     let us = (seconds * 1e6) as u64;
-    call.server.lap = call.server.lap.saturating_sub(us * 1000);
+    call.server.lap = call.server.lap.wrapping_sub(us * 1000);
     call.server.ask(Effect::Stall(us));
     call.session.yields = true;
     ok(call)
