@@ -32,7 +32,7 @@ pub fn request(
                 return false;
             }
             session.command = Some(id);
-            gate(server, session, id, args, now).map_err(|error| (Some(id), error)).map(|()| id)
+            gate(server, session, id, now).map_err(|error| (Some(id), error)).map(|()| id)
         }
     };
     match outcome {
@@ -146,14 +146,14 @@ fn must_pause(server: &mut Server, session: &mut Session, id: CommandId, now: No
 
 /// Everything that can keep a known command from running.
 #[inline]
-fn gate(server: &mut Server, session: &mut Session, id: CommandId, args: Args, now: Now) -> Result {
+fn gate(server: &mut Server, session: &mut Session, id: CommandId, now: Now) -> Result {
     let row = server.commands.entry(id).row;
     let flags = row.flags;
     if !session.authenticated && !flags.has(Flags::NO_AUTH) && server.needs_auth(session) {
         return Err(Error::NO_AUTH);
     }
     if session.transaction.is_some() && flags.has(Flags::NO_MULTI) {
-        return Err(Error::text(format!("ERR {} inside MULTI is not allowed", args_name(args))));
+        return Err(Error::new("ERR Command not allowed inside a transaction"));
     }
     if server.config.maxmemory > 0 {
         let full = !server.make_room(now);
@@ -170,10 +170,6 @@ fn gate(server: &mut Server, session: &mut Session, id: CommandId, args: Args, n
         )));
     }
     Ok(())
-}
-
-fn args_name(args: Args) -> String {
-    String::from_utf8_lossy(args.at(0)).to_uppercase()
 }
 
 /// What a RESP2 client may send while it is subscribed.

@@ -48,8 +48,9 @@ pub(super) const STATS: Section = Section {
         evicted_keys: view.server.stats.evicted_keys,
         evicted_clients: view.server.stats.evicted_clients,
         evicted_scripts: view.server.stats.evicted_scripts,
-        total_eviction_exceeded_time: view.server.stats.total_eviction_exceeded_us / 1000,
-        current_eviction_exceeded_time: 0,
+        total_eviction_exceeded_time:
+            (view.server.stats.total_eviction_exceeded_us + eviction_exceeded_us(view)) / 1000,
+        current_eviction_exceeded_time: eviction_exceeded_us(view) / 1000,
         keyspace_hits: view.server.stats.keyspace_hits,
         keyspace_misses: view.server.stats.keyspace_misses,
         pubsub_channels: view.server.pubsub.channels.len(),
@@ -175,3 +176,9 @@ pub(super) const DEBUG: Section = Section {
     },
     ..SECTION
 };
+
+/// For how long more memory has been in use than `maxmemory` allows.
+fn eviction_exceeded_us(view: &View) -> u64 {
+    let since = view.server.stats.eviction_exceeded_since;
+    since.map_or(0, |since| view.now.mono_us.saturating_sub(since))
+}

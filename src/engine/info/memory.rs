@@ -166,7 +166,7 @@ pub(super) const MEMORY: Section = Section {
         mem_allocator: view.server.environment.allocator,
         mem_overhead_db_hashtable_rehashing: 0,
         active_defrag_running: 0,
-        lazyfree_pending_objects: view.server.garbage.len(),
+        lazyfree_pending_objects: view.server.pending_objects(),
         lazyfreed_objects: view.server.stats.lazyfreed_objects,
     },
     ..SECTION

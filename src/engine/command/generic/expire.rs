@@ -12,7 +12,8 @@ const KEYS: &[Keys] = &[key_at(1, KeyFlags::RW.or(KeyFlags::UPDATE))];
 const HISTORY: &[(&str, &str)] = &[("7.0.0", "Added options: `NX`, `XX`, `GT` and `LT`.")];
 const CONDITION: Arg =
     one_of("condition", &[token("nx", "NX"), token("xx", "XX"), token("gt", "GT"), token("lt", "LT")])
-        .optional();
+        .optional()
+        .since("7.0.0");
 const SETS: Command = Command {
     arity: AtLeast(3),
     flags: Flags::WRITE.or(Flags::FAST),

@@ -44,7 +44,7 @@ pub(super) const COMMANDS: &[Command] = &[
             int("cursor"),
             pattern("pattern").token("MATCH").optional(),
             int("count").token("COUNT").optional(),
-            string("type").token("TYPE").optional(),
+            string("type").token("TYPE").optional().since("6.0.0"),
         ],
         run: scan,
         ..GENERIC

@@ -11,7 +11,9 @@ use crate::engine::text::number::parse_i64;
 use crate::engine::time::Now;
 use std::ops::Range;
 
-const FLUSH_TYPE: Arg = one_of("flush-type", &[token("async", "ASYNC"), token("sync", "SYNC")]).optional();
+const FLUSH_TYPE: Arg =
+    one_of("flush-type", &[token("async", "ASYNC").since("4.0.0"), token("sync", "SYNC").since("6.2.0")])
+        .optional();
 const KEYSPACE: Command = Command { categories: Categories::KEYSPACE, ..SERVER };
 const FLUSHES: Command = Command {
     arity: AtLeast(1),
