@@ -4,16 +4,21 @@
 //! depend on those that ran before it. This file runs outside of all worlds, on the real clock.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::ops::Range;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use seedis::engine::mutant;
 
 use crate::world::{self, Failure, Options};
 
 const USAGE: &str = "\
 usage: cargo sim run --seed N [--mutant NAME] [--verbose]
-       cargo sim run --seeds A..B [--jobs N] [--mutant NAME] [--keep-going]
+       cargo sim run --seeds A..B [--jobs N] [--mutant NAME] [--keep-going] [--twice]
        cargo sim mutants
 
 One seed decides a whole world. Exit codes: 127 the server crashed, 128 it stopped answering,
@@ -26,7 +31,7 @@ pub fn main() -> ExitCode {
         Ok(Task::One(seed, options)) => one(seed, &options),
         Ok(Task::Many(many)) => many.run(),
         Ok(Task::Mutants) => {
-            world::MUTANTS.iter().for_each(|(name, what)| println!("{name:24} {what}"));
+            mutant::ALL.iter().for_each(|(name, what)| println!("{name:24} {what}"));
             ExitCode::SUCCESS
         }
         Err(complaint) => {
@@ -39,6 +44,9 @@ pub fn main() -> ExitCode {
 /// The longest that a world may take, of real time.
 const HANG: Duration = Duration::from_secs(120);
 
+/// The word for a run in which the search for an order was given up somewhere: not known to be right.
+const UNDECIDED: &str = "undecided";
+
 enum Task {
     One(u64, Options),
     Many(Many),
@@ -48,9 +56,11 @@ enum Task {
 struct Many {
     seeds: Range<u64>,
     jobs: usize,
-    mutant: Option<String>,
+    mutant: Option<&'static str>,
     /// Go on after a failure.
     keep_going: bool,
+    /// Run each seed twice and compare.
+    twice: bool,
 }
 
 fn parse(arguments: &[String]) -> Result<Task, String> {
@@ -61,7 +71,8 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         Some(other) => return Err(format!("unknown command {other:?}")),
         None => return Err("what shall I do?".to_owned()),
     }
-    let (mut seed, mut seeds, mut jobs, mut keep_going) = (None, None, None, false);
+    let (mut seed, mut seeds, mut jobs) = (None, None, None);
+    let (mut keep_going, mut twice) = (false, false);
     let mut options = Options::default();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
@@ -69,8 +80,9 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
             "--seed" => seed = Some(number(value()?)?),
             "--seeds" => seeds = Some(range(value()?)?),
             "--jobs" => jobs = Some(number(value()?)? as usize),
-            "--mutant" => options.mutant = Some(mutant(value()?)?),
+            "--mutant" => options.mutant = Some(known_mutant(value()?)?),
             "--keep-going" => keep_going = true,
+            "--twice" => twice = true,
             "--verbose" => options.verbose = true,
             other => return Err(format!("unknown option {other:?}")),
         }
@@ -80,7 +92,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         (None, Some(seeds)) => {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             let jobs = jobs.unwrap_or(processors).max(1);
-            Ok(Task::Many(Many { seeds, jobs, mutant: options.mutant, keep_going }))
+            Ok(Task::Many(Many { seeds, jobs, mutant: options.mutant, keep_going, twice }))
         }
         _ => Err("give one of --seed and --seeds".to_owned()),
     }
@@ -95,15 +107,13 @@ fn range(text: &str) -> Result<Range<u64>, String> {
     Ok(number(from)?..number(to)?)
 }
 
-fn mutant(name: &str) -> Result<String, String> {
-    match world::MUTANTS.iter().any(|(known, _)| *known == name) {
-        true => Ok(name.to_owned()),
-        false => Err(format!("unknown mutant {name:?}; see cargo sim mutants")),
-    }
+fn known_mutant(name: &str) -> Result<&'static str, String> {
+    let found = mutant::ALL.iter().find(|(known, _)| *known == name);
+    found.map(|(name, _)| *name).ok_or_else(|| format!("unknown mutant {name:?}; see cargo sim mutants"))
 }
 
 fn one(seed: u64, options: &Options) -> ExitCode {
-    let line = replay(seed, options.mutant.as_deref());
+    let line = replay(seed, options.mutant);
     // A task that never yields stops simulated time, so only the real clock can notice.
     std::thread::spawn(move || {
         std::thread::sleep(HANG);
@@ -112,7 +122,8 @@ fn one(seed: u64, options: &Options) -> ExitCode {
     });
     match world::run(seed, options) {
         Ok(summary) => {
-            println!("seed {seed} passed: {summary}");
+            let verdict = if summary.unknown == 0 { "passed" } else { UNDECIDED };
+            println!("seed {seed} {verdict}: {summary}");
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -122,10 +133,7 @@ fn one(seed: u64, options: &Options) -> ExitCode {
                 Failure::Correctness(_) => (129, "it answered wrongly"),
             };
             let (Failure::Crash(text) | Failure::Liveness(text) | Failure::Correctness(text)) = &failure;
-            println!(
-                "seed {seed} failed: {what}\n{text}\nreplay: {}",
-                replay(seed, options.mutant.as_deref())
-            );
+            println!("seed {seed} failed: {what}\n{text}\nreplay: {}", replay(seed, options.mutant));
             ExitCode::from(code)
         }
     }
@@ -136,77 +144,111 @@ fn replay(seed: u64, mutant: Option<&str>) -> String {
     format!("cargo sim run --seed {seed}{mutant}")
 }
 
-/// A seed that runs in a process of its own.
-struct Running {
+/// What a seed in a process of its own came to.
+struct Outcome {
     seed: u64,
-    process: Child,
+    code: u8,
+    said: String,
 }
 
 impl Many {
     fn run(self) -> ExitCode {
         let start = Instant::now();
-        let (mut next, mut passed, mut failed) = (self.seeds.start, 0u64, Vec::new());
-        let mut running: Vec<Running> = Vec::new();
-        while next < self.seeds.end || !running.is_empty() {
-            while next < self.seeds.end && running.len() < self.jobs && (self.keep_going || failed.is_empty())
-            {
-                match self.spawn(next) {
-                    Ok(child) => running.push(child),
-                    Err(error) => {
-                        eprintln!("cannot start a process: {error}");
-                        return ExitCode::FAILURE;
+        let next = AtomicU64::new(self.seeds.start);
+        let give_up = AtomicBool::new(false);
+        let (report, outcomes) = mpsc::channel();
+        let mut tally = Tally::default();
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs {
+                let (report, next, give_up, many) = (report.clone(), &next, &give_up, &self);
+                scope.spawn(move || {
+                    while !give_up.load(Relaxed) {
+                        let seed = next.fetch_add(1, Relaxed);
+                        if seed >= many.seeds.end || report.send(many.judge(seed)).is_err() {
+                            break;
+                        }
                     }
-                }
-                next += 1;
+                });
             }
-            if running.is_empty() {
-                break;
-            }
-            let Some((seed, code, output)) = reap(&mut running) else {
-                std::thread::sleep(Duration::from_millis(2));
-                continue;
-            };
-            match code {
-                0 => passed += 1,
-                code => {
-                    eprintln!("\n{}", output.trim_end());
-                    failed.push((seed, code));
+            drop(report);
+            for outcome in outcomes {
+                tally.add(outcome);
+                give_up.store(!self.keep_going && !tally.failed.is_empty(), Relaxed);
+                if std::io::stderr().is_terminal() {
+                    eprint!("\r{tally}, {:.1} seeds/s", tally.count() as f64 / start.elapsed().as_secs_f64());
                 }
             }
-            if std::io::stderr().is_terminal() {
-                let rate = (passed + failed.len() as u64) as f64 / start.elapsed().as_secs_f64();
-                eprint!("\r{passed} passed, {} failed, {rate:.1} seeds/s", failed.len());
-            }
+        });
+        println!("{tally} in {:.1} s", start.elapsed().as_secs_f64());
+        for (seed, code) in &tally.failed {
+            println!("exit code {code}: {}", replay(*seed, self.mutant));
         }
-        println!("{passed} passed, {} failed in {:.1} s", failed.len(), start.elapsed().as_secs_f64());
-        for (seed, code) in &failed {
-            println!("exit code {code}: {}", replay(*seed, self.mutant.as_deref()));
-        }
-        failed.first().map_or(ExitCode::SUCCESS, |(_, code)| ExitCode::from(*code))
+        tally.failed.first().map_or(ExitCode::SUCCESS, |(_, code)| ExitCode::from(*code))
     }
 
-    fn spawn(&self, seed: u64) -> std::io::Result<Running> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["run", "--seed", &seed.to_string()]);
-        if let Some(mutant) = &self.mutant {
-            command.args(["--mutant", mutant]);
+    /// Runs a seed, and again if asked, to see that it says the same.
+    fn judge(&self, seed: u64) -> Outcome {
+        let first = self.process(seed);
+        if !self.twice {
+            return first;
         }
-        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        Ok(Running { seed, process })
+        let second = self.process(seed);
+        if first.said == second.said {
+            return first;
+        }
+        let said = format!("seed {seed} is not deterministic:\n{}\n{}", first.said, second.said);
+        Outcome { seed, code: 1, said }
+    }
+
+    fn process(&self, seed: u64) -> Outcome {
+        let run = || {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.args(["run", "--seed", &seed.to_string()]);
+            if let Some(mutant) = self.mutant {
+                command.args(["--mutant", mutant]);
+            }
+            command.output()
+        };
+        match run() {
+            // Killed by a signal is a crash.
+            Ok(output) => Outcome {
+                seed,
+                code: output.status.code().map_or(127, |code| code as u8),
+                said: String::from_utf8_lossy(&output.stdout).into_owned(),
+            },
+            Err(error) => Outcome { seed, code: 1, said: format!("cannot start a process: {error}") },
+        }
     }
 }
 
-/// Takes one that has ended, with its exit code and what it said.
-fn reap(running: &mut Vec<Running>) -> Option<(u64, u8, String)> {
-    let ended = running.iter_mut().position(|one| matches!(one.process.try_wait(), Ok(Some(_)) | Err(_)))?;
-    let Running { seed, process } = running.swap_remove(ended);
-    match process.wait_with_output() {
-        Ok(output) => {
-            // Killed by a signal is a crash.
-            let code = output.status.code().map_or(127, |code| code as u8);
-            let text = [output.stderr, output.stdout].concat();
-            Some((seed, code, String::from_utf8_lossy(&text).into_owned()))
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    /// Passed as far as the search for an order went.
+    undecided: usize,
+    /// Seeds and their exit codes.
+    failed: Vec<(u64, u8)>,
+}
+
+impl Tally {
+    fn add(&mut self, outcome: Outcome) {
+        match outcome.code {
+            0 if outcome.said.contains(UNDECIDED) => self.undecided += 1,
+            0 => self.passed += 1,
+            code => {
+                eprintln!("\n{}", outcome.said.trim_end());
+                self.failed.push((outcome.seed, code));
+            }
         }
-        Err(error) => Some((seed, 1, error.to_string())),
+    }
+
+    fn count(&self) -> usize {
+        self.passed + self.undecided + self.failed.len()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} undecided, {} failed", self.passed, self.undecided, self.failed.len())
     }
 }

@@ -11,6 +11,7 @@ pub mod hash;
 pub mod info;
 pub mod keyspace;
 pub mod loopback;
+pub mod mutant;
 pub mod protocol;
 pub mod pubsub;
 pub mod rng;

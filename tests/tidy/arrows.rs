@@ -3,8 +3,15 @@
 use super::source::{Source, block_length, identifier, line_number, words};
 
 /// Rooms of the engine that know nothing of ours, so that any other room of it may know them.
-const LEAVES: &[&str] =
-    &["engine/hash", "engine/memory", "engine/rng", "engine/spec", "engine/text", "engine/time"];
+const LEAVES: &[&str] = &[
+    "engine/hash",
+    "engine/memory",
+    "engine/mutant",
+    "engine/rng",
+    "engine/spec",
+    "engine/text",
+    "engine/time",
+];
 
 /// The other rooms and what each may import beside itself, what lies beneath it, and the leaves. A room
 /// is a folder or a file of that path. The longest name that fits decides, so `engine/keyspace/value` is

@@ -32,6 +32,13 @@ impl Seat {
 /// How long a client waits before it gives a connection up.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long it waits in a healthy world, where nothing but the server can keep it waiting: enough for a
+/// long pipeline through the smallest window.
+const PEACEFUL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Batches that each client sends once nothing goes wrong any more.
+const PEACEFUL_BATCHES: usize = 10;
+
 /// Starts a client on its node.
 pub fn start(
     node: &NodeHandle,
@@ -63,16 +70,19 @@ impl Client {
     async fn live(&mut self, batches: usize) {
         let mut sent = 0;
         let mut sent_in_peace = 0;
-        while sent_in_peace < 3 {
+        while sent_in_peace < PEACEFUL_BATCHES {
+            let opened_in_peace = self.recorder.is_quiet();
             let Ok(mut connection) = Connection::open(&self.address, &self.recorder).await else {
                 time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
             self.workload.forget_watches();
+            connection.patience = if opened_in_peace { PEACEFUL_TIMEOUT } else { TIMEOUT };
             if connection.greet(self.workload.draws().chance(500_000)).await.is_err() {
+                time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
-            while sent_in_peace < 3 {
+            while sent_in_peace < PEACEFUL_BATCHES {
                 let peace = self.recorder.is_quiet();
                 if !peace && sent >= batches {
                     time::sleep(Duration::from_millis(100)).await;
@@ -85,7 +95,11 @@ impl Client {
                     false => connection.serve(calls).await,
                 };
                 sent += 1;
-                if served.is_err() {
+                if let Err(error) = served {
+                    if opened_in_peace {
+                        self.recorder
+                            .miss(format!("session {} in a healthy world: {error}", connection.session));
+                    }
                     break;
                 }
                 sent_in_peace += usize::from(peace);
@@ -102,6 +116,8 @@ impl Client {
 pub struct Connection {
     stream: Stream,
     pub session: u32,
+    /// How long it waits for a reply, or for room to write.
+    patience: Duration,
     recorder: Arc<Recorder>,
     buffer: Vec<u8>,
 }
@@ -111,7 +127,7 @@ impl Connection {
         let stream =
             time::timeout(TIMEOUT, Stream::connect(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         let session = recorder.session();
-        Ok(Self { stream, session, recorder: recorder.clone(), buffer: Vec::new() })
+        Ok(Self { stream, session, patience: TIMEOUT, recorder: recorder.clone(), buffer: Vec::new() })
     }
 
     /// Chooses the protocol.
@@ -133,12 +149,14 @@ impl Connection {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        time::timeout(TIMEOUT, self.stream.write_all(bytes)).await.map_err(|_| io::ErrorKind::TimedOut)?
+        time::timeout(self.patience, self.stream.write_all(bytes))
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)?
     }
 
     /// The next reply, within the time a client waits for it.
     pub async fn reply(&mut self) -> io::Result<Reply> {
-        time::timeout(TIMEOUT, self.next()).await.map_err(|_| io::ErrorKind::TimedOut)?
+        time::timeout(self.patience, self.next()).await.map_err(|_| io::ErrorKind::TimedOut)?
     }
 
     /// The next reply, however long it takes.

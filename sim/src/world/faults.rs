@@ -124,12 +124,13 @@ async fn trouble(
     }
 }
 
-/// Makes the world healthy.
-pub fn heal(server: &NodeHandle, clients: &[NodeHandle], recorder: &Recorder) {
+/// Makes the world healthy. Its links keep their pace, so that what depends on small windows and segments
+/// is seen to get on.
+pub fn heal(plan: &Plan, server: &NodeHandle, clients: &[NodeHandle], recorder: &Recorder) {
     recorder.tell(|| "healed".to_owned());
     let net = SimNet::current();
     net.set_accept_failures(server.id(), 0);
-    let link = Link { short_writes: 100_000, ..Link::default() };
+    let link = Link { loss: 0, resets: 0, cut: false, ..plan.link.clone() };
     net.set_default_link(link.clone());
     for client in clients {
         for (from, to) in [(client.id(), server.id()), (server.id(), client.id())] {

@@ -20,6 +20,7 @@ use madsim::runtime::{Handle, NodeHandle, Runtime};
 use seedis::actor::log::Settings;
 use seedis::actor::wiring::{self, End, Start};
 use seedis::engine::config::Config;
+use seedis::engine::mutant;
 use seedis::runtime::net::Address;
 use seedis::runtime::simulation::{self, Signal, SimMachine, SimNet};
 use seedis::runtime::time;
@@ -30,11 +31,8 @@ use crate::model::State;
 use plan::Plan;
 use recorder::Recorder;
 
-/// Deliberate bugs of the server, which the simulator must find.
-pub const MUTANTS: &[(&str, &str)] = &[];
-
 /// Simulated time that a client may wait in a healthy world.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Steps of the search for an order, for each group of keys.
 const BUDGET: usize = 50_000;
@@ -44,7 +42,8 @@ const PORT: u16 = 6379;
 /// What the command line asks of a run, besides its seed.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    pub mutant: Option<String>,
+    /// A deliberate bug to switch on.
+    pub mutant: Option<&'static str>,
     /// Print the plan, the faults and the operations.
     pub verbose: bool,
 }
@@ -79,7 +78,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} operations, {} messages, {} faults, {:.1} s simulated, {} groups undecided, trace {:016x}",
+            "{} operations, {} messages, {} faults, {:.1} s simulated, {} groups given up, trace {:016x}",
             self.operations,
             self.messages,
             self.faults,
@@ -92,6 +91,7 @@ impl fmt::Display for Summary {
 
 /// Runs the world of a seed. Once in a process: see [`crate::command`].
 pub fn run(seed: u64, options: &Options) -> Result<Summary, Failure> {
+    mutant::choose(options.mutant);
     let panics: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = panics.clone();
     // Actors catch their panics; a world with one has failed all the same.
@@ -110,7 +110,7 @@ pub fn run(seed: u64, options: &Options) -> Result<Summary, Failure> {
     }));
     let panics = std::mem::take(&mut *lock(&panics));
     match (lived, panics.is_empty()) {
-        (_, false) => Err(Failure::Crash(panics.join("\n"))),
+        (_, false) => Err(Failure::Crash(panics[..panics.len().min(3)].join("\n"))),
         (Ok(outcome), true) => outcome,
         (Err(_), true) => Err(Failure::Crash("a panic without a message".to_owned())),
     }
@@ -146,7 +146,7 @@ async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
         nodes.push(node);
     }
     let faults = faults::rage(seed, &plan, &server, &nodes, &recorder).await;
-    faults::heal(&server, &nodes, &recorder);
+    faults::heal(&plan, &server, &nodes, &recorder);
     recorder.be_quiet();
     let mut waiting = Vec::new();
     for seat in seats {
@@ -218,6 +218,9 @@ fn judge(recorder: &Recorder, faults: usize) -> Result<Summary, Failure> {
     let seen = recorder.finish();
     if let Some(complaint) = seen.complaints.first() {
         return Err(Failure::Correctness(complaint.clone()));
+    }
+    if let Some(miss) = seen.misses.first() {
+        return Err(Failure::Liveness(miss.clone()));
     }
     pubsub::check(&seen.pubsub).map_err(Failure::Correctness)?;
     let mut unknown = 0;

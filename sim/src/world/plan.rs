@@ -57,13 +57,15 @@ impl Plan {
         let threads = if draws.chance(400_000) { draws.between(2, 4) } else { 1 };
         let link = link(&mut draws);
         let faults = faults(&mut draws);
+        // A long value takes for ever through a tiny window.
+        let long_values = draws.chance(300_000) && link.window >= 1000;
         Plan {
             clients: draws.between(2, 6) as usize,
             batches: draws.between(10, 100) as usize,
             pipeline: *draws.pick(&[1, 2, 4, 8, 16]),
             groups: draws.between(1, 6),
             expiry: draws.chance(600_000),
-            long_values: draws.chance(300_000),
+            long_values,
             transactions: draws.chance(600_000),
             pubsub: draws.chance(500_000) && known("SUBSCRIBE"),
             config: config(threads, &mut draws),
@@ -78,7 +80,7 @@ fn link(draws: &mut Draws) -> Link {
     let fastest = *draws.pick(&[0, 20, 50, 500, 5_000]);
     link.latency_us = (fastest, fastest + *draws.pick(&[0, 10, 100, 20_000]));
     link.segment = *draws.pick(&[1, 7, 100, 1460, 1460, 65_536]);
-    link.window = *draws.pick(&[16, 1000, 65_536, 65_536, 1 << 20]);
+    link.window = *draws.pick(&[16, 200, 1000, 65_536, 65_536, 1 << 20]);
     if draws.chance(300_000) {
         link.loss = draws.between(1_000, 100_000) as u32;
     }

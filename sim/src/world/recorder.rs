@@ -42,6 +42,8 @@ pub struct Seen {
     pub pubsub: PubSub,
     /// What a client itself knows to be wrong.
     pub complaints: Vec<String>,
+    /// Replies that did not come although nothing was in their way.
+    pub misses: Vec<String>,
     /// Hash of every reply and when it came.
     pub trace: u64,
 }
@@ -130,6 +132,11 @@ impl Recorder {
     /// A client has seen something that needs no checker to be wrong.
     pub fn complain(&self, what: String) {
         lock(&self.notes).seen.complaints.push(what);
+    }
+
+    /// A client was not served although nothing was in the way.
+    pub fn miss(&self, what: String) {
+        lock(&self.notes).seen.misses.push(what);
     }
 
     pub fn note_pubsub(&self, note: impl FnOnce(&mut PubSub)) {

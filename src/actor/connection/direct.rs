@@ -3,6 +3,7 @@
 use super::input::Input;
 use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, ReadBuffer, TURNS, would_block};
 use crate::actor::keyspace::{Attend, Keyspace};
+use crate::engine::mutant;
 use crate::engine::server::Server;
 use crate::engine::server::batch::{Batch, Flow};
 use crate::engine::session::{ClientId, Closing};
@@ -141,7 +142,10 @@ impl Connection {
                 if output.is_empty() {
                     return Ok(0);
                 }
-                let written = stream.try_write(output)?;
+                let mut written = stream.try_write(output)?;
+                if mutant::is_on("short-write") {
+                    written = output.len();
+                }
                 let left = output.len() - written;
                 server.handle_written(*client, written, false);
                 Ok(left)
@@ -149,6 +153,7 @@ impl Connection {
             match outcome {
                 Ok(0) => return Ok(0),
                 Ok(_) => {}
+                Err(error) if would_block(&error) && mutant::is_on("lost-wakeup") => return Ok(1),
                 Err(error) if would_block(&error) => match stream.poll_write_ready(context) {
                     Poll::Pending => return Ok(keyspace.with_quiet(|server| server.output(*client).len())),
                     Poll::Ready(Ok(())) => {}
@@ -177,7 +182,9 @@ impl Connection {
                 Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
                 Poll::Ready(Ok(count)) => {
                     let batch = self.hand_over(&buffer[..count], count);
-                    self.pending.push(&buffer[batch.consumed..count]);
+                    if !mutant::is_on("split-request") {
+                        self.pending.push(&buffer[batch.consumed..count]);
+                    }
                     self.after(batch);
                     Poll::Ready(true)
                 }

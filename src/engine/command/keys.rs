@@ -4,6 +4,7 @@ use super::call::Event;
 use super::{Error, Result};
 use crate::engine::config::KeyspaceEvents;
 use crate::engine::keyspace::{Entry, EntryMut, Expiry, KeyHash, NewValue, Place};
+use crate::engine::mutant;
 use crate::engine::protocol::{Args, Argv};
 use crate::engine::server::Server;
 use crate::engine::time::Now;
@@ -101,7 +102,8 @@ impl Server {
     fn find_hashed(&mut self, access: Access, hash: KeyHash, key: &[u8]) -> Option<Place> {
         let database = &self.databases[access.db];
         let place = database.find_hashed(hash, key)?;
-        if !database.at(place).is_expired(access.now.unix_ms()) || self.allows_expired {
+        let late_ms = if mutant::is_on("late-expiry") { 30 } else { 0 };
+        if !database.at(place).is_expired(access.now.unix_ms() - late_ms) || self.allows_expired {
             return Some(place);
         }
         self.expire(access.db, key);
@@ -110,6 +112,9 @@ impl Server {
 
     /// Sets a key to a value whatever it held. The caller still says `changed`.
     pub fn set(&mut self, access: Access, key: &[u8], value: NewValue, expiry: Expiry) {
+        if mutant::is_on("lost-set") && access.now.mono_us.is_multiple_of(61) {
+            return;
+        }
         let clock = self.clock(access.now);
         let hash = self.databases[access.db].hash(key);
         let place = self.find_hashed(access, hash, key);

@@ -3,6 +3,7 @@
 use super::Server;
 use super::describe::Shown;
 use crate::engine::effect::Level;
+use crate::engine::mutant;
 use crate::engine::protocol::Reply;
 use crate::engine::pubsub::Kind;
 use crate::engine::session::{Class, ClientId, Closing, Session};
@@ -81,6 +82,10 @@ impl Server {
         message: &[u8],
     ) {
         let mut encoded: [Option<Reply>; 2] = [None, None];
+        let clients = match clients {
+            [first @ .., _] if !first.is_empty() && mutant::is_on("lost-message") => first,
+            all => all,
+        };
         for client in clients {
             let Some(session) = self.clients.get_mut(*client) else {
                 self.pushes.push(Push {

@@ -2,6 +2,7 @@
 
 use super::TRANSACTION;
 use crate::engine::command::{Call, Command, Error, Result, dispatch};
+use crate::engine::mutant;
 use crate::engine::server::Server;
 use crate::engine::session::Session;
 use crate::engine::spec::{Arity::Exactly, Flags};
@@ -74,7 +75,7 @@ fn exec(call: &mut Call) -> Result {
     if transaction.aborted {
         return Err(Error::EXEC_ABORT);
     }
-    if touched {
+    if touched && !mutant::is_on("watch-ignored") {
         call.reply.null_array();
         return Ok(());
     }
