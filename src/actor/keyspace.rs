@@ -188,6 +188,10 @@ impl Keyspace {
             Effect::Crash(how) => Request::Crash(how),
             Effect::Restart => Request::Restart,
         };
+        if let Request::Crash(_) | Request::Restart = request {
+            // No reply leaves a process that is no more.
+            server.disconnect_all();
+        }
         // Nobody listens only when the server is stopping anyway.
         let _ = self.requests.send(request);
     }

@@ -10,10 +10,12 @@ use crate::engine::effect::Level;
 use crate::engine::server::{Environment, Server};
 use crate::runtime::signal::{Signal, Signals};
 use crate::runtime::sync::mpsc;
+use crate::runtime::task::JoinHandle;
 use crate::runtime::{process, rng, task, time};
 use std::ffi::OsStr;
 use std::future::poll_fn;
-use std::os::unix::ffi::OsStrExt;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::rc::Rc;
@@ -62,14 +64,14 @@ pub async fn run(start: Start) -> Result<End, String> {
     let premises = Rc::new(Premises { listeners, settings });
     keyspace.set_outside(&premises);
     log::write(Level::Notice, "Server initialized");
-    task::spawn_local("clock", keyspace.clone().keep_time());
+    let mut clock = task::spawn_local("clock", keyspace.clone().keep_time());
     for kind in premises.listeners.kinds() {
         log::write(Level::Notice, &format!("Ready to accept connections {kind}"));
     }
     if systemd {
         tell_supervisor("STATUS=Ready to accept connections\nREADY=1\n");
     }
-    let end = wait_for_end(&mut inbox, &mut signals).await;
+    let end = wait_for_end(&mut inbox, &mut signals, &mut clock).await;
     if systemd {
         tell_supervisor("STOPPING=1\n");
     }
@@ -101,20 +103,32 @@ fn start_threads(keyspace: &Rc<Keyspace>, config: &Config) -> Result<Option<Rc<P
 }
 
 /// Waits until somebody wants the server to end.
-async fn wait_for_end(inbox: &mut mpsc::UnboundedReceiver<Request>, signals: &mut Signals) -> End {
+async fn wait_for_end(
+    inbox: &mut mpsc::UnboundedReceiver<Request>,
+    signals: &mut Signals,
+    clock: &mut JoinHandle<()>,
+) -> End {
     enum Event {
+        Stopped,
         Request(Option<Request>),
         Signal(Signal),
     }
     let event = {
         let mut terminate = pin!(signals.terminate());
-        poll_fn(|context| match inbox.poll_recv(context) {
-            Poll::Ready(request) => Poll::Ready(Event::Request(request)),
-            Poll::Pending => terminate.as_mut().poll(context).map(Event::Signal),
+        poll_fn(|context| {
+            if let Poll::Ready(request) = inbox.poll_recv(context) {
+                return Poll::Ready(Event::Request(request));
+            }
+            if pin!(&mut *clock).poll(context).is_ready() {
+                return Poll::Ready(Event::Stopped);
+            }
+            terminate.as_mut().poll(context).map(Event::Signal)
         })
         .await
     };
     let end = match event {
+        // It never ends but by a panic, and without it nothing expires and nobody times out.
+        Event::Stopped => return End::Crashed("the loss of its clock"),
         Event::Request(Some(Request::Crash(how))) => return End::Crashed(how),
         Event::Request(Some(Request::Restart)) => End::Restart,
         Event::Request(Some(Request::Shutdown(_)) | None) => End::Stopped,
@@ -137,39 +151,42 @@ struct Premises {
 impl Outside for Premises {
     fn apply(&self, before: &Config, config: &mut Config, names: &[&str]) -> Result<(), (String, String)> {
         let changed = |name: &str| names.contains(&name);
-        let failed = |name: &str, why: String| Err((name.to_owned(), why));
+        let refuse = |name: &str, reason: String| (name.to_owned(), reason);
         if changed("maxclients") {
             let wanted = config.maxclients + RESERVED_FILES;
             let have = process::raise_open_files(wanted).unwrap_or(0);
             if have < wanted {
                 let possible = have.saturating_sub(RESERVED_FILES);
-                return failed(
-                    "maxclients",
-                    format!(
-                        "The operating system is not able to handle the specified number of clients, try \
-                         with {possible}"
-                    ),
-                );
+                let why =
+                    "The operating system is not able to handle the specified number of clients, try with";
+                return Err(refuse("maxclients", format!("{why} {possible}")));
             }
         }
         if changed("dir") {
-            if let Err(error) = process::set_working_directory(path(&config.dir)) {
-                return failed("dir", reason(&error));
-            }
-            if let Ok(full) = process::working_directory() {
-                config.dir = full.as_os_str().as_bytes().to_vec();
-            }
+            enter(config).map_err(|error| refuse("dir", reason(&error)))?;
         }
         if (changed("port") || changed("bind")) && !self.listeners.move_tcp(before, config) {
-            return if changed("bind") {
-                failed("bind", "Failed to bind to specified addresses.".to_owned())
+            if changed("dir")
+                && let Err(error) = enter(&mut before.clone())
+            {
+                log::write(Level::Warning, &format!("Can't go back to the former dir: {}", reason(&error)));
+            }
+            return Err(if changed("bind") {
+                refuse("bind", "Failed to bind to specified addresses.".to_owned())
             } else {
-                failed("port", "Unable to listen on this port. Check server logs.".to_owned())
-            };
+                refuse("port", "Unable to listen on this port. Check server logs.".to_owned())
+            });
         }
         self.settings.apply(config);
         Ok(())
     }
+}
+
+/// Goes to `dir`, which CONFIG GET gives in full.
+fn enter(config: &mut Config) -> io::Result<()> {
+    process::set_working_directory(path(&config.dir))?;
+    config.dir = process::working_directory()?.into_os_string().into_vec();
+    Ok(())
 }
 
 fn path(bytes: &[u8]) -> &Path {

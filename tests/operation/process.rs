@@ -1,8 +1,9 @@
 //! Starting and stopping as operators and supervisors do it.
 
-use super::server::{Directory, PROGRAM, Server};
+use super::server::{Directory, PROGRAM, Server, request};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output};
 
 fn run(arguments: &[&str]) -> Output {
@@ -100,8 +101,89 @@ fn under_the_name_of_redis_it_reads_a_file_and_standard_input() {
         .spawn()
         .unwrap();
     // What comes later wins; without a socket there is nothing to listen on, which ends the server.
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"unixsocket \"\"\n").unwrap();
+    child.stdin.take().unwrap().write_all(b"unixsocket \"\"\n").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
     let log = std::fs::read_to_string(directory.0.join("log")).unwrap();
     assert!(log.contains("Configured to not listen anywhere, exiting."), "{log}");
+}
+
+/// A TCP port that nobody listens on.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn the_port_changes_while_it_runs_or_not_at_all() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (taken, free) = (other.local_addr().unwrap().port().to_string(), free_port());
+    for io_threads in ["1", "2"] {
+        let mut server = Server::start(&["--bind", "127.0.0.1", "--io-threads", io_threads]);
+        let mut client = server.connect();
+        assert_eq!(client.call(&["CONFIG", "SET", "port", &free.to_string()]), "OK");
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", free)).unwrap();
+        stream.write_all(b"PING\r\n").unwrap();
+        let mut reply = [0; 7];
+        std::io::Read::read_exact(&mut stream, &mut reply).unwrap();
+        assert_eq!(&reply, b"+PONG\r\n");
+        assert_eq!(
+            client.call(&["CONFIG", "SET", "port", &taken]),
+            "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. \
+             Check server logs."
+        );
+        server.wait_for("Could not create server TCP listening socket 127.0.0.1");
+        assert_eq!(client.call(&["CONFIG", "GET", "port"]), format!("port {free}"));
+        assert!(std::net::TcpStream::connect(("127.0.0.1", free)).is_ok());
+        assert_eq!(client.call(&["CONFIG", "SET", "port", "0"]), "OK");
+        assert!(std::net::TcpStream::connect(("127.0.0.1", free)).is_err());
+    }
+}
+
+#[test]
+fn what_the_system_refuses_is_not_set() {
+    let server = Server::start(&["--enable-protected-configs", "yes"]);
+    let mut client = server.connect();
+    let before = client.call(&["CONFIG", "GET", "maxclients"]);
+    let error = client.call(&["CONFIG", "SET", "maxclients", "4000000000"]);
+    assert!(error.contains("The operating system is not able to handle the specified number"), "{error}");
+    assert_eq!(client.call(&["CONFIG", "GET", "maxclients"]), before);
+    let error = client.call(&["CONFIG", "SET", "dir", "/nonexistent"]);
+    assert!(error.contains("argument 'dir') - No such file or directory"), "{error}");
+    let here = std::fs::canonicalize(&server.directory.0).unwrap();
+    assert_eq!(client.call(&["CONFIG", "GET", "dir"]), format!("dir {}", here.display()));
+}
+
+#[test]
+fn the_log_changes_its_face_while_it_runs() {
+    let mut server = Server::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(client.call(&["CONFIG", "SET", "loglevel", "warning", "log-format", "json"]), "OK");
+    assert_eq!(server.signal("TERM").code(), Some(0));
+    let line = "\"level\":\"warning\",\"message\":\"Received SIGTERM scheduling shutdown...\"}";
+    assert!(server.log.contains(line), "{}", server.log);
+    assert!(!server.log.contains("User requested shutdown..."), "{}", server.log);
+}
+
+#[test]
+fn a_crash_leaves_a_report() {
+    let mut server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.connect();
+    client.stream.write_all(&request(&["DEBUG", "SEGFAULT"])).unwrap();
+    assert_eq!(client.try_reply(), None);
+    let status = server.wait();
+    assert!(status.signal().is_some(), "{status}");
+    assert!(server.log.contains("=== SEEDIS BUG REPORT START"), "{}", server.log);
+    assert!(server.log.contains("------ STACK TRACE ------"));
+}
+
+#[test]
+fn it_starts_again_under_the_same_number() {
+    let mut server = Server::start(&["--enable-debug-command", "yes"]);
+    let pid = std::fs::read_to_string(server.directory.0.join("pid")).unwrap();
+    let mut client = server.connect();
+    client.stream.write_all(&request(&["DEBUG", "RESTART"])).unwrap();
+    assert_eq!(client.try_reply(), None);
+    server.wait_for("Restarting.");
+    server.wait_for("Ready to accept connections");
+    assert_eq!(server.connect().call(&["PING"]), "PONG");
+    assert_eq!(std::fs::read_to_string(server.directory.0.join("pid")).unwrap(), pid);
 }

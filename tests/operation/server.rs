@@ -79,6 +79,11 @@ impl Server {
     pub fn signal(&mut self, name: &str) -> ExitStatus {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
         let status = self.child.wait().unwrap();
         self.output.read_to_string(&mut self.log).unwrap();
         status
