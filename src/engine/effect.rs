@@ -33,7 +33,8 @@ pub struct Shutdown {
 /// One thing that the outside must do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Append to the log and send to replicas: a write, in the form that replays to the same state.
+    /// Append to the log and send to replicas: a write, in the form that replays to the same state. What
+    /// is no write (PUBLISH) concerns replicas only.
     Propagate {
         /// The database it applies to.
         db: usize,

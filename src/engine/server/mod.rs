@@ -406,6 +406,9 @@ impl Server {
 
     #[cold]
     fn publish_event(&mut self, db: usize, key: &[u8], event: Event) {
+        if !self.pubsub.has_listeners() {
+            return;
+        }
         let flags = self.config.notify_keyspace_events;
         if flags.contains(KeyspaceEvents::KEYSPACE) {
             let channel = [format!("__keyspace@{db}__:").as_bytes(), key].concat();
