@@ -234,6 +234,12 @@ impl Connection {
 
     fn after(&mut self, batch: Batch) {
         self.flow = batch.flow;
+        if let Flow::Wait(missing) = batch.flow
+            && missing > READ_SIZE / 2
+        {
+            // The length of a large argument is known: CLIENT LIST shows what it will take.
+            self.pending.space(1, missing);
+        }
         if self.pending.capacity() > 0 || self.noted {
             self.note();
         }

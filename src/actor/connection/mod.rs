@@ -19,8 +19,9 @@ use std::rc::Rc;
 pub const READ_SIZE: usize = 64 * 1024;
 /// The most that one read of a large request asks for.
 const LARGE_READ: usize = 1024 * 1024;
-/// While this much output waits to be sent, no more input is read.
-const OUTPUT_HIGH: usize = 1024 * 1024;
+/// While this much output waits to be sent, no more input is read. High enough for `maxmemory-clients` and
+/// `client-output-buffer-limit` to see a client that sends and never reads.
+const OUTPUT_HIGH: usize = 16 * 1024 * 1024;
 /// Turns of one connection before it lets others have theirs.
 const TURNS: usize = 8;
 

@@ -214,6 +214,11 @@ impl Parser {
         self.remaining.is_some() || self.position > 0
     }
 
+    /// Bytes of an incomplete request that need not be looked at again.
+    pub fn understood(&self) -> usize {
+        self.position
+    }
+
     /// Bytes allocated for an incomplete request.
     pub fn memory(&self) -> usize {
         self.args.capacity() * size_of::<Range>()

@@ -109,6 +109,9 @@ impl Server {
             Closing::No => batch.flow,
         };
         self.clients.put_back(session);
+        if self.clients_limit_changed {
+            self.follow_clients_limit(now);
+        }
         Batch { flow, ..batch }
     }
 

@@ -70,8 +70,9 @@ impl Server {
         session.counted = memory;
     }
 
-    /// The limit changed: counts everybody, or stops counting.
-    pub fn recount_all(&mut self) {
+    /// The limit may have changed: counts everybody, or stops counting. No command is running.
+    pub(super) fn follow_clients_limit(&mut self, now: Now) {
+        self.clients_limit_changed = false;
         self.counts_clients = self.clients_limit() > 0;
         for client in self.clients.ids().collect::<Vec<_>>() {
             let Some(mut session) = self.clients.take(client) else { continue };
@@ -85,25 +86,30 @@ impl Server {
         if !self.counts_clients {
             self.client_memory = 0;
         }
+        self.evict_clients(None, now);
     }
 
     /// Ends the largest clients until the rest fit `maxmemory-clients`. `running` is the client that is
     /// not in the table now.
     #[inline]
     pub fn evict_clients(&mut self, running: Option<&mut Session>, now: Now) {
-        if self.counts_clients && self.client_memory as u64 > self.clients_limit() {
+        if self.counts_clients {
             self.evict_largest(running, now);
         }
     }
 
     #[cold]
     fn evict_largest(&mut self, mut running: Option<&mut Session>, now: Now) {
+        let limit = self.clients_limit();
+        // A percentage of no `maxmemory` is no limit; that is noticed when the command has ended.
+        if limit == 0 || self.client_memory as u64 <= limit {
+            return;
+        }
         let everybody = self.clients.iter().chain(running.as_deref());
         let evictable = everybody.filter(|session| !session.no_evict && session.closing != Closing::Now);
         let mut all: Vec<(usize, ClientId)> =
             evictable.map(|session| (session.counted, session.client())).collect();
         all.sort_unstable_by(|a, b| b.cmp(a));
-        let limit = self.clients_limit();
         for (_, client) in all {
             if self.client_memory as u64 <= limit {
                 break;
@@ -134,7 +140,10 @@ impl Server {
         let idle = now.mono_us.saturating_sub(session.active) > IDLE;
         if idle && input.capacity > input.used {
             session.trim_input = Some(input.used as u32);
-        } else if input.capacity > INPUT_KEPT && session.input_peak < input.capacity / 2 {
+        } else if input.capacity > INPUT_KEPT
+            && session.input_peak < input.capacity / 2
+            && !session.parser.in_request()
+        {
             session.trim_input = Some(session.input_peak.max(REPLY_MAX) as u32);
         }
         if session.trim_input.is_some() {

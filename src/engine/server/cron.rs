@@ -50,6 +50,9 @@ impl Server {
             if !self.cron_paused {
                 self.look_after_clients(now);
                 self.evict_clients(None, now);
+                if self.clients_limit_changed {
+                    self.follow_clients_limit(now);
+                }
             }
         }
         if (round || self.cron.lags) && !self.cron_paused {

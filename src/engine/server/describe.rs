@@ -106,7 +106,7 @@ impl Server {
             line,
             " qbuf={} qbuf-free={} argv-mem={arguments} multi-mem={queued} rbs={} rbp={} obl={} oll={} \
              omem={overflow} omem-shared=0 omem-unshared={overflow} tot-mem={} events={events}",
-            input.used,
+            input.used.saturating_sub(session.parser.understood()),
             input.capacity.saturating_sub(input.used),
             session.reply_size,
             session.reply_peak.min(REPLY_MAX),

@@ -211,6 +211,8 @@ pub struct Server {
     pub reply_buffers: clients::ReplyBuffers,
     /// `maxmemory-clients` is set, so that clients are counted.
     pub counts_clients: bool,
+    /// `maxmemory-clients` or what it depends on changed; clients are still to be counted.
+    pub clients_limit_changed: bool,
     /// What all clients cost together while they are counted.
     pub client_memory: usize,
     /// The last moment it was told, in microseconds of the monotonic clock.
@@ -280,6 +282,7 @@ impl Server {
             active_expire_off: false,
             reply_buffers: clients::ReplyBuffers::default(),
             counts_clients: false,
+            clients_limit_changed: false,
             client_memory: 0,
             mono_us: 0,
             cron_paused: false,
@@ -470,9 +473,7 @@ impl Server {
     /// Takes over parameters that the server keeps in another form.
     pub fn apply_config(&mut self) {
         self.policy = Policy::from_name(self.config.maxmemory_policy.word()).unwrap_or_default();
-        if self.counts_clients || self.clients_limit() > 0 {
-            self.recount_all();
-        }
+        self.clients_limit_changed = self.counts_clients || self.clients_limit() > 0;
         self.notable = Notable::of(&self.config);
     }
 

@@ -330,9 +330,9 @@ impl Session {
     }
 }
 
-/// How much of these bytes of output does not fit the reply buffer.
+/// Output that does not fit the reply buffer, all of it: it lies in one larger buffer then.
 pub fn overflow(output: usize) -> usize {
-    output.saturating_sub(REPLY_MAX)
+    if output > REPLY_MAX { output } else { 0 }
 }
 
 impl Transaction {
