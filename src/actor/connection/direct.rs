@@ -40,6 +40,8 @@ struct Connection {
     flow: Flow,
     /// The engine was told of pending input.
     noted: bool,
+    /// The engine wanted memory for input back, and nothing came since.
+    trimmed: bool,
     /// The peer sends no more.
     ended: bool,
 }
@@ -58,6 +60,7 @@ pub async fn serve(stream: Stream, client: ClientId, keyspace: Rc<Keyspace>, sha
         pending: Input::default(),
         flow: Flow::Wait(1),
         noted: false,
+        trimmed: false,
         ended: false,
     };
     // Released by its destructor: also when a panic ends the task.
@@ -122,6 +125,7 @@ impl Connection {
         let Some(wanted) = self.keyspace.with_news(|server| server.attend(self.client)) else { return true };
         if let Some(bytes) = wanted.trim_input {
             self.pending.shrink_to(bytes);
+            self.trimmed = true;
             self.note();
         }
         match wanted.closing {
@@ -190,14 +194,38 @@ impl Connection {
                 }
             };
         }
+        if self.trimmed {
+            return self.read_after_trim(context);
+        }
         let missing = if let Flow::Wait(missing) = self.flow { missing } else { 1 };
-        let space = self.pending.space(missing.clamp(READ_SIZE / 4, LARGE_READ), missing);
-        match self.stream.poll_read(context, space) {
+        let (now, before) = (missing.clamp(READ_SIZE / 4, LARGE_READ), self.pending.capacity());
+        self.pending.space(now, missing);
+        if self.pending.capacity() != before {
+            self.note();
+        }
+        match self.stream.poll_read(context, self.pending.space(now, missing)) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(_)) => Poll::Ready(false),
             Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
             Poll::Ready(Ok(count)) => {
                 self.pending.filled(count);
+                self.run(count);
+                Poll::Ready(true)
+            }
+        }
+    }
+
+    /// Reads without room of its own, which was just given back, until something comes.
+    fn read_after_trim(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        let shared = self.shared.clone();
+        let mut buffer = shared.borrow_mut();
+        match self.stream.poll_read(context, &mut buffer) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(_)) => Poll::Ready(false),
+            Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
+            Poll::Ready(Ok(count)) => {
+                self.pending.push(&buffer[..count]);
+                self.trimmed = false;
                 self.run(count);
                 Poll::Ready(true)
             }

@@ -209,6 +209,11 @@ pub struct Parser {
 }
 
 impl Parser {
+    /// Bytes of the argument that is arriving, as announced.
+    pub fn announced(&self) -> usize {
+        self.bulk.unwrap_or(0)
+    }
+
     /// Whether a request has begun and not ended.
     pub fn in_request(&self) -> bool {
         self.remaining.is_some() || self.position > 0

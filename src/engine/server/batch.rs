@@ -123,7 +123,7 @@ impl Server {
         let Some(mut session) = self.clients.take(client) else { return };
         session.input.used = used;
         session.input.capacity = capacity;
-        session.input_peak = session.input_peak.max(used);
+        session.input_peak = session.input_peak.max(used).max(session.parser.announced());
         let queued = session.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
         let too_much = used + queued > limit || (used > UNAUTHENTICATED_INPUT && self.needs_auth(&session));
         if too_much && session.closing != Closing::Now {

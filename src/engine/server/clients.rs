@@ -149,7 +149,8 @@ impl Server {
         if session.trim_input.is_some() {
             self.wake(session);
         }
-        session.input_peak = input.used;
+        // An argument on its way will need its room again.
+        session.input_peak = input.used.max(session.parser.announced());
         if self.reply_buffers.resizing {
             resize_reply(session, self.reply_buffers.peak_reset, now);
         }
