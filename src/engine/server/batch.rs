@@ -18,7 +18,7 @@ const AHEAD: usize = 16;
 const TURN: usize = 1024;
 /// Input that may wait from a client that has not authenticated, in bytes: what Redis allows.
 const UNAUTHENTICATED_INPUT: usize = 1024 * 1024;
-/// Output of one turn in bytes, after which it is sent before more is produced.
+/// Output that one turn adds, in bytes, after which it is sent before more is produced.
 const TURN_OUTPUT: usize = 256 * 1024;
 
 /// How a client goes on after its batch.
@@ -65,6 +65,8 @@ struct Request {
 pub(super) struct Scratch {
     ranges: Vec<Range>,
     requests: Vec<Request>,
+    /// Bytes of output at which the turn ends.
+    enough: usize,
 }
 
 /// Why parsing ahead stopped.
@@ -140,12 +142,14 @@ impl Server {
     fn run_input(&mut self, session: &mut Session, reply: &mut Reply, input: &[u8], now: Now) -> Batch {
         let mut scratch = std::mem::take(&mut self.scratch);
         let start = self.lap;
+        // What waits from before does not count: a turn that could not run anything would come again at once.
+        scratch.enough = reply.len() + TURN_OUTPUT;
         let (mut consumed, mut ran) = (0, 0);
         let flow = loop {
             if session.blocked.is_some() || session.closing != Closing::No {
                 break Flow::Blocked;
             }
-            if ran >= TURN || reply.len() >= TURN_OUTPUT || std::mem::take(&mut session.yields) {
+            if ran >= TURN || reply.len() >= scratch.enough || std::mem::take(&mut session.yields) {
                 break Flow::Again;
             }
             let (parsed, stop) = self.parse_ahead(session, input, consumed, &mut scratch);
@@ -268,7 +272,7 @@ impl Server {
             if session.blocked.is_some()
                 || session.closing != Closing::No
                 || session.yields
-                || reply.len() >= TURN_OUTPUT
+                || reply.len() >= scratch.enough
             {
                 return index + 1;
             }

@@ -178,6 +178,8 @@ fn resize_reply(session: &mut Session, peak_reset: Option<u64>, now: Now) {
 mod tests {
     use crate::engine::config::{Config, MemoryOrPercent};
     use crate::engine::loopback::Loopback;
+    use crate::engine::server::batch::Flow;
+    use crate::engine::time::Now;
     use proptest::prelude::*;
 
     fn world(limit: u64) -> Loopback {
@@ -221,6 +223,19 @@ mod tests {
         let session = world.server.clients.iter().next().expect("it is still there");
         assert_eq!((session.reply.capacity(), session.input.capacity), (0, 0));
         assert_eq!(session.reply_size, 1024);
+    }
+
+    #[test]
+    fn output_that_waits_holds_up_nobody_but_counts() {
+        let mut world = world(0);
+        let (client, now) = (world.connect(), Now::default());
+        world.send(client, b"SETRANGE k 300000 v\r\n");
+        let id = world.client(client);
+        for round in 1..=3 {
+            let batch = world.server.handle_input(id, b"GET k\r\n", 7, now);
+            assert_eq!((batch.consumed, batch.flow), (7, Flow::Wait(1)));
+            assert!(world.server.output(id).len() > round * 300_000);
+        }
     }
 
     fn request() -> impl Strategy<Value = Vec<u8>> {
