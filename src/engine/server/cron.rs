@@ -181,3 +181,59 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::config::Config;
+    use crate::engine::keyspace::{Expiry, NewValue};
+    use crate::engine::server::Environment;
+
+    fn with_keys_that_expire(keys: usize) -> Server {
+        let mut server = Server::new(Config::default(), Environment::bare(1)).expect("defaults are sound");
+        for key in 0..keys {
+            server.databases[key % 3].set(key.to_string().as_bytes(), NewValue::Int(1), Expiry::At(1), 0);
+        }
+        server
+    }
+
+    fn left(server: &Server) -> usize {
+        server.databases.iter().map(|db| db.len()).sum()
+    }
+
+    #[test]
+    fn keys_expire_in_steps_that_follow_at_once() {
+        let mut server = with_keys_that_expire(20_000);
+        let mut now = Now { unix_us: 1_000_000, mono_us: 1 };
+        let mut ticks = 0;
+        while left(&server) > 0 {
+            let before = left(&server);
+            server.tick(now);
+            let removed = before - left(&server);
+            assert!((1..=2 * EXPIRY_A_TICK).contains(&removed), "{removed} in one tick");
+            let next = server.next_deadline(now);
+            assert!(left(&server) == 0 || next <= now.mono_us + SOON_US, "the rest is not put off");
+            now.mono_us = next;
+            ticks += 1;
+        }
+        assert_eq!(server.stats.expired_keys_active, 20_000);
+        assert!(server.stats.expired_time_cap_reached >= ticks - 1);
+        server.tick(now);
+        assert!(server.next_deadline(now) > now.mono_us + SOON_US, "then it is quiet again");
+    }
+
+    #[test]
+    fn a_pause_keeps_keys_and_so_does_the_switch() {
+        let now = Now { unix_us: 1_000_000, mono_us: 1 };
+        let mut server = with_keys_that_expire(10);
+        server.active_expire_off = true;
+        server.tick(now);
+        assert_eq!(left(&server), 10);
+        server.active_expire_off = false;
+        server.pause.extend(crate::engine::server::pause::Scope::Writes, 500_000);
+        server.tick(Now { mono_us: 200_000, ..now });
+        assert_eq!(left(&server), 10);
+        server.tick(Now { mono_us: 500_000, ..now });
+        assert_eq!(left(&server), 0);
+    }
+}
