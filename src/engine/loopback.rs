@@ -12,7 +12,7 @@ use super::time::Now;
 /// The wall clock at the start: some day in 2023, in microseconds.
 const EPOCH_US: i64 = 1_700_000_000_000_000;
 /// Ticks in one step of time; a longer step skips the rest, as a stalled process would.
-const TICKS: usize = 1000;
+const TICKS: usize = 100;
 
 /// A server, its clients and its clock.
 pub struct Loopback {
@@ -37,8 +37,13 @@ struct Connection {
 impl Loopback {
     /// A server without data or clients, whose chance comes from `seed`.
     pub fn new(config: Config, seed: u64) -> Result<Self, String> {
+        Self::in_environment(config, Environment::bare(seed))
+    }
+
+    /// The same in an environment that was told more; it starts when this world does.
+    pub fn in_environment(config: Config, environment: Environment) -> Result<Self, String> {
         let now = Now { unix_us: EPOCH_US, mono_us: 0 };
-        let environment = Environment { started: now, ..Environment::bare(seed) };
+        let environment = Environment { started: now, ..environment };
         let server = Server::new(config, environment)?;
         Ok(Loopback { server, now, connections: Vec::new(), effects: Vec::new() })
     }

@@ -115,6 +115,10 @@ impl Slot for BindAddresses {
         if args.len() > 16 {
             return Err("Too many bind addresses specified.".into());
         }
+        // No address has such bytes, and a file would not give them back as they were.
+        if args.iter().any(|address| !address.iter().all(u8::is_ascii_graphic)) {
+            return Err("Invalid bind address specified.".into());
+        }
         Ok(store(&mut self.0, or_none(args).iter().map(|address| address.to_vec()).collect()))
     }
 
