@@ -64,6 +64,15 @@ impl Pubsub {
             }
         }
     }
+    /// Removes all subscriptions of a client.
+    pub fn forget(&mut self, client: ClientId) {
+        for channels in [&mut self.channels, &mut self.patterns, &mut self.shards] {
+            channels.retain(|_, clients| {
+                clients.remove(&client);
+                !clients.is_empty()
+            });
+        }
+    }
     /// Whether a message to any channel could reach anybody.
     pub fn has_listeners(&self) -> bool {
         !self.channels.is_empty() || !self.patterns.is_empty()

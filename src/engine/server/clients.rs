@@ -188,6 +188,23 @@ mod tests {
     }
 
     #[test]
+    fn a_client_whose_state_was_lost_leaves_nothing_behind() {
+        let mut world = world(0);
+        let lost = world.connect();
+        world.send(lost, b"SUBSCRIBE channel\r\n");
+        let watcher = world.connect();
+        world.send(watcher, b"WATCH key\r\n");
+        for connection in [lost, watcher] {
+            // What unwinding does to the client whose command panics.
+            let client = world.client(connection);
+            drop(world.server.clients.take(client).expect("it is connected"));
+            world.server.disconnect(client);
+        }
+        assert!(!world.server.pubsub.has_listeners() && world.server.watch.is_empty());
+        assert_eq!((world.server.clients.len(), world.server.client_memory), (0, 0));
+    }
+
+    #[test]
     fn the_largest_clients_go_first_and_the_exempt_never() {
         let mut world = world(0);
         let clients = [world.connect(), world.connect(), world.connect()];

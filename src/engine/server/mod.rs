@@ -328,10 +328,24 @@ impl Server {
 
     /// A client is gone: everything it held is released.
     pub fn disconnect(&mut self, client: ClientId) {
+        let known = self.clients.find(client.id) == Some(client);
         if let Some(mut session) = self.clients.remove(client) {
             self.client_memory -= session.counted;
             self.release(&mut session);
+        } else if known {
+            self.forget(client);
         }
+    }
+
+    /// Releases what a client held whose state a panic took along: it is looked for everywhere.
+    #[cold]
+    fn forget(&mut self, client: ClientId) {
+        self.pubsub.forget(client);
+        self.watch.forget(client);
+        self.monitors.remove(&client);
+        self.deadlines.retain(|(_, waiting)| *waiting != client);
+        self.flushing.retain(|waiting| *waiting != client);
+        self.client_memory = self.clients.iter().map(|session| session.counted).sum();
     }
 
     /// Ends every connection: the server stops.

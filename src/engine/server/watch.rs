@@ -65,6 +65,14 @@ impl Watch {
             }
         }
     }
+    /// Removes all guards of a client.
+    pub fn forget(&mut self, client: ClientId) {
+        self.keys.retain(|_, guards| {
+            guards.retain(|guard| guard.client != client);
+            !guards.is_empty()
+        });
+        self.clear_mark(client);
+    }
     /// Whether the key had expired already when the client began to guard it.
     pub fn guards_expired(&self, db: usize, key: &[u8], client: ClientId) -> bool {
         let mut guards = self.keys.get(key).into_iter().flatten();
