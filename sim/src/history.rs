@@ -16,6 +16,10 @@ pub struct Operation {
     pub invoked_ns: u64,
     /// When the reply was there; never, if the connection broke first.
     pub returned: Option<(u64, Reply)>,
+    /// After this it can have had no effect, if it was never answered: its connection was gone.
+    pub until_ns: u64,
+    /// When the server wrote the reply, if it did: where in the order it probably belongs.
+    pub answered_ns: Option<u64>,
     /// What the server's clock may have shown meanwhile.
     pub moment: Moment,
 }
@@ -91,6 +95,8 @@ mod tests {
             call: Call::command(words),
             invoked_ns: 0,
             returned: None,
+            until_ns: u64::MAX,
+            answered_ns: None,
             moment: Moment::default(),
         }
     }

@@ -43,7 +43,19 @@ pub trait Timed {
     fn invoked(&self) -> u64;
     /// `u64::MAX` if it never returned: then it may take effect at any time, or not at all.
     fn returned(&self) -> u64;
+    /// The last moment at which it can have taken effect, if it never returned.
+    fn until(&self) -> u64 {
+        u64::MAX
+    }
     fn session(&self) -> u32;
+    /// When it most likely took effect. A guess of the search's first try; it decides nothing.
+    fn likely(&self) -> u64 {
+        match self.returned() {
+            // Without an answer, perhaps never.
+            u64::MAX => u64::MAX,
+            returned => self.invoked() / 2 + returned / 2,
+        }
+    }
 }
 
 impl Timed for Operation {
@@ -53,8 +65,14 @@ impl Timed for Operation {
     fn returned(&self) -> u64 {
         self.returned_ns()
     }
+    fn until(&self) -> u64 {
+        self.until_ns
+    }
     fn session(&self) -> u32 {
         self.session
+    }
+    fn likely(&self) -> u64 {
+        self.answered_ns.unwrap_or(u64::MAX)
     }
 }
 
@@ -116,22 +134,23 @@ impl<'a, O: Timed> Search<'a, O> {
     }
 
     /// Sessions whose next operation may come next: nothing that is left has returned before it was
-    /// invoked.
+    /// invoked, and nothing that is done was invoked after it could take effect.
     fn candidates(&self, done: &Done) -> Vec<usize> {
         let left = done.iter().zip(&self.earliest).map(|(&done, earliest)| earliest[done as usize]);
         let earliest = left.min().unwrap_or(u64::MAX);
+        let last = |(session, &done): (usize, &u32)| {
+            done.checked_sub(1).map(|last| self.sessions[session][last as usize])
+        };
+        let latest =
+            done.iter().enumerate().filter_map(last).map(|index| self.operations[index].invoked()).max();
         let invoked = |session: &usize| {
-            self.next(done, *session).is_some_and(|index| self.operations[index].invoked() <= earliest)
+            self.next(done, *session).map(|index| &self.operations[index]).is_some_and(|operation| {
+                operation.invoked() <= earliest && latest.is_none_or(|latest| operation.until() >= latest)
+            })
         };
         let mut candidates: Vec<usize> = (0..done.len()).filter(invoked).collect();
-        // It was most likely done halfway between question and answer, and without an answer perhaps
-        // never.
         candidates.sort_by_key(|&session| {
-            let operation = self.next(done, session).map(|index| &self.operations[index]);
-            Reverse(operation.map(|operation| match operation.returned() {
-                u64::MAX => u64::MAX,
-                returned => operation.invoked() / 2 + returned / 2,
-            }))
+            Reverse(self.next(done, session).map(|index| self.operations[index].likely()))
         });
         candidates
     }

@@ -19,6 +19,7 @@ struct Event {
     access: Access,
     invoked: u64,
     returned: u64,
+    until: u64,
 }
 
 impl Timed for Event {
@@ -27,6 +28,9 @@ impl Timed for Event {
     }
     fn returned(&self) -> u64 {
         self.returned
+    }
+    fn until(&self) -> u64 {
+        self.until
     }
     fn session(&self) -> u32 {
         self.session
@@ -101,7 +105,7 @@ fn history() -> impl Strategy<Value = Vec<Event>> {
             for (access, pause, span, lost) in steps {
                 let invoked = now + pause;
                 let returned = if lost { u64::MAX } else { invoked + span };
-                events.push(Event { session: session as u32, access, invoked, returned });
+                events.push(Event { session: session as u32, access, invoked, returned, until: u64::MAX });
                 if lost {
                     break;
                 }
@@ -126,7 +130,7 @@ proptest! {
 }
 
 fn event(session: u32, access: Access, invoked: u64, returned: u64) -> Event {
-    Event { session, access, invoked, returned }
+    Event { session, access, invoked, returned, until: u64::MAX }
 }
 
 #[test]
@@ -148,4 +152,14 @@ fn a_pipeline_keeps_its_order() {
 fn giving_up_is_not_passing() {
     let events: Vec<_> = (0..8).map(|session| event(session, Access::Write(1), 0, 9)).collect();
     assert_eq!(check(Register(0), &events, 3), Verdict::Unknown);
+}
+
+#[test]
+fn what_was_never_answered_has_no_effect_after_its_connection_is_gone() {
+    let lost = Event { until: 3, ..event(0, Access::Write(1), 0, u64::MAX) };
+    let (before, after) = (event(1, Access::Read(0), 2, 4), event(1, Access::Read(0), 5, 6));
+    let late = [lost.clone(), before, after, event(1, Access::Read(1), 7, 8)];
+    assert!(matches!(check(Register(0), &late, 100), Verdict::Violation { .. }));
+    let in_time = [lost, event(1, Access::Read(0), 2, 4), event(1, Access::Read(1), 5, 6)];
+    assert_eq!(check(Register(0), &in_time, 100), Verdict::Linearizable);
 }

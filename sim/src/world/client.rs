@@ -120,14 +120,23 @@ pub struct Connection {
     patience: Duration,
     recorder: Arc<Recorder>,
     buffer: Vec<u8>,
+    /// Bytes of replies decoded so far.
+    decoded: u64,
 }
 
 impl Connection {
     pub async fn open(address: &Address, recorder: &Arc<Recorder>) -> io::Result<Self> {
         let stream =
             time::timeout(TIMEOUT, Stream::connect(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        let session = recorder.session();
-        Ok(Self { stream, session, patience: TIMEOUT, recorder: recorder.clone(), buffer: Vec::new() })
+        let session = recorder.session(Some(stream.connection()));
+        Ok(Self {
+            stream,
+            session,
+            patience: TIMEOUT,
+            recorder: recorder.clone(),
+            buffer: Vec::new(),
+            decoded: 0,
+        })
     }
 
     /// Chooses the protocol.
@@ -165,6 +174,7 @@ impl Connection {
             match resp::decode(&self.buffer) {
                 Ok(Some((reply, length))) => {
                     self.buffer.drain(..length);
+                    self.decoded += length as u64;
                     return Ok(reply);
                 }
                 Ok(None) => {}
@@ -198,7 +208,8 @@ impl Connection {
                 }
             }
             let reply = self.reply().await?;
-            self.recorder.settle(index, reply);
+            let answered_ns = self.stream.peer_wrote_ns(self.decoded);
+            self.recorder.settle(index, reply, answered_ns);
         }
         if !self.buffer.is_empty() {
             return Err(self.complain("more replies than requests".to_owned()));

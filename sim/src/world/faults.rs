@@ -98,10 +98,11 @@ async fn trouble(
             let death = if draws.chance(500_000) { Death::Process } else { Death::Power };
             net.set_death(s, death);
             // Without persistence, all is forgotten. Noted before: nothing can be seen between.
-            let crash = recorder.invoke(recorder.session(), Call::Crash);
+            let crash = recorder.invoke(recorder.session(None), Call::Crash);
             Handle::current().kill(s);
             time::sleep(Duration::from_millis(draws.between(1, 2_000))).await;
-            recorder.settle(crash, Reply::ok());
+            let now_ns = SimClock::current().true_ns();
+            recorder.settle(crash, Reply::ok(), Some(now_ns));
             Handle::current().restart(s);
         }
         Trouble::ClientDeath => {

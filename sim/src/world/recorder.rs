@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use madsim::task::NodeId;
-use seedis::runtime::simulation::SimClock;
+use seedis::runtime::simulation::{SimClock, SimNet};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::lock;
@@ -14,6 +14,10 @@ use crate::resp::Reply;
 
 /// The longest between two ticks of the server: at `hz 1`, with some time to be late.
 const TICK_NS: u64 = 1_200_000_000;
+
+/// How long a batch may still be on its way from a thread of the server to another after its connection
+/// is gone.
+const LINGER_NS: u64 = 10_000_000;
 
 /// The notebook of a world, shared by all its clients.
 pub struct Recorder {
@@ -26,7 +30,8 @@ pub struct Recorder {
 #[derive(Default)]
 struct Notes {
     operations: Vec<Operation>,
-    sessions: u32,
+    /// The connection of each session.
+    sessions: Vec<Option<u64>>,
     /// The latest that the server's clock has shown, in milliseconds.
     peak: i64,
     /// When the server's clock has jumped, and by how many milliseconds.
@@ -53,11 +58,11 @@ impl Recorder {
         Self { clock: SimClock::current(), server, verbose, notes: Mutex::default() }
     }
 
-    /// A number for a new connection.
-    pub fn session(&self) -> u32 {
+    /// A number for a new session, which is a connection of the network if it is a client's.
+    pub fn session(&self, connection: Option<u64>) -> u32 {
         let mut notes = lock(&self.notes);
-        notes.sessions += 1;
-        notes.sessions
+        notes.sessions.push(connection);
+        notes.sessions.len() as u32 - 1
     }
 
     pub fn true_ns(&self) -> u64 {
@@ -89,13 +94,15 @@ impl Recorder {
             call,
             invoked_ns: self.clock.true_ns(),
             returned: None,
+            until_ns: u64::MAX,
+            answered_ns: None,
             moment,
         });
         notes.operations.len() - 1
     }
 
-    /// The reply is there.
-    pub fn settle(&self, index: usize, reply: Reply) {
+    /// The reply is there; the server wrote it at `answered_ns`.
+    pub fn settle(&self, index: usize, reply: Reply, answered_ns: Option<u64>) {
         let true_ns = self.clock.true_ns();
         let mut notes = lock(&self.notes);
         let (earliest, latest) = self.server_ms(&notes);
@@ -106,6 +113,7 @@ impl Recorder {
         operation.moment.earliest = operation.moment.earliest.min(earliest);
         operation.moment.latest = operation.moment.latest.max(latest);
         operation.moment.peak = peak;
+        operation.answered_ns = answered_ns;
         operation.returned = Some((true_ns, reply));
         if self.verbose {
             println!("{operation}");
@@ -161,6 +169,7 @@ impl Recorder {
 
     /// Closes the notebook. What was never answered may have happened at any time up to now.
     pub fn finish(&self) -> Seen {
+        let net = SimNet::current();
         let mut notes = lock(&self.notes);
         let peak = notes.peak.max(self.server_ms(&notes).1);
         let mut seen = std::mem::take(&mut notes.seen);
@@ -170,6 +179,9 @@ impl Recorder {
         for operation in seen.operations.iter_mut().filter(|operation| operation.returned.is_none()) {
             operation.moment.latest = operation.moment.latest.max(peak);
             operation.moment.peak = peak;
+            let connection = notes.sessions[operation.session as usize];
+            let gone_ns = connection.and_then(|connection| net.gone_ns(connection));
+            operation.until_ns = gone_ns.map_or(u64::MAX, |gone_ns| gone_ns + LINGER_NS);
         }
         seen
     }

@@ -151,6 +151,12 @@ impl SimNet {
         self.with(|network| network.trace)
     }
 
+    /// When the accepting end of a connection was closed, if it is. What was sent on it can have had no
+    /// effect after that.
+    pub fn gone_ns(&self, connection: u64) -> Option<u64> {
+        self.with(|network| network.gone.get(&connection).copied())
+    }
+
     /// Connections that the network still knows, closed ones with bytes under way included.
     pub fn connection_count(&self) -> usize {
         self.with(|network| network.connection_count())

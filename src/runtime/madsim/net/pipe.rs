@@ -24,6 +24,9 @@ pub(super) struct Pipe {
     /// When the last segment will arrive: none overtakes another.
     last_arrival_ns: u64,
     end: End,
+    /// Bytes ever written, and after each write how many and when.
+    written: u64,
+    writes: Vec<(u64, u64)>,
     /// Bytes that may be unsent or in flight, as SO_SNDBUF.
     send_window: usize,
     /// Bytes that may be in flight or readable, as SO_RCVBUF.
@@ -64,6 +67,8 @@ impl Pipe {
             flight: VecDeque::new(),
             last_arrival_ns: 0,
             end: End::Open,
+            written: 0,
+            writes: Vec::new(),
             send_window: window,
             receive_window: window,
             stuck_since_ns: None,
@@ -109,10 +114,18 @@ impl Pipe {
     }
 
     /// Takes what fits; nothing for a full pipe.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
+    pub(super) fn write(&mut self, bytes: &[u8], now_ns: u64) -> usize {
         let taken = bytes.len().min(self.room());
         self.bytes.extend(&bytes[..taken]);
+        self.written += taken as u64;
+        self.writes.push((self.written, now_ns));
         taken
+    }
+
+    /// When the first `count` bytes had been written.
+    pub(super) fn written_ns(&self, count: u64) -> Option<u64> {
+        let place = self.writes.partition_point(|(written, _)| *written < count);
+        self.writes.get(place).map(|(_, at_ns)| *at_ns)
     }
 
     pub(super) fn shut(&mut self) {
@@ -254,7 +267,7 @@ mod tests {
             };
             for (write, most) in steps {
                 let bytes: Vec<u8> = (0..write as u32).map(|index| (written + index) as u8).collect();
-                written += pipe.write(&bytes) as u32;
+                written += pipe.write(&bytes, now_ns) as u32;
                 pipe.transmit(now_ns, &mut wire, &link, &mut draws);
                 prop_assert!(pipe.in_flight + pipe.readable <= window);
                 if let Some(arrives_ns) = pipe.next_arrival() {

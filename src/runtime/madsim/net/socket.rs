@@ -194,6 +194,17 @@ impl Stream {
         self.net.with(|network| network.descriptor(self.id, self.side))
     }
 
+    /// The number of the connection, for [`SimNet::gone_ns`].
+    pub fn connection(&self) -> u64 {
+        self.id
+    }
+
+    /// When the other end had written the first `count` bytes of all it ever wrote, in true time. No real
+    /// client can know; a judge of what clients saw may.
+    pub fn peer_wrote_ns(&self, count: u64) -> Option<u64> {
+        self.net.with(|network| network.peer_wrote_ns(self.id, self.side, count))
+    }
+
     /// Takes the stream off this thread's runtime, so that another thread can [`Detached::attach`] it.
     pub fn detach(self) -> io::Result<Detached> {
         Ok(Detached(self))

@@ -128,7 +128,7 @@ impl Network {
         if self.draws.chance(short) {
             most = self.draws.between(1, most as u64) as usize;
         }
-        match connection.pipes[side].write(&bytes[..most]) {
+        match connection.pipes[side].write(&bytes[..most], self.now_ns) {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             written => {
                 self.transmit(id, side);
@@ -160,6 +160,16 @@ impl Network {
         connection.pipes[side].shut();
         self.transmit(id, side);
         Ok(())
+    }
+
+    /// When the other end had written the first `count` bytes of all it ever wrote.
+    pub(in crate::runtime::madsim::net) fn peer_wrote_ns(
+        &self,
+        id: Id,
+        side: Side,
+        count: u64,
+    ) -> Option<u64> {
+        self.connections.get(&id)?.pipes[1 - side].written_ns(count)
     }
 
     /// The socket is dropped: a reset if bytes were left unread, else what is written and the end.
@@ -233,10 +243,12 @@ impl Network {
 
     /// Forgets a connection that nobody holds and nothing travels on.
     pub(super) fn reap(&mut self, id: Id) {
-        let done = self.connections.get(&id).is_some_and(|connection| {
-            connection.ends.iter().all(|end| end.state == State::Closed)
-                && connection.pipes.iter().all(Pipe::is_quiet)
-        });
+        let Some(connection) = self.connections.get(&id) else { return };
+        if connection.ends[1].state == State::Closed {
+            self.gone.entry(id).or_insert(self.now_ns);
+        }
+        let done = connection.ends.iter().all(|end| end.state == State::Closed)
+            && connection.pipes.iter().all(Pipe::is_quiet);
         if done {
             self.connections.remove(&id);
         }

@@ -39,6 +39,8 @@ pub(super) struct Network {
     hosts: BTreeMap<NodeId, Host>,
     listeners: BTreeMap<Id, Listening>,
     connections: BTreeMap<Id, Connection>,
+    /// When the accepting end of a connection was closed.
+    pub(super) gone: BTreeMap<Id, u64>,
     pub(super) default_link: Link,
     links: BTreeMap<(NodeId, NodeId), Link>,
     wires: BTreeMap<(NodeId, NodeId), Wire>,
@@ -179,6 +181,7 @@ impl Network {
             hosts: BTreeMap::new(),
             listeners: BTreeMap::new(),
             connections: BTreeMap::new(),
+            gone: BTreeMap::new(),
             default_link: Link::default(),
             links: BTreeMap::new(),
             wires: BTreeMap::new(),
