@@ -198,7 +198,10 @@ impl Connection {
             return self.read_after_trim(context);
         }
         let missing = if let Flow::Wait(missing) = self.flow { missing } else { 1 };
-        let (now, before) = (missing.clamp(READ_SIZE / 4, LARGE_READ), self.pending.capacity());
+        // What the rest of a large request was given is not made larger for what may follow it.
+        let spare = self.pending.spare();
+        let now = if spare >= missing { spare } else { missing.max(READ_SIZE / 4) };
+        let (now, before) = (now.min(LARGE_READ), self.pending.capacity());
         self.pending.space(now, missing);
         if self.pending.capacity() != before {
             self.note();
@@ -262,12 +265,6 @@ impl Connection {
 
     fn after(&mut self, batch: Batch) {
         self.flow = batch.flow;
-        if let Flow::Wait(missing) = batch.flow
-            && missing > READ_SIZE / 2
-        {
-            // The length of a large argument is known: CLIENT LIST shows what it will take.
-            self.pending.space(1, missing);
-        }
         if self.pending.capacity() > 0 || self.noted {
             self.note();
         }

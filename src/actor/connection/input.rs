@@ -41,6 +41,11 @@ impl Input {
         self.bytes.capacity()
     }
 
+    /// Bytes that fit without taking more memory.
+    pub fn spare(&self) -> usize {
+        self.bytes.capacity() - self.end
+    }
+
     /// Adds bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::Server;
 use crate::engine::protocol::{Args, Reply};
-use crate::engine::session::{Closing, REPLY_MAX, Session, Waiting};
+use crate::engine::session::{Closing, REPLY_MAX, Session, Waiting, overflow};
 use crate::engine::time::Now;
 use std::fmt::Write;
 
@@ -49,7 +49,8 @@ impl Server {
         flags
     }
 
-    /// The line of a client, without its end: the fields of Redis 8.10 in its order, then Valkey's.
+    /// The line of a client, without its end: the fields of Redis in its
+    /// order, then those that came with 8.10, then Valkey's.
     pub fn describe(&self, shown: Shown, now: Now) -> String {
         let Shown { session, running, .. } = shown;
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
@@ -79,7 +80,7 @@ impl Server {
             line,
             " cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} io-thread=0 tot-net-in={} \
              tot-net-out={} tot-cmds={done} read-events={} avg-pipeline-len-sum={} avg-pipeline-len-cnt={} \
-             capa={}",
+             omem-shared=0 omem-unshared={} capa={}",
             session.user,
             2 + session.resp3 as u8,
             text(session.lib_name()),
@@ -89,6 +90,7 @@ impl Server {
             traffic.reads,
             traffic.commands,
             traffic.reads,
+            overflow(shown.reply.len() + session.in_flight),
             if session.capa_redirect { "r" } else { "" },
         );
         line
@@ -100,12 +102,12 @@ impl Server {
         let arguments = running.map_or(session.parser.argument_bytes(), |args| args.bytes());
         let queued = session.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
         let output = reply.len() + session.in_flight;
-        let overflow = crate::engine::session::overflow(output);
+        let overflow = overflow(output);
         let events = if running.is_none() && output > 0 { "rw" } else { "r" };
         let _ = write!(
             line,
             " qbuf={} qbuf-free={} argv-mem={arguments} multi-mem={queued} rbs={} rbp={} obl={} oll={} \
-             omem={overflow} omem-shared=0 omem-unshared={overflow} tot-mem={} events={events}",
+             omem={overflow} tot-mem={} events={events}",
             input.used.saturating_sub(session.parser.understood()),
             input.capacity.saturating_sub(input.used),
             session.reply_size,
