@@ -131,7 +131,8 @@ struct Entry {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Watch {
-    keys: BTreeSet<Key>,
+    /// With whether the key had expired already, but not been removed: its end is no change then.
+    keys: BTreeMap<Key, bool>,
     /// One of them has changed.
     touched: bool,
 }
@@ -194,35 +195,81 @@ impl State {
     /// The states after a call that was answered by `seen`, or not at all. None: a right server could
     /// not have answered that.
     pub fn after(&self, session: u32, call: &Call, at: Moment, seen: Option<&Reply>) -> Vec<State> {
-        let mut after = Vec::new();
-        for mut state in self.as_of(call, at) {
-            let expected = match call {
-                Call::Command(arguments) => state.apply(session, arguments, at),
-                Call::Transaction { commands, .. } => state.transaction(session, commands, at),
-                Call::Crash => {
-                    state = State::default();
-                    Reply::ok().into()
-                }
-            };
-            if seen.is_none_or(|seen| expected.admits(seen)) {
-                after.push(state);
+        let mut outcomes = Vec::new();
+        match call {
+            Call::Command(arguments) if name(arguments) == "WATCH" => {
+                outcomes = self.watch(session, &arguments[1..], at);
             }
+            Call::Command(arguments) => {
+                for mut state in self.as_of(&call.keys(), at) {
+                    let expected = state.apply(session, arguments, at);
+                    outcomes.push((state, expected));
+                }
+            }
+            Call::Transaction { commands, .. } => {
+                for state in self.ready(session, at) {
+                    outcomes.extend(state.transaction(session, commands, at));
+                }
+            }
+            Call::Crash => outcomes.push((State::default(), Reply::ok().into())),
         }
-        after
+        let admitted =
+            outcomes.into_iter().filter(|(_, expected)| seen.is_none_or(|seen| expected.admits(seen)));
+        admitted.map(|(state, _)| state).collect()
     }
 
-    /// The states this may be in at a moment, as far as the call can tell: each key that it looks at
-    /// has expired or has not.
-    fn as_of(&self, call: &Call, at: Moment) -> Vec<State> {
-        let looked_at: BTreeSet<Key> = call.keys().into_iter().collect();
+    /// Whether a key may be alive and may have expired; nothing if it has no expiry.
+    fn doubt(&self, key: &[u8], at: Moment) -> Option<(bool, bool)> {
+        let expires = self.entries.get(key)?.expires?;
+        // A key is gone once the clock shows more than its expiry.
+        Some((at.earliest <= expires.high, at.peak > expires.low))
+    }
+
+    /// Begins to watch keys. Those that have expired are not removed by that.
+    fn watch(&self, session: u32, keys: &[Key], at: Moment) -> Vec<(State, Expected)> {
         let mut states = vec![self.clone()];
-        for key in looked_at {
-            let Some(expires) = self.entries.get(&key).and_then(|entry| entry.expires) else { continue };
-            // A key is gone once the clock shows more than its expiry.
-            let (may_live, may_be_gone) = (at.earliest <= expires.high, at.peak > expires.low);
+        for key in keys {
+            let (may_live, may_be_gone) = self.doubt(key, at).unwrap_or((true, false));
+            let with = |expired: bool| {
+                states.iter().map(move |state| {
+                    let mut state = state.clone();
+                    state.watches.entry(session).or_default().keys.entry(key.clone()).or_insert(expired);
+                    state
+                })
+            };
+            let alive: Vec<State> = with(false).filter(|_| may_live).collect();
+            let gone: Vec<State> = with(true).filter(|_| may_be_gone).collect();
+            states = [alive, gone].concat();
+        }
+        states.into_iter().map(|state| (state, Reply::ok().into())).collect()
+    }
+
+    /// The states in which EXEC may find what its session watches.
+    fn ready(&self, session: u32, at: Moment) -> Vec<State> {
+        let Some(watch) = self.watches.get(&session) else { return vec![self.clone()] };
+        let unexpired = watch.keys.iter().filter(|(_, expired)| !**expired);
+        let doubts: Vec<_> = unexpired.filter_map(|(key, _)| self.doubt(key, at)).collect();
+        let mut states = Vec::new();
+        if doubts.iter().all(|(may_live, _)| *may_live) {
+            states.push(self.clone());
+        }
+        if doubts.iter().any(|(_, may_be_gone)| *may_be_gone) {
+            let mut touched = self.clone();
+            touched.watches.entry(session).or_default().touched = true;
+            states.push(touched);
+        }
+        states
+    }
+
+    /// The states this may be in at a moment, as far as keys can tell that are looked at: each has
+    /// expired, and is removed, or has not.
+    fn as_of(&self, keys: &[Key], at: Moment) -> Vec<State> {
+        let mut states = vec![self.clone()];
+        for key in keys.iter().collect::<BTreeSet<_>>() {
+            let Some((may_live, may_be_gone)) = self.doubt(key, at) else { continue };
             let alive = if may_live { states.clone() } else { Vec::new() };
             if may_be_gone {
-                states.iter_mut().for_each(|state| _ = state.remove(&key));
+                states.iter_mut().for_each(|state| state.remove_expired(key));
             } else {
                 states.clear();
             }
@@ -231,21 +278,23 @@ impl State {
         states
     }
 
-    fn transaction(&mut self, session: u32, commands: &[Vec<Vec<u8>>], at: Moment) -> Expected {
-        if self.watches.remove(&session).is_some_and(|watch| watch.touched) {
-            return Reply::Null.into();
+    fn transaction(&self, session: u32, commands: &[Vec<Vec<u8>>], at: Moment) -> Vec<(State, Expected)> {
+        let mut unwatched = self.clone();
+        if unwatched.watches.remove(&session).is_some_and(|watch| watch.touched) {
+            return vec![(unwatched, Reply::Null.into())];
         }
-        Expected::Array(commands.iter().map(|command| self.apply(session, command, at)).collect())
+        let named: Vec<Key> = commands.iter().flat_map(|command| keys(command)).collect();
+        let run = |mut state: State| {
+            let replies = commands.iter().map(|command| state.apply(session, command, at)).collect();
+            (state, Expected::Array(replies))
+        };
+        unwatched.as_of(&named, at).into_iter().map(run).collect()
     }
 
     fn apply(&mut self, session: u32, arguments: &[Vec<u8>], at: Moment) -> Expected {
         let name = name(arguments);
         let rest = &arguments[1..];
         match name.as_str() {
-            "WATCH" => {
-                self.watches.entry(session).or_default().keys.extend(rest.iter().cloned());
-                Reply::ok().into()
-            }
             "UNWATCH" => {
                 self.watches.remove(&session);
                 Reply::ok().into()
@@ -285,10 +334,22 @@ impl State {
         removed
     }
 
+    /// Removes a key that has expired.
+    fn remove_expired(&mut self, key: &[u8]) {
+        self.entries.remove(key);
+        for watch in self.watches.values_mut() {
+            match watch.keys.get_mut(key) {
+                Some(expired) if *expired => *expired = false,
+                Some(_) => watch.touched = true,
+                None => {}
+            }
+        }
+    }
+
     /// Tells the transactions that watch a key that it has changed.
     fn touch(&mut self, key: &[u8]) {
         for watch in self.watches.values_mut() {
-            watch.touched |= watch.keys.contains(key);
+            watch.touched |= watch.keys.contains_key(key);
         }
     }
 }

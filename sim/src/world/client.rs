@@ -73,9 +73,11 @@ impl Client {
         while sent_in_peace < PEACEFUL_BATCHES {
             let opened_in_peace = self.recorder.is_quiet();
             let Ok(mut connection) = Connection::open(&self.address, &self.recorder).await else {
+                self.recorder.tell(|| "a client cannot connect".to_owned());
                 time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
+            self.recorder.tell(|| format!("session {} begins", connection.session));
             self.workload.forget_watches();
             connection.patience = if opened_in_peace { PEACEFUL_TIMEOUT } else { TIMEOUT };
             if connection.greet(self.workload.draws().chance(500_000)).await.is_err() {
@@ -96,6 +98,7 @@ impl Client {
                 };
                 sent += 1;
                 if let Err(error) = served {
+                    self.recorder.tell(|| format!("session {} ends: {error}", connection.session));
                     if opened_in_peace {
                         self.recorder
                             .miss(format!("session {} in a healthy world: {error}", connection.session));
@@ -235,8 +238,8 @@ impl Connection {
         self.write(&bytes[..cut]).await?;
         if workload.draws().chance(300_000) {
             self.stream.shutdown_write()?;
-            // What comes back is not looked at, only waited for.
-            while self.next().await.is_ok() {}
+            // What comes back is not looked at, only waited for; a dead machine says nothing.
+            while self.reply().await.is_ok() {}
         }
         Err(io::ErrorKind::ConnectionAborted.into())
     }

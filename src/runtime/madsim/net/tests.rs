@@ -117,6 +117,30 @@ fn a_dead_process_is_noticed_at_once_and_a_dead_machine_is_not() {
 }
 
 #[test]
+fn a_server_that_restarts_while_clients_connect_serves_them() {
+    world(13, async |pair| {
+        let (to, address) = (pair.address(), pair.address());
+        Handle::current().kill(pair.server.id());
+        pair.net.set_death(pair.server.id(), Death::Power);
+        // The packet that opens the connection is under way when the machine dies, and is repeated.
+        let early = pair.client.spawn(async move { Stream::connect(&address).await });
+        time::sleep(Duration::from_micros(1)).await;
+        Handle::current().kill(pair.server.id());
+        time::sleep(Duration::from_millis(100)).await;
+        Handle::current().restart(pair.server.id());
+        let server = Handle::current().get_node(pair.server.id()).unwrap();
+        let serving = on(&server, async move {
+            let listener = Listener::bind(&to, &ListenOptions::default()).unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"hello").await.unwrap();
+        });
+        let mut early = early.await.unwrap().unwrap();
+        serving.await;
+        assert_eq!(read(&mut early).await.unwrap(), b"hello");
+    });
+}
+
+#[test]
 fn a_reset_lets_a_prefix_through() {
     let mut lengths = std::collections::BTreeSet::new();
     for seed in 0..20 {

@@ -42,7 +42,7 @@ impl Network {
         let connection = Connection {
             ends: [
                 end(node, local, descriptor, State::Connecting),
-                end(remote, to.clone(), 0, State::Queued),
+                end(remote, to.clone(), 0, State::Awaited),
             ],
             pipes: [Pipe::new(window), Pipe::new(window)],
             connect_until_ns: self.now_ns + CONNECT_NS,

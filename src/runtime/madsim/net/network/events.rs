@@ -57,6 +57,7 @@ impl Network {
                 self.schedule(at_ns, Event::SynAck(id));
                 // Nothing from the server comes before its acknowledgement.
                 if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.ends[1].state = State::Queued;
                     connection.pipes[1].hold_until(at_ns);
                 }
             }
@@ -240,8 +241,8 @@ impl Network {
         let ends: Vec<(Id, Side)> = self
             .connections
             .iter()
-            .flat_map(|(&id, connection)| [0, 1].map(|side| (id, side, connection.ends[side].node)))
-            .filter(|&(.., owner)| owner == node)
+            .flat_map(|(&id, connection)| [0, 1].map(|side| (id, side, &connection.ends[side])))
+            .filter(|(.., end)| end.node == node && end.state != State::Awaited)
             .map(|(id, side, _)| (id, side))
             .collect();
         for listener in listeners {

@@ -95,6 +95,8 @@ struct End {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Connecting,
+    /// Of an end that no SYN has come to yet: its node knows nothing of it.
+    Awaited,
     /// Established by the network, waiting for `accept`.
     Queued,
     Open,
@@ -276,6 +278,8 @@ impl Network {
             // Only a task of a dead node can still hold it, and will not run on.
             return Poll::Pending;
         };
+        // Who has given up already and left nothing is not offered.
+        listening.queue.retain(|id| self.connections.contains_key(id));
         if listening.queue.is_empty() {
             listening.waiting = Some(waker.clone());
             return Poll::Pending;
