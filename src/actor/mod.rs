@@ -14,6 +14,7 @@ pub mod keyspace;
 pub mod listener;
 pub mod log;
 pub mod message;
+mod oom_score;
 pub mod post;
 pub mod wiring;
 

@@ -4,6 +4,7 @@ use super::connection;
 use super::keyspace::{Keyspace, Outside, Request};
 use super::listener::{self, Listeners};
 use super::log::{self, Settings, reason};
+use super::oom_score::OomScore;
 use super::post::Post;
 use crate::engine::config::{Config, Supervised};
 use crate::engine::effect::Level;
@@ -61,7 +62,11 @@ pub async fn run(start: Start) -> Result<End, String> {
     let (served, posted, shared) = (keyspace.clone(), post.clone(), connection::read_buffer());
     let serve = Rc::new(move |stream| listener::serve(stream, &served, posted.as_ref(), &shared));
     let listeners = Listeners::open(&config, serve)?;
-    let premises = Rc::new(Premises { listeners, settings });
+    let oom_score = OomScore::default();
+    if let Err(error) = oom_score.apply(&config) {
+        log::write(Level::Warning, &format!("Unable to set oom_score_adj: {}", reason(&error)));
+    }
+    let premises = Rc::new(Premises { listeners, settings, oom_score });
     keyspace.set_outside(&premises);
     log::write(Level::Notice, "Server initialized");
     let mut clock = task::spawn_local("clock", keyspace.clone().keep_time());
@@ -146,6 +151,7 @@ async fn wait_for_end(
 struct Premises {
     listeners: Listeners,
     settings: Settings,
+    oom_score: OomScore,
 }
 
 impl Outside for Premises {
@@ -162,10 +168,24 @@ impl Outside for Premises {
                 return Err(refuse("maxclients", format!("{why} {possible}")));
             }
         }
+        for name in ["oom-score-adj", "oom-score-adj-values"] {
+            if changed(name)
+                && let Err(error) = self.oom_score.apply(config)
+            {
+                log::write(Level::Warning, &format!("Unable to set oom_score_adj: {}", reason(&error)));
+                let why = "Failed to set current oom_score_adj. Check server logs.";
+                return Err(refuse(name, why.to_owned()));
+            }
+        }
         if changed("dir") {
-            enter(config).map_err(|error| refuse("dir", reason(&error)))?;
+            enter(config).map_err(|error| {
+                let _ = self.oom_score.apply(before);
+                refuse("dir", reason(&error))
+            })?;
         }
         if (changed("port") || changed("bind")) && !self.listeners.move_tcp(before, config) {
+            // A score that could be set can be set back.
+            let _ = self.oom_score.apply(before);
             if changed("dir")
                 && let Err(error) = enter(&mut before.clone())
             {

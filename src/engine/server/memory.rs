@@ -64,6 +64,8 @@ impl Server {
         if self.pause.is_on() {
             return true;
         }
+        let stopwatch = self.environment.stopwatch;
+        let start = (self.config.latency_monitor_threshold > 0).then(stopwatch);
         let mut left = evictions_at_once(self.config.maxmemory_eviction_tenacity);
         let room = loop {
             if self.config.maxmemory == 0 || self.used_memory() <= self.config.maxmemory {
@@ -80,6 +82,9 @@ impl Server {
                 break Room::None;
             }
         };
+        if let Some(start) = start {
+            self.note_latency("eviction-cycle", stopwatch().saturating_sub(start), now);
+        }
         self.evicting = room == Room::Later;
         if room != Room::Enough {
             self.stats.eviction_exceeded_since.get_or_insert(now.mono_us);

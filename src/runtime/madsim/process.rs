@@ -116,6 +116,16 @@ pub fn heap_allocated() -> u64 {
     1 << 20
 }
 
+/// The simulated kernel kills nobody: there is no score to change.
+pub fn oom_score_adj() -> io::Result<i64> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// See [`oom_score_adj`].
+pub fn set_oom_score_adj(_: i64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Nothing to publish: see [`heap_allocated`].
 pub fn publish_heap() {}
 

@@ -99,6 +99,17 @@ pub fn resident_memory() -> u64 {
     pages.unwrap_or(0) * page_size()
 }
 
+/// What the kernel adds to the process's badness when it runs out of memory (proc_pid_oom_score_adj(5)).
+pub fn oom_score_adj() -> io::Result<i64> {
+    let text = std::fs::read_to_string("/proc/self/oom_score_adj")?;
+    text.trim().parse().map_err(io::Error::other)
+}
+
+/// Changes it, -1000 to 1000; lowering it takes privileges.
+pub fn set_oom_score_adj(score: i64) -> io::Result<()> {
+    std::fs::write("/proc/self/oom_score_adj", score.to_string())
+}
+
 /// Bytes of memory of the machine; 0 if the system does not tell.
 pub fn system_memory() -> u64 {
     nix::sys::sysinfo::sysinfo().map_or(0, |info| info.ram_total())

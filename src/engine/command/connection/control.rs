@@ -13,7 +13,10 @@ pub(super) const COMMANDS: &[Command] = &[
         since: "3.0.0",
         summary: "Holds up commands for a while.",
         history: &[("6.2.0", "Takes a mode, of which `WRITE` is new.")],
-        args: &[int("timeout"), one_of("mode", &[token("write", "WRITE"), token("all", "ALL")]).optional()],
+        args: &[
+            int("timeout"),
+            one_of("mode", &[token("write", "WRITE"), token("all", "ALL")]).optional().since("6.2.0"),
+        ],
         run: pause,
         ..CLIENT_ADMIN
     },

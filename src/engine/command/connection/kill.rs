@@ -22,7 +22,10 @@ pub(super) const COMMANDS: &[Command] = &[
             ("6.2.0", "Takes the filter `LADDR`."),
             ("7.4.0", "Takes the filter `MAXAGE`."),
         ],
-        args: &[one_of("filter", &[string("old-format"), one_of("new-format", FILTERS).multiple()])],
+        args: &[one_of(
+            "filter",
+            &[string("old-format").shown("ip:port"), one_of("new-format", FILTERS).multiple()],
+        )],
         run: kill,
         ..CLIENT_ADMIN
     },
@@ -42,24 +45,25 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 const FILTERS: &[Arg] = &[
-    int("client-id").token("ID").optional(),
+    int("client-id").token("ID").optional().since("2.8.12"),
     one_of(
         "client-type",
         &[
             token("normal", "NORMAL"),
-            token("master", "MASTER"),
+            token("master", "MASTER").since("3.2.0"),
             token("slave", "SLAVE"),
-            token("replica", "REPLICA"),
+            token("replica", "REPLICA").since("5.0.0"),
             token("pubsub", "PUBSUB"),
         ],
     )
     .token("TYPE")
-    .optional(),
+    .optional()
+    .since("2.8.12"),
     string("username").token("USER").optional(),
-    string("addr").token("ADDR").optional(),
-    string("laddr").token("LADDR").optional(),
+    string("addr").token("ADDR").optional().shown("ip:port"),
+    string("laddr").token("LADDR").optional().shown("ip:port").since("6.2.0"),
     one_of("skipme", &[token("yes", "YES"), token("no", "NO")]).token("SKIPME").optional(),
-    int("maxage").token("MAXAGE").optional(),
+    int("maxage").token("MAXAGE").optional().since("7.4.0"),
 ];
 
 fn kill(call: &mut Call) -> Result {

@@ -27,7 +27,7 @@ pub(super) const COMMANDS: &[Command] = &[
             ("8.0.0", "Shows `io-thread`."),
         ],
         tips: &["nondeterministic_output"],
-        args: &[TYPE.optional(), int("client-id").token("ID").optional().multiple()],
+        args: &[TYPE.optional(), int("client-id").token("ID").optional().multiple().since("6.2.0")],
         run: list,
         ..CLIENT_ADMIN
     },
@@ -51,7 +51,8 @@ const TYPE: Arg = one_of(
         token("pubsub", "PUBSUB"),
     ],
 )
-.token("TYPE");
+.token("TYPE")
+.since("5.0.0");
 
 fn list(call: &mut Call) -> Result {
     let filter = Filter::parse(call.server, &mut Cursor::new(call.args, 2), Purpose::List)?;

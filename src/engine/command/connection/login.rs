@@ -17,7 +17,7 @@ pub(super) const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of passwords defined for the user",
         summary: "Says who the client is, and proves it.",
         history: &[("6.0.0", "Takes a user name before the password.")],
-        args: &[string("username").optional(), string("password")],
+        args: &[string("username").optional().since("6.0.0"), string("password")],
         run: auth,
         ..CONNECTION
     },

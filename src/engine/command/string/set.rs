@@ -39,15 +39,26 @@ pub(super) const COMMANDS: &[Command] = &[
                 &[
                     NX,
                     XX,
-                    string("ifeq-value").token("IFEQ"),
-                    string("ifne-value").token("IFNE"),
-                    string("ifdeq-digest").token("IFDEQ"),
-                    string("ifdne-digest").token("IFDNE"),
+                    string("ifeq-value").token("IFEQ").since("8.4.0"),
+                    string("ifne-value").token("IFNE").since("8.4.0"),
+                    string("ifdeq-digest").token("IFDEQ").since("8.4.0"),
+                    string("ifdne-digest").token("IFDNE").since("8.4.0"),
+                ],
+            )
+            .optional()
+            .since("2.6.12"),
+            token("get", "GET").optional().since("6.2.0"),
+            one_of(
+                "expiration",
+                &[
+                    EX.since("2.6.12"),
+                    PX.since("2.6.12"),
+                    EXAT.since("6.2.0"),
+                    PXAT.since("6.2.0"),
+                    KEEPTTL.since("6.0.0"),
                 ],
             )
             .optional(),
-            token("get", "GET").optional(),
-            one_of("expiration", &[EX, PX, EXAT, PXAT, KEEPTTL]).optional(),
         ],
         run: set,
         ..STRING
