@@ -116,7 +116,8 @@ impl Slot for BindAddresses {
             return Err("Too many bind addresses specified.".into());
         }
         // No address has such bytes, and a file would not give them back as they were.
-        if args.iter().any(|address| !address.iter().all(u8::is_ascii_graphic)) {
+        let fits = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
+        if args.iter().any(|address| !address.iter().all(fits)) {
             return Err("Invalid bind address specified.".into());
         }
         Ok(store(&mut self.0, or_none(args).iter().map(|address| address.to_vec()).collect()))
