@@ -88,6 +88,7 @@ impl Server {
         };
         self.mono_us = now.mono_us;
         session.input.used = input.len();
+        self.check_input(&mut session, now);
         self.recount(&mut session);
         self.evict_clients(Some(&mut session), now);
         if arrived > 0 {
@@ -120,23 +121,30 @@ impl Server {
     /// The size of a client's input buffer: what waits in it, and what is allocated. A client that
     /// exceeds `client-query-buffer-limit` is closed.
     pub fn note_pending(&mut self, client: ClientId, used: usize, capacity: usize) {
-        let limit = self.config.client_query_buffer_limit as usize;
         let now = Now { mono_us: self.mono_us, ..Now::default() };
         let Some(mut session) = self.clients.take(client) else { return };
         session.input.used = used;
         session.input.capacity = capacity;
         session.input_peak = session.input_peak.max(used).max(session.parser.announced());
-        let queued = session.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
-        let too_much = used + queued > limit || (used > UNAUTHENTICATED_INPUT && self.needs_auth(&session));
-        if too_much && session.closing != Closing::Now {
-            let line = self.describe(Shown::resting(&session), now);
-            self.log(Level::Warning, format!("Closing client that reached max query buffer length: {line}"));
-            self.stats.query_buffer_limit_disconnections += 1;
-            self.close(&mut session);
-        }
+        self.check_input(&mut session, now);
         self.recount(&mut session);
         self.clients.put_back(session);
         self.evict_clients(None, now);
+    }
+
+    /// Closes a client whose input, with what its transaction holds, exceeds the limit.
+    #[inline]
+    fn check_input(&mut self, session: &mut Session, now: Now) {
+        let used = session.input.used;
+        let queued = session.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
+        let too_much = (used + queued) as u64 > self.config.client_query_buffer_limit
+            || (used > UNAUTHENTICATED_INPUT && self.needs_auth(session));
+        if too_much && session.closing != Closing::Now {
+            let line = self.describe(Shown::resting(session), now);
+            self.log(Level::Warning, format!("Closing client that reached max query buffer length: {line}"));
+            self.stats.query_buffer_limit_disconnections += 1;
+            self.close(session);
+        }
     }
 
     fn run_input(&mut self, session: &mut Session, reply: &mut Reply, input: &[u8], now: Now) -> Batch {
