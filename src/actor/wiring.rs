@@ -68,6 +68,7 @@ pub async fn run(start: Start) -> Result<End, String> {
     }
     let premises = Rc::new(Premises { listeners, settings, oom_score });
     keyspace.set_outside(&premises);
+    warn_of_what_is_missing(&config);
     log::write(Level::Notice, "Server initialized");
     let mut clock = task::spawn_local("clock", keyspace.clone().keep_time());
     for kind in premises.listeners.kinds() {
@@ -86,6 +87,20 @@ pub async fn run(start: Start) -> Result<End, String> {
         post.close();
     }
     Ok(end)
+}
+
+/// Says which of the things that `config` asks for do not exist yet: whoever relies on them must know.
+fn warn_of_what_is_missing(config: &Config) {
+    let asked = [
+        (config.appendonly, "appendonly", "nothing is saved, and a restart loses all data"),
+        (config.replicaof.0.is_some(), "replicaof", "this server replicates nothing"),
+        (config.cluster_enabled, "cluster-enabled", "this server stands alone"),
+        (config.tls_port != 0, "tls-port", "nothing listens there"),
+        (!config.aclfile.is_empty(), "aclfile", "there is only the user default"),
+    ];
+    for (_, parameter, consequence) in asked.into_iter().filter(|(asked, ..)| *asked) {
+        log::write(Level::Warning, &format!("{parameter} does not have an effect yet: {consequence}."));
+    }
 }
 
 /// With `io-threads` above 1, this thread keeps the keyspace and the others serve the connections.
