@@ -3,7 +3,7 @@
 use super::call::Event;
 use super::{Error, Result};
 use crate::engine::config::KeyspaceEvents;
-use crate::engine::keyspace::{Entry, EntryMut, Expiry, KeyHash, NewValue, Place};
+use crate::engine::keyspace::{Entry, EntryMut, Expiry, KeyHash, NewValue, Place, Type};
 use crate::engine::mutant;
 use crate::engine::protocol::{Args, Argv};
 use crate::engine::server::Server;
@@ -54,12 +54,18 @@ impl Server {
         Some(entry)
     }
 
-    /// A string to be read, or the error for another type.
-    pub fn read_string(&mut self, access: Access, key: &[u8]) -> Result<Option<&Entry>> {
+    /// A value of this type to be read, or the error for another type.
+    #[inline]
+    pub fn read_as(&mut self, access: Access, key: &[u8], wanted: Type) -> Result<Option<&Entry>> {
         match self.read(access, key) {
-            Some(entry) if !entry.is_string() => Err(Error::WRONG_TYPE),
+            Some(entry) if entry.type_of() != wanted => Err(Error::WRONG_TYPE),
             entry => Ok(entry),
         }
+    }
+
+    /// A string to be read, or the error for another type.
+    pub fn read_string(&mut self, access: Access, key: &[u8]) -> Result<Option<&Entry>> {
+        self.read_as(access, key, Type::String)
     }
 
     /// A key to be looked at without any trace: no statistics, no use.
@@ -78,12 +84,18 @@ impl Server {
         Some(self.databases[access.db].at_mut(place))
     }
 
-    /// A string to be changed, or the error for another type.
-    pub fn write_string(&mut self, access: Access, key: &[u8]) -> Result<Option<EntryMut<'_>>> {
+    /// A value of this type to be changed, or the error for another type.
+    #[inline]
+    pub fn write_as(&mut self, access: Access, key: &[u8], wanted: Type) -> Result<Option<EntryMut<'_>>> {
         match self.write(access, key) {
-            Some(entry) if !entry.is_string() => Err(Error::WRONG_TYPE),
+            Some(entry) if entry.type_of() != wanted => Err(Error::WRONG_TYPE),
             entry => Ok(entry),
         }
+    }
+
+    /// A string to be changed, or the error for another type.
+    pub fn write_string(&mut self, access: Access, key: &[u8]) -> Result<Option<EntryMut<'_>>> {
+        self.write_as(access, key, Type::String)
     }
 
     /// Whether the key is there and has not expired. An expired one is removed on the way.

@@ -35,6 +35,24 @@ pub enum Group {
     Generic,
     /// Strings.
     String,
+    /// Lists.
+    List,
+    /// Sets.
+    Set,
+    /// Sorted sets.
+    SortedSet,
+    /// Hashes.
+    Hash,
+    /// Streams.
+    Stream,
+    /// Arrays.
+    Array,
+    /// Strings seen as bits.
+    Bitmap,
+    /// Cardinality estimates.
+    HyperLogLog,
+    /// Places on the map.
+    Geo,
     /// Publish and subscribe.
     Pubsub,
     /// MULTI, EXEC and WATCH.
@@ -53,6 +71,15 @@ impl Group {
         match self {
             Group::Generic => "generic",
             Group::String => "string",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Hash => "hash",
+            Group::Stream => "stream",
+            Group::Array => "array",
+            Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
+            Group::Geo => "geo",
             Group::Pubsub => "pubsub",
             Group::Transactions => "transactions",
             Group::Connection => "connection",

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! byte 0        flags: kind of value, has expiry, changed in place, width of an integer
+//!               or form of a packed collection
 //! bytes 1..4    access clock, 24 bits (LRU seconds or LFU minutes and counter)
 //! 8 bytes       expiry in Unix milliseconds, only if flagged
 //! varint        length of the key (seven bits a byte, lowest first)
 //!               key
 //!               value: integer    its significant bytes, 1 to 8, two's complement
 //!                      string     varint length, bytes
+//!                      packed     varint length, varint count, bytes
 //!                      object     pointer to a boxed Object
 //! ```
 //!
@@ -17,10 +19,11 @@
 //! would take 96 and one more cache miss a lookup.
 #![allow(unsafe_code)]
 
-use super::value::{INLINE_MAX, LargeString, Object, ValueRef};
+use super::value::{Form, INLINE_MAX, LargeString, Object, Packed, Type, ValueRef};
 use crate::engine::text::number::parse_i64;
 use std::alloc::{Layout, handle_alloc_error};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::{fmt, mem, ptr, ptr::NonNull, slice};
 
 const HEADER: usize = 4;
@@ -34,9 +37,10 @@ const KIND: u32 = 0b11;
 const INT: u32 = 0;
 const STR: u32 = 1;
 const OBJECT: u32 = 2;
+const PACKED: u32 = 3;
 const HAS_EXPIRY: u32 = 1 << 2;
 const RAW: u32 = 1 << 3;
-const WIDTH_SHIFT: u32 = 4; // three bits: width of an integer, less one
+const WIDTH_SHIFT: u32 = 4; // three bits: width of an integer, less one; form of a packed collection
 const VALUE_FLAGS: u32 = KIND | RAW | 0b111 << WIDTH_SHIFT;
 const CLOCK_SHIFT: u32 = 8;
 
@@ -47,6 +51,8 @@ pub enum NewValue<'a> {
     Int(i64),
     /// A string that is not looked into.
     Str(&'a [u8]),
+    /// A small collection.
+    Packed(Packed<'a>),
     /// Anything.
     Object(Box<Object>),
 }
@@ -66,6 +72,12 @@ impl<'a> NewValue<'a> {
 enum Encoded<'a> {
     Int(i64),
     Str(&'a [u8]),
+    /// The run comes in parts, so that a splice need not put it together first.
+    Packed {
+        form: Form,
+        count: usize,
+        run: [&'a [u8]; 3],
+    },
     Object(NonNull<Object>),
 }
 
@@ -78,8 +90,15 @@ impl<'a> From<NewValue<'a>> for Encoded<'a> {
                 let object = Object::LargeString(LargeString::new(bytes.to_vec()));
                 Encoded::Object(NonNull::from(Box::leak(Box::new(object))))
             }
+            NewValue::Packed(packed) => packed.into(),
             NewValue::Object(object) => Encoded::Object(NonNull::from(Box::leak(object))),
         }
+    }
+}
+
+impl<'a> From<Packed<'a>> for Encoded<'a> {
+    fn from(Packed { form, count, run }: Packed<'a>) -> Self {
+        Encoded::Packed { form, count, run: [run, &[], &[]] }
     }
 }
 
@@ -88,6 +107,7 @@ impl Encoded<'_> {
         match self {
             Encoded::Int(integer) => INT | (int_width(*integer) as u32 - 1) << WIDTH_SHIFT,
             Encoded::Str(_) => STR,
+            Encoded::Packed { form, .. } => PACKED | (*form as u32) << WIDTH_SHIFT,
             Encoded::Object(_) => OBJECT,
         }
     }
@@ -95,6 +115,10 @@ impl Encoded<'_> {
         match self {
             Encoded::Int(integer) => int_width(*integer),
             Encoded::Str(bytes) => varint_len(bytes.len()) + bytes.len(),
+            Encoded::Packed { count, run, .. } => {
+                let len = total_len(run);
+                varint_len(len) + varint_len(*count) + len
+            }
             Encoded::Object(_) => size_of::<NonNull<Object>>(),
         }
     }
@@ -175,6 +199,7 @@ impl Entry {
                 let (len, width) = self.read_varint(at);
                 ValueRef::Str(self.slice(at + width, len))
             }
+            PACKED => ValueRef::Packed(self.packed_at(at)),
             // SAFETY: the kind says that a pointer to an object we own lies here.
             _ => ValueRef::Object(unsafe { self.object_at(at).as_ref() }),
         }
@@ -252,6 +277,7 @@ impl Entry {
         let value = match self.value() {
             ValueRef::Int(integer) => Encoded::Int(integer),
             ValueRef::Str(bytes) => Encoded::Str(bytes),
+            ValueRef::Packed(packed) => packed.into(),
             ValueRef::Object(object) => {
                 copy = NonNull::from(Box::leak(Box::new(object.clone())));
                 Encoded::Object(copy)
@@ -269,6 +295,7 @@ impl Entry {
             (Some(object), _) => Encoded::Object(NonNull::from(Box::leak(object))),
             (None, ValueRef::Int(integer)) => Encoded::Int(integer),
             (None, ValueRef::Str(bytes)) => Encoded::Str(bytes),
+            (None, ValueRef::Packed(packed)) => packed.into(),
             (None, ValueRef::Object(_)) => unreachable!("the object was taken"),
         };
         let entry = Self::build(key.unwrap_or(self.key()), &value, expires_at, self.clock());
@@ -314,6 +341,41 @@ impl Entry {
         self.mark_raw(at + width, len)
     }
 
+    /// Replaces a part of a packed collection's run; it has `count` members, fields or elements then.
+    pub fn splice(&mut self, part: Range<usize>, with: &[u8], count: usize) {
+        let (start, key_len) = self.key_span();
+        let at = start + key_len;
+        assert!(self.header() & KIND == PACKED, "not a packed collection");
+        let Packed { form, count: old_count, run } = self.packed_at(at);
+        assert!(part.start <= part.end && part.end <= run.len(), "not a part of the run");
+        let (old_len, tail) = (run.len(), run.len() - part.end);
+        let len = old_len - part.len() + with.len();
+        let old_head = varint_len(old_len) + varint_len(old_count);
+        let head = varint_len(len) + varint_len(count);
+        if size_class(at + head + len) != self.size() {
+            let run = [&run[..part.start], with, &run[part.end..]];
+            let value = Encoded::Packed { form, count, run };
+            *self = Self::build(self.key(), &value, self.expires_at(), self.clock());
+            return;
+        }
+        // SAFETY: the new run ends within the allocation, whose class stays the same. What stays moves
+        // before anything is written over it: first the side that could be overwritten by the other's move.
+        unsafe {
+            let (old_run, new_run) = (at + old_head, at + head);
+            let (from, to) = (self.at(old_run + part.end), self.at(new_run + part.start + with.len()));
+            if head > old_head {
+                ptr::copy(from, to, tail);
+                ptr::copy(self.at(old_run), self.at(new_run), part.start);
+            } else {
+                ptr::copy(self.at(old_run), self.at(new_run), part.start);
+                ptr::copy(from, to, tail);
+            }
+            ptr::copy_nonoverlapping(with.as_ptr(), self.at(new_run + part.start), with.len());
+        }
+        let width = self.write_varint(at, len);
+        self.write_varint(at + width, count);
+    }
+
     fn mark_raw(&mut self, at: usize, len: usize) -> &mut [u8] {
         self.write_header(self.header() | RAW);
         // SAFETY: the string's bytes are initialised and lie within our allocation, borrowed mutably.
@@ -349,12 +411,18 @@ impl Entry {
         }
     }
 
+    /// The type of the value.
+    pub fn type_of(&self) -> Type {
+        match self.value() {
+            ValueRef::Int(_) | ValueRef::Str(_) => Type::String,
+            ValueRef::Packed(packed) => packed.form.type_of(),
+            ValueRef::Object(object) => object.type_of(),
+        }
+    }
+
     /// The type's name, as TYPE reports it.
     pub fn type_name(&self) -> &'static str {
-        match self.value() {
-            ValueRef::Object(object) => object.type_name(),
-            _ => "string",
-        }
+        self.type_of().name()
     }
 
     /// The encoding's name, as OBJECT ENCODING reports it.
@@ -363,6 +431,7 @@ impl Entry {
             ValueRef::Int(_) => "int",
             ValueRef::Str(bytes) if bytes.len() <= EMBSTR_MAX && self.header() & RAW == 0 => "embstr",
             ValueRef::Str(_) => "raw",
+            ValueRef::Packed(packed) => packed.form.encoding_name(),
             ValueRef::Object(object) => object.encoding_name(),
         }
     }
@@ -386,6 +455,10 @@ impl Entry {
             STR => {
                 let (len, width) = self.read_varint(at);
                 width + len
+            }
+            PACKED => {
+                let (len, width) = self.read_varint(at);
+                width + self.read_varint(at + width).1 + len
             }
             _ => size_of::<NonNull<Object>>(),
         }
@@ -466,6 +539,14 @@ impl Entry {
     }
 
     #[inline]
+    fn packed_at(&self, at: usize) -> Packed<'_> {
+        let (len, len_width) = self.read_varint(at);
+        let (count, count_width) = self.read_varint(at + len_width);
+        let form = Form::ALL[(self.header() >> WIDTH_SHIFT & 7) as usize];
+        Packed { form, count, run: self.slice(at + len_width + count_width, len) }
+    }
+
+    #[inline]
     fn object_at(&self, at: usize) -> NonNull<Object> {
         // SAFETY: only called when the kind says that an object's pointer lies here.
         unsafe { self.at(at).cast::<NonNull<Object>>().read_unaligned() }
@@ -484,6 +565,15 @@ impl Entry {
                 let start = at + self.write_varint(at, bytes.len());
                 // SAFETY: promised by the caller; an entry's own bytes are never passed for itself.
                 unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.at(start), bytes.len()) };
+            }
+            Encoded::Packed { count, run, .. } => {
+                let count_at = at + self.write_varint(at, total_len(run));
+                let mut start = count_at + self.write_varint(count_at, *count);
+                for part in run {
+                    // SAFETY: promised by the caller; an entry's own bytes are never passed for itself.
+                    unsafe { ptr::copy_nonoverlapping(part.as_ptr(), self.at(start), part.len()) };
+                    start += part.len();
+                }
             }
             // SAFETY: promised by the caller.
             Encoded::Object(object) => unsafe {
@@ -508,6 +598,10 @@ impl fmt::Debug for Entry {
             .field("expires_at", &self.expires_at())
             .finish()
     }
+}
+
+fn total_len(parts: &[&[u8]; 3]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
 }
 
 /// Bytes that a varint of this value takes.

@@ -18,4 +18,4 @@ pub mod value;
 pub use database::{Database, EntryMut, Expiry, KeyHash, Layout, Place, SetOutcome};
 pub use entry::{Entry, NewValue};
 pub use table::{ExpireStep, Garbage, Table};
-pub use value::{IntBuf, Object, ValueRef};
+pub use value::{Form, IntBuf, Object, Packed, Type, ValueRef};

@@ -1,17 +1,14 @@
 //! What strings can do, wherever the entry keeps them.
 
 use super::entry::{Entry, NewValue};
-use super::value::{INLINE_MAX, IntBuf, LargeString, Object, ValueRef};
+use super::value::{INLINE_MAX, IntBuf, LargeString, Object, Type, ValueRef};
 use crate::engine::text::number::parse_i64;
 
 /// What can be done with an entry that holds a string. `None` means that it holds another type.
 impl Entry {
     /// Whether it holds a string.
     pub fn is_string(&self) -> bool {
-        match self.value() {
-            ValueRef::Int(_) | ValueRef::Str(_) => true,
-            ValueRef::Object(object) => matches!(object, Object::LargeString(_)),
-        }
+        self.type_of() == Type::String
     }
 
     /// The string's bytes; an integer is written into `buf`.
@@ -21,6 +18,7 @@ impl Entry {
             ValueRef::Int(value) => Some(buf.format(value)),
             ValueRef::Str(bytes) => Some(bytes),
             ValueRef::Object(Object::LargeString(string)) => Some(string.as_bytes()),
+            ValueRef::Packed(_) => None,
         }
     }
 

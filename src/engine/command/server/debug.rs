@@ -198,6 +198,8 @@ fn serialized_length(value: ValueRef) -> usize {
             value => 1 + value.to_string().len(),
         },
         ValueRef::Str(bytes) => length_prefix(bytes.len()) + bytes.len(),
+        // A listpack has a header of six bytes and an end mark.
+        ValueRef::Packed(packed) => length_prefix(packed.run.len() + 7) + packed.run.len() + 7,
         ValueRef::Object(Object::LargeString(string)) => {
             let length = string.as_bytes().len();
             length_prefix(length) + length

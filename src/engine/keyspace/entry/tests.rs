@@ -181,3 +181,45 @@ proptest! {
         prop_assert_eq!(LIVE_BYTES.get(), before);
     }
 }
+
+#[test]
+fn a_small_collection_takes_one_allocation() {
+    let run = [7; 80];
+    let entry = Entry::new(
+        b"user:1234",
+        NewValue::Packed(Packed { form: Form::Hash, count: 10, run: &run }),
+        None,
+        0,
+    );
+    assert_eq!(entry.memory_usage(), 96);
+    assert_eq!((entry.type_name(), entry.encoding_name(), entry.is_string()), ("hash", "listpack", false));
+}
+
+proptest! {
+    #[test]
+    fn splices_are_a_vectors(
+        splices in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..200usize, any::<u8>()), 1..40),
+        key in prop::collection::vec(any::<u8>(), 0..20),
+        expires in prop::option::of(any::<i64>()),
+    ) {
+        let mut entry = Entry::new(&key, NewValue::Packed(Packed::empty(Form::List)), expires, 9);
+        let mut model: Vec<u8> = Vec::new();
+        for (from, to, len, byte) in splices {
+            let (from, to) = (from.index(model.len() + 1), to.index(model.len() + 1));
+            let part = from.min(to)..from.max(to);
+            let with = vec![byte; len];
+            let count = len * 97;
+            entry.splice(part.clone(), &with, count);
+            model.splice(part, with);
+            let packed = Packed { form: Form::List, count, run: &model };
+            prop_assert!(matches!(entry.value(), ValueRef::Packed(found) if found == packed));
+            prop_assert_eq!((entry.key(), entry.expires_at(), entry.clock()), (&key[..], expires, 9));
+            let copy = entry.duplicate(b"copy");
+            prop_assert!(matches!(copy.value(), ValueRef::Packed(found) if found == packed));
+        }
+        entry.set_expiry(Some(5));
+        prop_assert!(matches!(entry.value(), ValueRef::Packed(found) if found.run == model));
+        entry.set_value(NewValue::Int(1));
+        prop_assert!(entry.is_string());
+    }
+}

@@ -47,8 +47,13 @@ impl Garbage {
     pub fn free_some(&mut self, budget: usize) -> bool {
         let mut effort = 0;
         while effort <= budget {
-            if let Some(entry) = self.entries.pop() {
-                effort += entry.free_effort();
+            if let Some(entry) = self.entries.last_mut() {
+                let (whole, left) = (entry.free_effort(), budget.saturating_sub(effort));
+                if whole > left && entry.object_mut().is_some_and(|object| !object.free_some(left.max(1))) {
+                    return false;
+                }
+                self.entries.pop();
+                effort += whole.min(left.max(1));
             } else if let Some(bucket) = self.buckets.pop() {
                 self.entries.extend(bucket.into_entries());
             } else if let Some(segments) = self.segments.last_mut() {

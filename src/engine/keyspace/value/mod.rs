@@ -1,8 +1,45 @@
 //! What an entry can hold.
 
+pub mod listpack;
+mod packed;
 mod string;
 
+pub use packed::{Form, Packed};
 pub use string::{INLINE_MAX, IntBuf, LargeString};
+
+/// What users see as the type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Type {
+    /// Strings, bitmaps and HyperLogLogs.
+    String,
+    /// Lists.
+    List,
+    /// Sets.
+    Set,
+    /// Sorted sets and places on the map.
+    SortedSet,
+    /// Hashes.
+    Hash,
+    /// Streams.
+    Stream,
+    /// Arrays.
+    Array,
+}
+
+impl Type {
+    /// The name, as TYPE reports it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::String => "string",
+            Type::List => "list",
+            Type::Set => "set",
+            Type::SortedSet => "zset",
+            Type::Hash => "hash",
+            Type::Stream => "stream",
+            Type::Array => "array",
+        }
+    }
+}
 
 /// A value that does not fit inside its entry. Each data type adds its variant here, and its arm to
 /// the few methods below; nothing else in the keyspace asks what an object is.
@@ -13,10 +50,10 @@ pub enum Object {
 }
 
 impl Object {
-    /// The type's name, as TYPE reports it.
-    pub fn type_name(&self) -> &'static str {
+    /// Its type.
+    pub fn type_of(&self) -> Type {
         match self {
-            Object::LargeString(_) => "string",
+            Object::LargeString(_) => Type::String,
         }
     }
 
@@ -41,6 +78,14 @@ impl Object {
             Object::LargeString(_) => 1,
         }
     }
+
+    /// Frees about `budget` allocations of what it holds; `true` when little enough is left to be
+    /// dropped at once. What is left in between is of no use to anybody.
+    pub fn free_some(&mut self, _budget: usize) -> bool {
+        match self {
+            Object::LargeString(_) => true,
+        }
+    }
 }
 
 /// A look at an entry's value.
@@ -50,6 +95,8 @@ pub enum ValueRef<'a> {
     Int(i64),
     /// A string of at most [`INLINE_MAX`] bytes.
     Str(&'a [u8]),
+    /// A small collection.
+    Packed(Packed<'a>),
     /// Anything else.
     Object(&'a Object),
 }
