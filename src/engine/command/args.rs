@@ -3,6 +3,7 @@
 use super::{Error, Result};
 use crate::engine::protocol::Args;
 use crate::engine::text::number;
+use crate::engine::time::Now;
 
 /// A whole number.
 pub fn int(arg: &[u8]) -> Result<i64> {
@@ -25,26 +26,31 @@ pub fn double(arg: &[u8]) -> Result<f64> {
 }
 
 /// A timeout in seconds, possibly with a fraction: the deadline in monotonic microseconds, `None` for
-/// zero (for ever).
-pub fn timeout_seconds(arg: &[u8], now_us: u64) -> Result<Option<u64>> {
+/// zero (for ever). It counts in whole milliseconds, rounded up.
+pub fn timeout_seconds(arg: &[u8], now: Now) -> Result<Option<u64>> {
     let seconds = number::parse_f64(arg).ok_or(Error::new("ERR timeout is not a float or out of range"))?;
-    if seconds < 0.0 {
-        return Err(Error::new("ERR timeout is negative"));
-    }
     let ms = (seconds * 1000.0).ceil();
-    if ms > i64::MAX as f64 {
+    if ms >= i64::MAX as f64 {
         return Err(Error::new("ERR timeout is out of range"));
     }
-    Ok((ms > 0.0).then(|| now_us.saturating_add((ms as u64).saturating_mul(1000))))
+    deadline(ms as i64, now)
 }
 
 /// A timeout in milliseconds: the deadline in monotonic microseconds, `None` for zero (for ever).
-pub fn timeout_ms(arg: &[u8], now_us: u64) -> Result<Option<u64>> {
+pub fn timeout_ms(arg: &[u8], now: Now) -> Result<Option<u64>> {
     let ms = number::parse_i64(arg).ok_or(Error::new("ERR timeout is not an integer or out of range"))?;
+    deadline(ms, now)
+}
+
+fn deadline(ms: i64, now: Now) -> Result<Option<u64>> {
     if ms < 0 {
         return Err(Error::new("ERR timeout is negative"));
     }
-    Ok((ms > 0).then(|| now_us.saturating_add((ms as u64).saturating_mul(1000))))
+    // The end must be a time of the wall clock.
+    if ms.checked_add(now.unix_ms()).is_none() {
+        return Err(Error::new("ERR timeout is out of range"));
+    }
+    Ok((ms > 0).then(|| now.mono_us.saturating_add((ms as u64).saturating_mul(1000))))
 }
 
 /// Walks over arguments from left to right.

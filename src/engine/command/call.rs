@@ -6,7 +6,7 @@ use super::{Error, Result};
 use crate::engine::config::KeyspaceEvents;
 use crate::engine::protocol::{Args, Argv, Reply};
 use crate::engine::server::Server;
-use crate::engine::session::{Blocked, Session, Waiting};
+use crate::engine::session::{Awaited, Blocked, KeyWait, Session, Waiting};
 use crate::engine::time::Now;
 
 /// One call of a command. There is no other parameter, ever.
@@ -62,8 +62,43 @@ impl Call<'_> {
     }
     /// The client waits; the reply will come later.
     pub fn block(&mut self, on: Waiting, deadline: Option<u64>) {
+        let silent = self.session.is_silent();
         self.server.deadlines.extend(deadline.map(|at| (at, self.session.client())));
-        self.session.blocked = Some(Blocked { on, deadline });
+        self.session.blocked = Some(Blocked { on, deadline, silent });
+    }
+    /// The client waits until one of the keys holds what is `awaited`, and then its request is run again
+    /// as it came. If the time is up first, the reply is a null array. Only if `may_block`.
+    pub fn block_on<'k>(
+        &mut self,
+        awaited: Awaited,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        deadline: Option<u64>,
+    ) {
+        self.block_on_to_run(self.args.to_owned(), awaited, keys, deadline);
+    }
+    /// The same, but then another request to the same command is run, such as one in which `$` has
+    /// become an id.
+    pub fn block_on_to_run<'k>(
+        &mut self,
+        request: Argv,
+        awaited: Awaited,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        deadline: Option<u64>,
+    ) {
+        let Server { blocking, deadlines, .. } = &mut *self.server;
+        let mut keys: Vec<Box<[u8]>> = keys.into_iter().map(Into::into).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let (ticket, db, client) = (blocking.ticket(), self.session.db, self.session.client());
+        let wait = KeyWait { awaited, db, keys, ticket, request, command: self.command, ns: 0 };
+        blocking.add(client, &wait);
+        // A command that is run again and waits again does not wait longer for it.
+        let (deadline, silent) = match &blocking.resumed {
+            Some(resumed) => (resumed.deadline, resumed.silent),
+            None => (deadline, self.session.is_silent()),
+        };
+        deadlines.extend(deadline.map(|at| (at, client)));
+        self.session.blocked = Some(Blocked { on: Waiting::Keys(Box::new(wait)), deadline, silent });
     }
     /// Writes the lines of a HELP subcommand, framed as Redis frames them.
     pub fn help(&mut self, lines: &[&str]) -> Result {
@@ -85,6 +120,15 @@ pub struct Event {
     pub class: KeyspaceEvents,
     /// Its name, as subscribers of keyspace notifications get it.
     pub name: &'static str,
+}
+
+impl Event {
+    /// Whether whoever waits for the key may have been waiting for this. Most of what happens to a
+    /// stream changes nothing for its readers.
+    #[inline]
+    pub fn can_end_waits(self) -> bool {
+        self.class != KeyspaceEvents::STREAM || matches!(self.name, "xadd" | "xgroup-destroy")
+    }
 }
 
 /// An event of class `$`.

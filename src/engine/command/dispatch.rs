@@ -6,7 +6,7 @@ use crate::engine::effect::Level;
 use crate::engine::protocol::{Args, Reply};
 use crate::engine::server::Server;
 use crate::engine::server::pause::Scope;
-use crate::engine::session::{ReplyMode, Session, Waiting};
+use crate::engine::session::{Blocked, ClientId, KeyWait, ReplyMode, Session, Waiting};
 use crate::engine::spec::Flags;
 use crate::engine::time::Now;
 
@@ -45,8 +45,26 @@ pub fn request(
     if session.reply_mode != ReplyMode::On {
         suppress(server, session, reply, mark);
     }
+    if server.blocking.has_ready() {
+        server.serve_ready(now);
+    }
     server.flush_pushes(session, reply);
     true
+}
+
+/// Runs a command again that waited for keys; it may wait again.
+pub fn resume(server: &mut Server, session: &mut Session, wait: &KeyWait, silent: bool, now: Now) {
+    let mut reply = std::mem::take(&mut session.reply);
+    let mark = reply.mark();
+    match gate(server, session, wait.command, now) {
+        Ok(()) => run(server, session, &mut reply, wait.request.args(), wait.command, now),
+        Err(error) => reject(server, session, &mut reply, Some(wait.command), error),
+    }
+    if silent {
+        reply.truncate(mark);
+    }
+    server.flush_pushes(session, &mut reply);
+    session.reply = reply;
 }
 
 /// CLIENT REPLY OFF and SKIP. What SUBSCRIBE and its kin write are pushes, which are never suppressed.
@@ -138,8 +156,8 @@ fn must_pause(server: &mut Server, session: &mut Session, id: CommandId, now: No
     let waits = server.pause.scope == Scope::All || writes;
     if waits {
         let until = server.pause.until;
-        session.blocked = Some(crate::engine::session::Blocked { on: Waiting::Unpause, deadline: None });
-        server.deadlines.insert((until, crate::engine::session::ClientId { id: 0, slot: 0 }));
+        session.blocked = Some(Blocked { on: Waiting::Unpause, deadline: None, silent: false });
+        server.deadlines.insert((until, ClientId { id: 0, slot: 0 }));
     }
     waits
 }

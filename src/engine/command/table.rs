@@ -55,6 +55,13 @@ impl Table {
         table
     }
 
+    /// One more command, for tests.
+    #[cfg(test)]
+    pub fn add(&mut self, row: &'static Command) {
+        let id = self.push(row, None);
+        self.bind(row.name.as_bytes(), id);
+    }
+
     fn push(&mut self, row: &'static Command, parent: Option<CommandId>) -> CommandId {
         let full_name = match row.parent {
             Some(parent) => format!("{parent}|{}", row.name).to_lowercase(),

@@ -66,6 +66,10 @@ impl Server {
             self.make_room(now);
         }
         self.free_slices();
+        if self.blocking.has_ready() {
+            self.lap = (self.environment.stopwatch)();
+            self.serve_ready(now);
+        }
     }
 
     /// When the next `tick` is due, in microseconds of the monotonic clock.
@@ -125,25 +129,10 @@ impl Server {
         {
             self.deadlines.pop_first();
             if let Some(mut session) = self.clients.take(client) {
-                self.time_out(&mut session);
+                self.time_out(&mut session, now);
                 self.clients.put_back(session);
             }
         }
-    }
-
-    /// Gives a waiting client the reply for a time-out and lets it go on.
-    pub fn time_out(&mut self, session: &mut Session) {
-        let Some(blocked) = session.blocked.take() else { return };
-        match blocked.on {
-            Waiting::Replicas => session.reply.int(0),
-            Waiting::Disks => {
-                session.reply.array(2);
-                session.reply.int(0);
-                session.reply.int(0);
-            }
-            Waiting::Unpause | Waiting::Outside | Waiting::Freed => {}
-        }
-        self.wake(session);
     }
 
     /// Lets the clients go on that CLIENT PAUSE held.

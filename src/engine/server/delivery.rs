@@ -122,18 +122,20 @@ impl Server {
         self.clients.put_back(session);
     }
 
-    /// Writes the messages that the running command sent to its own client.
+    /// Writes the messages that a command sent to the client that ran it.
     #[inline]
     pub fn flush_pushes(&mut self, session: &Session, reply: &mut Reply) {
         if self.pushes.is_empty() {
             return;
         }
         let client = session.client();
-        for push in std::mem::take(&mut self.pushes) {
+        // What is left is for the client whose command had others served.
+        self.pushes.retain(|push| {
             if push.client == client {
                 write_message(reply, push.kind, push.pattern.as_deref(), &push.channel, &push.message);
             }
-        }
+            push.client != client
+        });
     }
 
     /// Ends all subscriptions of a client without a word.

@@ -5,7 +5,7 @@ use crate::engine::command::call::Event;
 use crate::engine::config::KeyspaceEvents;
 use crate::engine::keyspace::eviction::Clock;
 use crate::engine::keyspace::{Entry, Garbage, NewValue, Object};
-use crate::engine::protocol::Argv;
+use crate::engine::protocol::{Argv, Reply};
 use crate::engine::session::Waiting;
 use crate::engine::time::Now;
 
@@ -161,9 +161,7 @@ impl Server {
         for client in std::mem::take(&mut self.flushing) {
             let Some(mut session) = self.clients.take(client) else { continue };
             if session.blocked.as_ref().is_some_and(|blocked| blocked.on == Waiting::Freed) {
-                self.unblock(&mut session);
-                session.reply.ok();
-                self.wake(&mut session);
+                self.answer(&mut session, Reply::ok);
             }
             self.clients.put_back(session);
         }

@@ -8,6 +8,7 @@
 //! - the rest are read-outs for INFO, checkers and tests.
 
 pub mod batch;
+pub mod blocking;
 pub mod call_log;
 pub mod clients;
 pub mod cron;
@@ -23,19 +24,20 @@ pub mod stats;
 pub mod watch;
 
 use super::command::call::Event;
-use super::command::dispatch;
 use super::command::table::Table;
 use super::config::{Config, KeyspaceEvents, SetError};
 use super::effect::{Effect, Level};
 use super::hash::Seed;
 use super::keyspace::eviction::{Evictor, Policy};
 use super::keyspace::{Database, Layout};
+use super::protocol::Reply;
 use super::pubsub::Pubsub;
 use super::rng::Rng;
 use super::session::clients::Clients;
 use super::session::{ClientId, Closing, Peer, REPLY_MAX, Session};
 use super::time::Now;
 use batch::Scratch;
+use blocking::Blocking;
 use call_log::CallLogs;
 use cron::Cron;
 use latency::LatencyMonitor;
@@ -159,6 +161,8 @@ pub struct Server {
     pub pubsub: Pubsub,
     /// Guarded keys.
     pub watch: Watch,
+    /// Who waits for keys.
+    pub blocking: Blocking,
     /// CLIENT PAUSE.
     pub pause: Pause,
     /// Clients that see every command.
@@ -256,6 +260,7 @@ impl Server {
             clients: Clients::default(),
             pubsub: Pubsub::new(seed),
             watch: Watch::new(seed),
+            blocking: Blocking::default(),
             pause: Pause::default(),
             monitors: BTreeSet::new(),
             deadlines: BTreeSet::new(),
@@ -345,6 +350,7 @@ impl Server {
         self.monitors.remove(&client);
         self.deadlines.retain(|(_, waiting)| *waiting != client);
         self.flushing.retain(|waiting| *waiting != client);
+        self.blocking.forget(client);
         self.client_memory = self.clients.iter().map(|session| session.counted).sum();
     }
 
@@ -375,15 +381,6 @@ impl Server {
         !session.authenticated && !self.config.requirepass.is_empty()
     }
 
-    /// Ends a wait without a reply.
-    pub fn unblock(&mut self, session: &mut Session) {
-        if let Some(blocked) = session.blocked.take()
-            && let Some(deadline) = blocked.deadline
-        {
-            self.deadlines.remove(&(deadline, session.client()));
-        }
-    }
-
     /// Removes all guards of a client.
     pub fn unwatch(&mut self, session: &mut Session) {
         let client = session.client();
@@ -397,13 +394,21 @@ impl Server {
     #[inline]
     pub fn changed(&mut self, db: usize, key: &[u8], event: Event) {
         self.dirty += 1;
-        self.touch(db, key);
+        self.tell_guards(db, key);
+        if event.can_end_waits() {
+            self.signal_ready(db, key);
+        }
         self.notify(db, key, event);
     }
 
-    /// Tells those who guard a key that it changed.
-    #[inline]
+    /// Tells those who guard a key or wait for it that it changed.
     pub fn touch(&mut self, db: usize, key: &[u8]) {
+        self.tell_guards(db, key);
+        self.signal_ready(db, key);
+    }
+
+    #[inline]
+    fn tell_guards(&mut self, db: usize, key: &[u8]) {
         if !self.watch.is_empty() {
             let database = &self.databases[db];
             self.watch.touch(db, key, || database.contains(key));
@@ -450,16 +455,15 @@ impl Server {
     /// Something that was asked of the outside for a client is done: it gets its reply.
     pub fn finish_outside(&mut self, client: ClientId, outcome: Result<(), String>) {
         let Some(mut session) = self.clients.take(client) else { return };
-        session.blocked = None;
         match outcome {
-            Ok(()) => session.reply.ok(),
+            Ok(()) => {
+                self.answer(&mut session, Reply::ok);
+            }
             Err(why) => {
-                let error = format!("ERR {why}");
-                dispatch::count_error(self, error.as_bytes());
-                session.reply.error(error.as_bytes());
+                let now = Now { mono_us: self.mono_us, ..Now::default() };
+                self.fail_wait(&mut session, format!("ERR {why}").as_bytes(), now);
             }
         }
-        self.wake(&mut session);
         self.clients.put_back(session);
     }
 

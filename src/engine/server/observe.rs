@@ -7,7 +7,7 @@ use crate::engine::command::Command;
 use crate::engine::command::table::CommandId;
 use crate::engine::config::{self, Config, Flag};
 use crate::engine::protocol::{Args, Reply};
-use crate::engine::session::Session;
+use crate::engine::session::{Blocked, Session, Waiting};
 use crate::engine::spec::Flags;
 use crate::engine::text::quote;
 use crate::engine::time::Now;
@@ -53,7 +53,7 @@ impl Server {
     #[inline]
     pub fn observe(
         &mut self,
-        session: &Session,
+        session: &mut Session,
         args: Args,
         id: CommandId,
         (failed, reply_bytes): (bool, usize),
@@ -63,6 +63,31 @@ impl Server {
         // Wrapping, since DEBUG SLEEP sets the lap back, maybe to before the clock began.
         let ns = (lap.wrapping_sub(self.lap) as i64).max(0) as u64;
         self.lap = lap;
+        let (resumed, ns) = match &self.blocking.resumed {
+            None => (false, ns),
+            Some(resumed) => (true, ns + resumed.ns),
+        };
+        if let Some(Blocked { on: Waiting::Keys(wait), .. }) = &mut session.blocked {
+            // It is not over.
+            wait.ns = ns;
+        } else {
+            self.count_call(session, args, id, (ns, reply_bytes, failed), now);
+        }
+        if !self.monitors.is_empty() && !resumed {
+            self.feed_monitors(session, args, id, now);
+        }
+    }
+
+    /// Counts a call that is over and took `ns` for a reply of so many bytes, and logs it if it is notable.
+    #[inline]
+    pub fn count_call(
+        &mut self,
+        session: &Session,
+        args: Args,
+        id: CommandId,
+        (ns, reply_bytes, failed): (u64, usize, bool),
+        now: Now,
+    ) {
         self.stats.commands_processed += 1;
         let tracking = self.config.latency_tracking;
         let stats = &mut self.command_stats[id as usize];
@@ -75,9 +100,6 @@ impl Server {
         let (notable, request_bytes) = (self.notable, args.span());
         if ns >= notable.ns || request_bytes >= notable.request_bytes || reply_bytes >= notable.reply_bytes {
             self.note(session, args, id, Cost { ns, request_bytes, reply_bytes }, now);
-        }
-        if !self.monitors.is_empty() {
-            self.feed_monitors(session, args, id, now);
         }
     }
 

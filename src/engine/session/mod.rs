@@ -4,6 +4,9 @@
 //! lies in [`Session::reply`].
 
 pub mod clients;
+mod waiting;
+
+pub use waiting::{Awaited, Blocked, KeyWait, Waiting};
 
 use super::protocol::{Argv, Parser, Reply};
 use std::borrow::Cow;
@@ -125,30 +128,6 @@ pub struct Watched {
     pub db: usize,
     /// Its name.
     pub key: Box<[u8]>,
-}
-
-/// What a client waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Waiting {
-    /// WAIT: replicas to acknowledge.
-    Replicas,
-    /// WAITAOF: disks to acknowledge.
-    Disks,
-    /// CLIENT PAUSE to end; the command is still unread.
-    Unpause,
-    /// FLUSHALL SYNC and FLUSHDB SYNC: everything discarded to be freed.
-    Freed,
-    /// Something the outside does (`Effect::RewriteConfig`, ...).
-    Outside,
-}
-
-/// A client that waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocked {
-    /// For what.
-    pub on: Waiting,
-    /// Until when, in microseconds of the monotonic clock; `None`: for ever.
-    pub deadline: Option<u64>,
 }
 
 /// Counters of one connection, as CLIENT LIST shows them.
@@ -299,6 +278,10 @@ impl Session {
     pub fn is_subscriber(&self) -> bool {
         self.subscriptions.is_some()
     }
+    /// Whether the reply of the running command is dropped (CLIENT REPLY).
+    pub fn is_silent(&self) -> bool {
+        matches!(self.reply_mode, ReplyMode::Off | ReplyMode::Skip)
+    }
     /// Its class.
     pub fn class(&self) -> Class {
         if self.is_subscriber() { Class::Pubsub } else { Class::Normal }
@@ -327,6 +310,7 @@ impl Session {
             + self.transaction.as_ref().map_or(0, |transaction| transaction.memory())
             + self.watched.len() * (size_of::<Watched>() + 64)
             + (channels + patterns + shards) * SUBSCRIPTION
+            + self.blocked.as_ref().map_or(0, |blocked| blocked.on.memory())
     }
 }
 

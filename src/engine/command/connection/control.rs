@@ -86,8 +86,7 @@ fn pause(call: &mut Call) -> Result {
     if call.args.len() > 4 {
         return Err(Error::SYNTAX);
     }
-    let now = call.now.mono_us;
-    let until = args::timeout_ms(call.args.at(2), now)?.unwrap_or(now);
+    let until = args::timeout_ms(call.args.at(2), call.now)?.unwrap_or(call.now.mono_us);
     call.server.pause.extend(scope, until);
     call.reply.ok();
     Ok(())

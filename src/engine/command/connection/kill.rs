@@ -3,7 +3,7 @@
 use super::CLIENT_ADMIN;
 use super::filter::{Filter, Purpose};
 use crate::engine::command::args::{self, Cursor};
-use crate::engine::command::{Call, Command, Error, Result, dispatch};
+use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::session::{ClientId, Closing, Waiting};
 use crate::engine::spec::{Arg, Arity::AtLeast, int, one_of, string, token};
 
@@ -120,20 +120,13 @@ fn unblock(call: &mut Call) -> Result {
 fn end_wait(call: &mut Call, client: ClientId, with_error: bool) -> bool {
     let server = &mut *call.server;
     let Some(mut session) = server.clients.take(client) else { return false };
-    let blocked = session.blocked.as_ref().map(|blocked| (blocked.on.clone(), blocked.deadline));
-    let waits = blocked.filter(|(on, _)| !matches!(on, Waiting::Unpause | Waiting::Outside));
-    if let Some((_, deadline)) = &waits {
-        server.deadlines.remove(&(deadline.unwrap_or_default(), client));
-        if with_error {
-            const UNBLOCKED: &[u8] = b"UNBLOCKED client unblocked via CLIENT UNBLOCK";
-            server.unblock(&mut session);
-            dispatch::count_error(server, UNBLOCKED);
-            session.reply.error(UNBLOCKED);
-            server.wake(&mut session);
-        } else {
-            server.time_out(&mut session);
-        }
+    let blocked = session.blocked.as_ref();
+    let waits = blocked.is_some_and(|blocked| !matches!(blocked.on, Waiting::Unpause | Waiting::Outside));
+    if waits && with_error {
+        server.fail_wait(&mut session, b"UNBLOCKED client unblocked via CLIENT UNBLOCK", call.now);
+    } else if waits {
+        server.time_out(&mut session, call.now);
     }
     server.clients.put_back(session);
-    waits.is_some()
+    waits
 }

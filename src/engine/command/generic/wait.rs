@@ -35,7 +35,7 @@ pub(super) const COMMANDS: &[Command] = &[
 
 fn wait(call: &mut Call) -> Result {
     let replicas = args::int(call.args.at(1))?;
-    let deadline = args::timeout_ms(call.args.at(2), call.now.mono_us)?;
+    let deadline = args::timeout_ms(call.args.at(2), call.now)?;
     // There are no replicas: what is asked for is there at once, or never.
     if replicas <= 0 || !call.may_block() {
         call.reply.int(0);
@@ -49,7 +49,7 @@ fn wait_aof(call: &mut Call) -> Result {
     let range = Error::new("ERR value is out of range, value must between 0 and 1");
     let local = args::int_between(call.args.at(1), 0, 1, range)?;
     let replicas = args::int_between(call.args.at(2), 0, i64::MAX, Error::MUST_BE_POSITIVE)?;
-    let deadline = args::timeout_ms(call.args.at(3), call.now.mono_us)?;
+    let deadline = args::timeout_ms(call.args.at(3), call.now)?;
     if local > 0 && !call.server.config.appendonly {
         return Err(Error::new(
             "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",

@@ -131,6 +131,7 @@ impl Server {
             watch.replace(db, there, |_| Presence::Missing);
             keys += databases[db].len() as u64;
             garbage.absorb(self.databases[db].flush());
+            self.blocking.signal_all(db);
         }
         if keys > 0 {
             self.discard_all(garbage, if counts { keys } else { 0 });
@@ -149,6 +150,8 @@ impl Server {
             watch.replace(from, |key| presence(before, key, now), |key| presence(after, key, now));
         }
         databases.swap(first, second);
+        self.blocking.signal_all(first);
+        self.blocking.signal_all(second);
     }
 }
 
