@@ -6,6 +6,9 @@ use std::fmt;
 use crate::model::{self, Call, Moment};
 use crate::resp::Reply;
 
+/// By how much a clock of a world may run fast: see [`crate::world::plan`].
+const FASTEST_CLOCK: f64 = 0.2;
+
 /// One operation of one client.
 #[derive(Clone, Debug)]
 pub struct Operation {
@@ -32,6 +35,18 @@ impl Operation {
 
     pub fn reply(&self) -> Option<&Reply> {
         self.returned.as_ref().map(|(_, reply)| reply)
+    }
+
+    /// The earliest moment at which it can have taken effect. A command that waited in vain took effect
+    /// when its time was up, by the server's clock, which may run fast: so nothing it waited for was
+    /// there then, and a wake-up that was missed does not pass for one that was not due.
+    pub fn earliest_ns(&self) -> u64 {
+        match (self.call.waits(), self.reply()) {
+            (Some(seconds), Some(Reply::Null)) => {
+                self.invoked_ns + (seconds * 1e9 / (1.0 + FASTEST_CLOCK)) as u64
+            }
+            _ => self.invoked_ns,
+        }
     }
 }
 

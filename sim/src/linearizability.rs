@@ -41,6 +41,10 @@ impl Specification for State {
 /// When an operation began and ended, and which must come before it.
 pub trait Timed {
     fn invoked(&self) -> u64;
+    /// When it was sent, which decides its place among those of its session.
+    fn sent(&self) -> u64 {
+        self.invoked()
+    }
     /// `u64::MAX` if it never returned: then it may take effect at any time, or not at all.
     fn returned(&self) -> u64;
     /// The last moment at which it can have taken effect, if it never returned.
@@ -60,6 +64,9 @@ pub trait Timed {
 
 impl Timed for Operation {
     fn invoked(&self) -> u64 {
+        self.earliest_ns()
+    }
+    fn sent(&self) -> u64 {
         self.invoked_ns
     }
     fn returned(&self) -> u64 {
@@ -111,7 +118,7 @@ impl<'a, O: Timed> Search<'a, O> {
     fn new(operations: &'a [O]) -> Self {
         let mut order: Vec<usize> = (0..operations.len()).collect();
         // Stable: a session's operations of one moment keep their order.
-        order.sort_by_key(|&index| operations[index].invoked());
+        order.sort_by_key(|&index| operations[index].sent());
         let mut sessions: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for index in order {
             sessions.entry(operations[index].session()).or_default().push(index);

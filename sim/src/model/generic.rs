@@ -14,7 +14,7 @@ impl State {
                 (rest.iter().filter(|key| self.entries.contains_key(*key)).count() as i64).into()
             }
             "TYPE" => {
-                let kind = if self.entries.contains_key(key) { "string" } else { "none" };
+                let kind = self.entries.get(key).map_or("none", |entry| entry.value.type_name());
                 Reply::Status(kind.as_bytes().to_vec()).into()
             }
             "EXPIRE" => {
@@ -92,7 +92,7 @@ impl State {
             return 0.into();
         }
         if let Some(entry) = self.remove(from) {
-            self.put(to, entry.value.to_vec(), entry.expires);
+            self.put(to, entry.value, entry.expires);
         }
         if replace { Reply::ok().into() } else { 1.into() }
     }
@@ -102,7 +102,7 @@ impl State {
         let replace = rest.get(2).is_some_and(|option| option == b"REPLACE");
         match self.entries.get(from).cloned() {
             Some(entry) if replace || !self.entries.contains_key(to) => {
-                self.put(to, entry.value.to_vec(), entry.expires);
+                self.put(to, entry.value, entry.expires);
                 1.into()
             }
             _ => 0.into(),

@@ -4,13 +4,18 @@
 //! command ran at is known only to lie between question and answer, so an expiry may have come or not.
 
 mod generic;
+mod hash;
+mod list;
+mod set;
+mod sorted_set;
 mod string;
+mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::rc::Rc;
 
 use crate::resp::Reply;
+use value::{Value, WrongType};
 
 pub type Key = Vec<u8>;
 
@@ -49,7 +54,7 @@ impl Call {
 
     /// Whether it can change nothing, so that losing its reply loses nothing.
     pub fn is_read(&self) -> bool {
-        const READS: [&str; 12] = [
+        const READS: &[&str] = &[
             "GET",
             "MGET",
             "STRLEN",
@@ -62,13 +67,52 @@ impl Call {
             "PEXPIRETIME",
             "TOUCH",
             "PING",
+            "HGET",
+            "HMGET",
+            "HGETALL",
+            "HKEYS",
+            "HVALS",
+            "HLEN",
+            "HEXISTS",
+            "HSTRLEN",
+            "HRANDFIELD",
+            "LLEN",
+            "LINDEX",
+            "LRANGE",
+            "SCARD",
+            "SISMEMBER",
+            "SMISMEMBER",
+            "SMEMBERS",
+            "SRANDMEMBER",
+            "SINTER",
+            "SUNION",
+            "SDIFF",
+            "SINTERCARD",
+            "ZCARD",
+            "ZSCORE",
+            "ZRANK",
+            "ZREVRANK",
+            "ZCOUNT",
+            "ZRANGE",
+            "ZREVRANGE",
+            "ZRANGEBYSCORE",
         ];
         match self {
             Call::Command(arguments) => READS.contains(&name(arguments).as_str()),
             Call::Transaction { .. } | Call::Crash => false,
         }
     }
+
+    /// For how many seconds it waits for something to come, if it is a command that does.
+    pub fn waits(&self) -> Option<f64> {
+        let Call::Command(arguments) = self else { return None };
+        let last = arguments.last().map(|timeout| String::from_utf8_lossy(timeout).into_owned());
+        BLOCKING.contains(&name(arguments).as_str()).then(|| last?.parse().ok()).flatten()
+    }
 }
+
+/// Commands whose last argument is how long they wait, in seconds.
+const BLOCKING: &[&str] = &["BLPOP", "BRPOP", "BLMOVE", "BZPOPMIN", "BZPOPMAX"];
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,7 +143,10 @@ fn keys(arguments: &[Vec<u8>]) -> Vec<Key> {
     match name(arguments).as_str() {
         "MSET" | "MSETNX" => rest.iter().step_by(2).cloned().collect(),
         "MGET" | "DEL" | "UNLINK" | "EXISTS" | "TOUCH" | "WATCH" => rest.to_vec(),
-        "RENAME" | "RENAMENX" | "COPY" => rest[..2].to_vec(),
+        "SINTER" | "SUNION" | "SDIFF" | "SINTERSTORE" | "SUNIONSTORE" | "SDIFFSTORE" => rest.to_vec(),
+        "SINTERCARD" => rest[1..=argument(&rest[0]) as usize].to_vec(),
+        "BLPOP" | "BRPOP" | "BZPOPMIN" | "BZPOPMAX" => rest[..rest.len() - 1].to_vec(),
+        "RENAME" | "RENAMENX" | "COPY" | "SMOVE" | "RPOPLPUSH" | "LMOVE" | "BLMOVE" => rest[..2].to_vec(),
         "PING" | "UNWATCH" => Vec::new(),
         _ => rest[..1].to_vec(),
     }
@@ -124,8 +171,7 @@ struct Between {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    /// Shared by the many states that a search keeps.
-    value: Rc<Vec<u8>>,
+    value: Value,
     expires: Option<Between>,
 }
 
@@ -145,15 +191,26 @@ pub struct State {
 }
 
 /// What a command must have answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Expected {
     Exactly(Reply),
     /// An integer between these, both included; what it tells about a key's expiry is not used.
     Int(i64, i64),
     Array(Vec<Expected>),
+    /// These in any order.
+    Unordered(Vec<Reply>),
+    /// An array of these pairs one after the other, the pairs in any order.
+    Pairs(Vec<(Reply, Reply)>),
+    /// Any of these.
+    OneOf(Vec<Reply>),
 }
 
 impl Expected {
+    /// Any of these, or nil if there is none.
+    fn one_of(replies: Vec<Reply>) -> Self {
+        if replies.is_empty() { Reply::Null.into() } else { Expected::OneOf(replies) }
+    }
+
     fn admits(&self, seen: &Reply) -> bool {
         match (self, seen) {
             (Expected::Exactly(reply), seen) => reply == seen,
@@ -162,6 +219,21 @@ impl Expected {
                 expected.len() == seen.len()
                     && expected.iter().zip(seen).all(|(expected, seen)| expected.admits(seen))
             }
+            (Expected::Unordered(expected), Reply::Array(seen)) => {
+                let (mut expected, mut seen) = (expected.clone(), seen.clone());
+                expected.sort();
+                seen.sort();
+                expected == seen
+            }
+            (Expected::Pairs(expected), Reply::Array(seen)) if seen.len().is_multiple_of(2) => {
+                let mut expected = expected.clone();
+                let mut seen: Vec<_> =
+                    seen.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+                expected.sort();
+                seen.sort();
+                expected == seen
+            }
+            (Expected::OneOf(replies), seen) => replies.contains(seen),
             _ => false,
         }
     }
@@ -201,9 +273,8 @@ impl State {
                 outcomes = self.watch(session, &arguments[1..], at);
             }
             Call::Command(arguments) => {
-                for mut state in self.as_of(&call.keys(), at) {
-                    let expected = state.apply(session, arguments, at);
-                    outcomes.push((state, expected));
+                for state in self.as_of(&call.keys(), at) {
+                    outcomes.extend(state.apply(session, arguments, at));
                 }
             }
             Call::Transaction { commands, .. } => {
@@ -284,46 +355,77 @@ impl State {
             return vec![(unwatched, Reply::Null.into())];
         }
         let named: Vec<Key> = commands.iter().flat_map(|command| keys(command)).collect();
-        let run = |mut state: State| {
-            let replies = commands.iter().map(|command| state.apply(session, command, at)).collect();
-            (state, Expected::Array(replies))
+        let run = |state: State| {
+            let begun = vec![(state, Vec::new())];
+            commands.iter().fold(begun, |reached, command| {
+                let then = |(state, replies): (State, Vec<Expected>)| {
+                    let outcomes = state.apply(session, command, at).into_iter();
+                    outcomes
+                        .map(|(state, reply)| {
+                            let mut replies = replies.clone();
+                            replies.push(reply);
+                            (state, replies)
+                        })
+                        .collect::<Vec<_>>()
+                };
+                reached.into_iter().flat_map(then).collect()
+            })
         };
-        unwatched.as_of(&named, at).into_iter().map(run).collect()
+        let ends = unwatched.as_of(&named, at).into_iter().flat_map(run);
+        ends.map(|(state, replies)| (state, Expected::Array(replies))).collect()
     }
 
-    fn apply(&mut self, session: u32, arguments: &[Vec<u8>], at: Moment) -> Expected {
-        let name = name(arguments);
-        let rest = &arguments[1..];
-        match name.as_str() {
+    /// The states a command may lead to, each with its reply: more than one where chance decides.
+    fn apply(&self, session: u32, arguments: &[Vec<u8>], at: Moment) -> Vec<(State, Expected)> {
+        let (name, rest) = (name(arguments), &arguments[1..]);
+        let mut state = self.clone();
+        let outcome = match name.as_str() {
             "UNWATCH" => {
-                self.watches.remove(&session);
-                Reply::ok().into()
+                state.watches.remove(&session);
+                Ok(Reply::ok().into())
             }
-            "PING" => Reply::Status(b"PONG".to_vec()).into(),
-            _ => match self.string(&name, rest, at) {
-                Some(expected) => expected,
-                None => {
-                    self.generic(&name, rest, at).unwrap_or_else(|| panic!("the model does not know {name}"))
-                }
+            "PING" => Ok(Reply::Status(b"PONG".to_vec()).into()),
+            "SPOP" => match self.spop(&rest[0]) {
+                Ok(outcomes) => return outcomes,
+                Err(wrong_type) => Err(wrong_type),
             },
+            _ => state.certain(&name, rest, at),
+        };
+        match outcome {
+            Ok(expected) => vec![(state, expected)],
+            Err(wrong_type) => vec![(self.clone(), Reply::from(wrong_type).into())],
         }
+    }
+
+    /// What a command that leaves nothing to chance does and answers.
+    fn certain(&mut self, name: &str, rest: &[Vec<u8>], at: Moment) -> Result<Expected, WrongType> {
+        if let Some(expected) = self.string(name, rest, at)? {
+            return Ok(expected);
+        }
+        if let Some(expected) = self.list(name, rest)? {
+            return Ok(expected);
+        }
+        if let Some(expected) = self.hash(name, rest)? {
+            return Ok(expected);
+        }
+        if let Some(expected) = self.set_command(name, rest)? {
+            return Ok(expected);
+        }
+        if let Some(expected) = self.sorted_set(name, rest)? {
+            return Ok(expected);
+        }
+        Ok(self.generic(name, rest, at).unwrap_or_else(|| panic!("the model does not know {name}")))
     }
 
     // ---- the table
 
-    fn value(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.entries.get(key).map(|entry| entry.value.to_vec())
-    }
-
-    fn put(&mut self, key: &[u8], value: Vec<u8>, expires: Option<Between>) {
-        self.entries.insert(key.to_vec(), Entry { value: Rc::new(value), expires });
+    fn put(&mut self, key: &[u8], value: Value, expires: Option<Between>) {
+        self.entries.insert(key.to_vec(), Entry { value, expires });
         self.touch(key);
     }
 
-    /// Changes the value and keeps the expiry.
-    fn update(&mut self, key: &[u8], value: Vec<u8>) {
-        let expires = self.entries.get(key).and_then(|entry| entry.expires);
-        self.put(key, value, expires);
+    fn put_string(&mut self, key: &[u8], value: Vec<u8>, expires: Option<Between>) {
+        self.put(key, Value::String(value.into()), expires);
     }
 
     fn remove(&mut self, key: &[u8]) -> Option<Entry> {

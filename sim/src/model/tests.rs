@@ -111,3 +111,96 @@ fn a_crash_forgets_everything() {
     let after = state.after(0, &Call::Crash, moment(1000, 1000), None).remove(0);
     assert_eq!(after, State::default());
 }
+
+fn array(items: &[&str]) -> Reply {
+    Reply::Array(items.iter().map(|item| bulk(item)).collect())
+}
+
+#[test]
+fn lists() {
+    play(
+        &State::default(),
+        &[
+            ("RPUSH l a b c", Reply::Int(3)),
+            ("LPUSH l z", Reply::Int(4)),
+            ("LRANGE l 0 -1", array(&["z", "a", "b", "c"])),
+            ("LRANGE l -2 10", array(&["b", "c"])),
+            ("LRANGE l 3 1", array(&[])),
+            ("LINSERT l AFTER a y", Reply::Int(5)),
+            ("LREM l -1 y", Reply::Int(1)),
+            ("LSET l -1 d", Reply::ok()),
+            ("LSET l 9 d", Reply::error("ERR index out of range")),
+            ("LMOVE l m LEFT RIGHT", bulk("z")),
+            ("BLPOP none m 0.1", array(&["m", "z"])),
+            ("BLPOP none m 0.1", Reply::Null),
+            ("EXISTS m", Reply::Int(0)),
+            ("LTRIM l 1 1", Reply::ok()),
+            ("RPOP l 5", array(&["b"])),
+            ("RPOP l 5", Reply::Null),
+            ("SET s 1", Reply::ok()),
+            ("LPUSH s 1", Reply::error("WRONGTYPE Operation against a key holding the wrong kind of value")),
+        ],
+    );
+}
+
+#[test]
+fn hashes_and_sets_have_no_order() {
+    play(
+        &State::default(),
+        &[
+            ("HSET h a 1 b 2", Reply::Int(2)),
+            ("HGETALL h", array(&["b", "2", "a", "1"])),
+            ("HKEYS h", array(&["b", "a"])),
+            ("HINCRBY h a 5", Reply::Int(6)),
+            ("HDEL h a b", Reply::Int(2)),
+            ("TYPE h", Reply::Status(b"none".to_vec())),
+            ("SADD s x y z", Reply::Int(3)),
+            ("SADD t y", Reply::Int(1)),
+            ("SDIFF s t", array(&["z", "x"])),
+            ("SMOVE s t y", Reply::Int(1)),
+            ("SINTERSTORE u s t", Reply::Int(0)),
+            ("SRANDMEMBER s", bulk("z")),
+            ("SPOP s", bulk("x")),
+            ("SMEMBERS s", array(&["z"])),
+        ],
+    );
+    let state = play(&State::default(), &[("SADD s x y", Reply::Int(2))]);
+    let popped = |reply| state.after(1, &Call::command("SPOP s"), moment(1000, 1000), reply).len();
+    assert_eq!((popped(None), popped(Some(&bulk("y"))), popped(Some(&bulk("z")))), (2, 1, 0));
+}
+
+#[test]
+fn sorted_sets() {
+    play(
+        &State::default(),
+        &[
+            ("ZADD z 2 b 1 c 1 a", Reply::Int(3)),
+            ("ZRANGE z 0 -1", array(&["a", "c", "b"])),
+            ("ZADD z GT CH 0 b 5 a", Reply::Int(1)),
+            ("ZRANK z a", Reply::Int(2)),
+            ("ZRANGEBYSCORE z 1 2", array(&["c", "b"])),
+            ("ZPOPMAX z", array(&["a", "5"])),
+            ("BZPOPMIN y z 0.1", array(&["z", "c", "1"])),
+            ("ZINCRBY z 3 b", bulk("5")),
+            ("ZREMRANGEBYRANK z 0 -1", Reply::Int(1)),
+            ("BZPOPMIN z 0.1", Reply::Null),
+        ],
+    );
+}
+
+#[test]
+fn a_wait_in_vain_ends_when_its_time_is_up() {
+    use crate::history::Operation;
+    let mut wait = Operation {
+        session: 1,
+        call: Call::command("BLPOP l 0.6"),
+        invoked_ns: 1_000_000_000,
+        returned: Some((1_700_000_000, Reply::Null)),
+        until_ns: u64::MAX,
+        answered_ns: None,
+        moment: moment(1000, 1700),
+    };
+    assert_eq!(wait.earliest_ns(), 1_500_000_000);
+    wait.returned = Some((1_700_000_000, array(&["l", "x"])));
+    assert_eq!(wait.earliest_ns(), 1_000_000_000);
+}

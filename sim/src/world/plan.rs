@@ -3,7 +3,7 @@
 
 use seedis::runtime::simulation::{Draws, Link};
 
-use super::workload::known;
+use super::workload::{TOPICS, Topic, known};
 
 /// The world of a seed.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Plan {
     pub pipeline: u64,
     /// Groups of keys; an operation names keys of one group only.
     pub groups: u64,
+    /// The types of values that commands are about.
+    pub topics: Vec<&'static Topic>,
     /// Whether keys get expiry times.
     pub expiry: bool,
     /// Whether values may be long enough for many segments.
@@ -64,6 +66,7 @@ impl Plan {
             batches: draws.between(10, 100) as usize,
             pipeline: *draws.pick(&[1, 2, 4, 8, 16]),
             groups: draws.between(1, 6),
+            topics: topics(&mut draws),
             expiry: draws.chance(600_000),
             long_values,
             transactions: draws.chance(600_000),
@@ -73,6 +76,13 @@ impl Plan {
             faults,
         }
     }
+}
+
+/// One type of values, or two: few, so that operations meet.
+fn topics(draws: &mut Draws) -> Vec<&'static Topic> {
+    let known: Vec<&Topic> = TOPICS.iter().filter(|topic| topic.is_known()).collect();
+    let count = draws.between(1, 2);
+    (0..count).map(|_| *draws.pick(&known)).collect()
 }
 
 fn link(draws: &mut Draws) -> Link {

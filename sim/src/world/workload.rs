@@ -6,8 +6,31 @@ use seedis::runtime::simulation::Draws;
 use super::plan::Plan;
 use crate::model::{Call, Key};
 
-/// Commands with places to be filled: see [`Workload::words`].
-const PLAIN: &[&str] = &[
+/// A type of values: the letter its keys have, and commands with places to be filled, see
+/// [`Workload::words`].
+#[derive(Debug)]
+pub struct Topic {
+    key: char,
+    commands: &'static [&'static str],
+}
+
+/// All types of values.
+pub const TOPICS: [Topic; 5] = [
+    Topic { key: 'k', commands: STRINGS },
+    Topic { key: 'l', commands: LISTS },
+    Topic { key: 'h', commands: HASHES },
+    Topic { key: 'S', commands: SETS },
+    Topic { key: 'z', commands: SORTED_SETS },
+];
+
+impl Topic {
+    /// Whether the server has this type.
+    pub fn is_known(&self) -> bool {
+        self.commands.iter().any(|pattern| known_pattern(pattern))
+    }
+}
+
+const STRINGS: &[&str] = &[
     "GET k",
     "GET k",
     "SET k v",
@@ -33,17 +56,113 @@ const PLAIN: &[&str] = &[
     "MSET k v k v",
     "MSETNX k v k v",
     "DELEX k IFEQ n",
-    "DEL k",
-    "DEL k k",
-    "UNLINK k",
-    "EXISTS k k",
-    "TYPE k",
-    "RENAME k k",
-    "RENAMENX k k",
-    "COPY k k",
-    "COPY k k REPLACE",
-    "TOUCH k",
-    "PERSIST k",
+];
+
+/// Commands for keys of any type.
+const KEYS: &[&str] = &[
+    "DEL a",
+    "DEL a a",
+    "UNLINK a",
+    "EXISTS a a",
+    "TYPE a",
+    "RENAME a a",
+    "RENAMENX a a",
+    "COPY a a",
+    "COPY a a REPLACE",
+    "TOUCH a",
+    "PERSIST a",
+];
+
+const LISTS: &[&str] = &[
+    "LPUSH l v",
+    "LPUSH l v",
+    "RPUSH l v",
+    "RPUSH l v v v",
+    "LPUSHX l v",
+    "LPOP l",
+    "RPOP l",
+    "RPOP l n",
+    "LLEN l",
+    "LINDEX l i",
+    "LRANGE l i i",
+    "LRANGE l 0 -1",
+    "LTRIM l i i",
+    "LSET l i v",
+    "LINSERT l BEFORE n v",
+    "RPUSH l n n",
+    "LREM l 1 n",
+    "LMOVE l l LEFT RIGHT",
+    "RPOPLPUSH l l",
+    "BLPOP l w",
+    "BLPOP l l w",
+    "BRPOP l w",
+    "BLMOVE l l RIGHT LEFT w",
+];
+
+const HASHES: &[&str] = &[
+    "HSET h f v",
+    "HSET h f v f v",
+    "HSET h f n",
+    "HSETNX h f v",
+    "HMSET h f v",
+    "HGET h f",
+    "HMGET h f f",
+    "HGETALL h",
+    "HKEYS h",
+    "HVALS h",
+    "HLEN h",
+    "HEXISTS h f",
+    "HSTRLEN h f",
+    "HDEL h f",
+    "HDEL h f f",
+    "HINCRBY h f n",
+    "HRANDFIELD h",
+];
+
+const SETS: &[&str] = &[
+    "SADD S f",
+    "SADD S n n n",
+    "SADD S v",
+    "SREM S f",
+    "SREM S n n",
+    "SCARD S",
+    "SISMEMBER S f",
+    "SMISMEMBER S n f",
+    "SMEMBERS S",
+    "SPOP S",
+    "SRANDMEMBER S",
+    "SMOVE S S f",
+    "SINTER S S",
+    "SUNION S S",
+    "SDIFF S S",
+    "SINTERSTORE S S S",
+    "SUNIONSTORE S S S",
+    "SDIFFSTORE S S S",
+    "SINTERCARD 2 S S",
+];
+
+const SORTED_SETS: &[&str] = &[
+    "ZADD z n f",
+    "ZADD z n v",
+    "ZADD z n f n f",
+    "ZADD z NX n f",
+    "ZADD z XX CH n f",
+    "ZADD z GT CH n f",
+    "ZINCRBY z n f",
+    "ZREM z f",
+    "ZCARD z",
+    "ZSCORE z f",
+    "ZRANK z f",
+    "ZREVRANK z f",
+    "ZCOUNT z n n",
+    "ZRANGE z i i",
+    "ZREVRANGE z 0 -1",
+    "ZRANGEBYSCORE z n n",
+    "ZREMRANGEBYRANK z i i",
+    "ZPOPMIN z",
+    "ZPOPMAX z",
+    "BZPOPMIN z w",
+    "BZPOPMAX z z w",
 ];
 
 /// Those that give keys an expiry, or tell about it.
@@ -56,21 +175,25 @@ const EXPIRING: &[&str] = &[
     "GETEX k PX t",
     "GETEX k PERSIST",
     "GETEX k",
-    "EXPIRE k s",
-    "EXPIRE k 0",
-    "PEXPIRE k t",
-    "PEXPIRE k t NX",
-    "PEXPIRE k t XX",
-    "PERSIST k",
-    "TTL k",
-    "PTTL k",
-    "EXPIRETIME k",
-    "PEXPIRETIME k",
+    "EXPIRE a s",
+    "EXPIRE a 0",
+    "PEXPIRE a t",
+    "PEXPIRE a t NX",
+    "PEXPIRE a t XX",
+    "PERSIST a",
+    "TTL a",
+    "PTTL a",
+    "EXPIRETIME a",
+    "PEXPIRETIME a",
 ];
 
 /// Whether the server has a command. What it does not have yet is left out of the workload.
 pub fn known(name: &str) -> bool {
     GROUPS.iter().copied().flatten().copied().flatten().any(|row| row.name == name)
+}
+
+fn known_pattern(pattern: &str) -> bool {
+    known(pattern.split(' ').next().unwrap_or_default())
 }
 
 /// A source of calls.
@@ -136,37 +259,42 @@ impl Workload {
     }
 
     fn command(&mut self, group: u64) -> Vec<Vec<u8>> {
-        let from = match self.plan.expiry && self.draws.chance(400_000) {
-            true => EXPIRING,
-            false => PLAIN,
-        };
         let pattern = loop {
+            let from = match self.plan.expiry && self.draws.chance(300_000) {
+                true => EXPIRING,
+                false if self.draws.chance(150_000) => KEYS,
+                false => self.draws.pick(&self.plan.topics).commands,
+            };
             let pattern = *self.draws.pick(from);
-            if known(pattern.split(' ').next().unwrap_or_default()) {
+            if known_pattern(pattern) {
                 break pattern;
             }
         };
         self.words(group, pattern)
     }
 
-    /// Fills a pattern: k a key, v a value, n and i numbers, t milliseconds, s seconds.
+    /// Fills a pattern: k, l, h, S and z a key for a value of this type, a one for any, v a value that is
+    /// unique, f one of a few fields or members, n and i numbers, t milliseconds, w seconds to wait.
     fn words(&mut self, group: u64, pattern: &str) -> Vec<Vec<u8>> {
         // In COPY and RENAME of a key to itself lie rules of their own, which are none of ours here.
         let mut last = None;
         pattern
             .split(' ')
             .map(|word| match word {
-                "k" => {
+                "k" | "l" | "h" | "S" | "z" | "a" => {
+                    let kind = self.kind(word);
                     let key = loop {
-                        let key = self.draws.below(3);
+                        let key = (kind, self.draws.below(3));
                         if last != Some(key) {
                             break key;
                         }
                     };
                     last = Some(key);
-                    format!("g{group}:{key}").into_bytes()
+                    format!("g{group}:{}{}", key.0, key.1).into_bytes()
                 }
                 "v" => self.value(),
+                "f" => format!("f{}", self.draws.below(5)).into_bytes(),
+                "w" => format!("0.{:02}", self.draws.between(1, 60)).into_bytes(),
                 "n" => self.draws.below(20).to_string().into_bytes(),
                 "i" => (self.draws.below(20) as i64 - 10).to_string().into_bytes(),
                 "t" => self.draws.between(1, 1500).to_string().into_bytes(),
@@ -174,6 +302,14 @@ impl Workload {
                 word => word.as_bytes().to_vec(),
             })
             .collect()
+    }
+
+    /// The type of value that a key is meant for; now and then another, for the error.
+    fn kind(&mut self, word: &str) -> char {
+        match word.chars().next() {
+            Some(kind) if kind != 'a' && !self.draws.chance(20_000) => kind,
+            _ => self.draws.pick(&self.plan.topics).key,
+        }
     }
 
     fn value(&mut self) -> Vec<u8> {

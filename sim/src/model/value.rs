@@ -1,0 +1,102 @@
+//! What a key holds.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use super::State;
+use crate::resp::Reply;
+
+pub type Bytes = Vec<u8>;
+
+/// A value. What is large is shared by the many states that a search keeps.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value {
+    String(Rc<Bytes>),
+    List(Rc<VecDeque<Bytes>>),
+    Hash(Rc<BTreeMap<Bytes, Bytes>>),
+    Set(Rc<BTreeSet<Bytes>>),
+    /// Workloads use whole numbers as scores.
+    SortedSet(Rc<BTreeMap<Bytes, i64>>),
+}
+
+impl Value {
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Value::String(_) => "string",
+            Value::List(_) => "list",
+            Value::Hash(_) => "hash",
+            Value::Set(_) => "set",
+            Value::SortedSet(_) => "zset",
+        }
+    }
+
+    /// Collections without elements do not exist.
+    fn is_empty_collection(&self) -> bool {
+        match self {
+            Value::String(_) => false,
+            Value::List(list) => list.is_empty(),
+            Value::Hash(hash) => hash.is_empty(),
+            Value::Set(set) => set.is_empty(),
+            Value::SortedSet(set) => set.is_empty(),
+        }
+    }
+}
+
+/// The key holds another type.
+#[derive(Debug)]
+pub struct WrongType;
+
+impl From<WrongType> for Reply {
+    fn from(_: WrongType) -> Self {
+        Reply::error("WRONGTYPE Operation against a key holding the wrong kind of value")
+    }
+}
+
+/// Access to one type of value: reading gives a default for a missing key, writing an empty one removes
+/// the key.
+macro_rules! access {
+    ($read:ident, $write:ident, $variant:ident, $type:ty) => {
+        pub(super) fn $read(&self, key: &[u8]) -> Result<Rc<$type>, WrongType> {
+            match self.entries.get(key).map(|entry| &entry.value) {
+                None => Ok(Rc::default()),
+                Some(Value::$variant(value)) => Ok(value.clone()),
+                Some(_) => Err(WrongType),
+            }
+        }
+        /// Changes the value and keeps the expiry.
+        pub(super) fn $write(&mut self, key: &[u8], value: $type) {
+            self.update(key, Value::$variant(Rc::new(value)));
+        }
+    };
+}
+
+impl State {
+    access!(list_at, set_list, List, VecDeque<Bytes>);
+    access!(hash_at, set_hash, Hash, BTreeMap<Bytes, Bytes>);
+    access!(set_at, set_set, Set, BTreeSet<Bytes>);
+    access!(sorted_at, set_sorted, SortedSet, BTreeMap<Bytes, i64>);
+
+    /// The string at a key.
+    pub(super) fn string_at(&self, key: &[u8]) -> Result<Option<Bytes>, WrongType> {
+        match self.entries.get(key).map(|entry| &entry.value) {
+            None => Ok(None),
+            Some(Value::String(bytes)) => Ok(Some(bytes.to_vec())),
+            Some(_) => Err(WrongType),
+        }
+    }
+
+    /// Changes a value and keeps the expiry.
+    fn update(&mut self, key: &[u8], value: Value) {
+        if value.is_empty_collection() {
+            self.remove(key);
+            return;
+        }
+        let expires = self.entries.get(key).and_then(|entry| entry.expires);
+        self.put(key, value, expires);
+    }
+
+    /// Changes a string and keeps its expiry.
+    pub(super) fn set_string(&mut self, key: &[u8], value: Bytes) {
+        self.update(key, Value::String(Rc::new(value)));
+    }
+}
