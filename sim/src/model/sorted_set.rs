@@ -12,14 +12,7 @@ impl State {
         let key = rest.first().map(Vec::as_slice).unwrap_or_default();
         Ok(Some(match name {
             "ZADD" => self.zadd(rest)?,
-            "ZINCRBY" => {
-                let mut set = self.sorted_at(key)?.as_ref().clone();
-                let score = set.entry(rest[2].clone()).or_default();
-                *score += argument(&rest[1]);
-                let new = digits(*score);
-                self.set_sorted(key, set);
-                Some(new).into()
-            }
+            "ZINCRBY" => self.zincrby(rest)?,
             "ZREM" => {
                 let mut set = self.sorted_at(key)?.as_ref().clone();
                 let removed = rest[1..].iter().filter(|member| set.remove(*member).is_some()).count();
@@ -110,6 +103,15 @@ impl State {
             self.set_sorted(&rest[0], set);
         }
         Ok(if has("CH") { added + updated } else { added }.into())
+    }
+
+    fn zincrby(&mut self, rest: &[Vec<u8>]) -> Result<Expected, WrongType> {
+        let mut set = self.sorted_at(&rest[0])?.as_ref().clone();
+        let score = set.entry(rest[2].clone()).or_default();
+        *score += argument(&rest[1]);
+        let new = digits(*score);
+        self.set_sorted(&rest[0], set);
+        Ok(Some(new).into())
     }
 
     fn pop_extreme(&mut self, key: &[u8], least: bool) -> Result<Option<(Bytes, i64)>, WrongType> {
