@@ -3,6 +3,7 @@
 pub mod listpack;
 mod packed;
 mod string;
+pub mod tree;
 
 pub use packed::{Form, Packed};
 pub use string::{INLINE_MAX, IntBuf, LargeString};
