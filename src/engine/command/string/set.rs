@@ -181,23 +181,24 @@ fn set(call: &mut Call) -> Result {
         _ => Expiry::Never,
     };
     store(call, key, value, expiry);
-    propagate(call, moment, options.get);
+    propagate(call, expiry, options.get);
     if !options.get {
         call.reply.ok();
     }
     Ok(())
 }
 
-/// The expiry as Unix milliseconds whatever the option was; no GET, which needs not be repeated.
-fn propagate(call: &mut Call, moment: Option<i64>, get: bool) {
+/// The expiry as Unix milliseconds whatever the option was; no GET, which needs not be repeated, and with
+/// it no condition, which held.
+fn propagate(call: &mut Call, expiry: Expiry, get: bool) {
     let (key, value) = (call.args.at(1), call.args.at(2));
-    if let Some(moment) = moment {
-        call.propagate(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(moment).as_bytes()]);
-    } else if get {
-        let args: Vec<&[u8]> = call.args.iter().collect();
-        let kept = args.iter().enumerate().filter(|(at, arg)| *at < 3 || !arg.eq_ignore_ascii_case(b"GET"));
-        let kept: Vec<&[u8]> = kept.map(|(_, arg)| *arg).collect();
-        call.propagate(&kept);
+    match expiry {
+        Expiry::At(moment) => {
+            call.propagate(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(moment).as_bytes()]);
+        }
+        Expiry::Keep if get => call.propagate(&[b"SET", key, value, b"KEEPTTL"]),
+        Expiry::Never if get => call.propagate(&[b"SET", key, value]),
+        Expiry::Keep | Expiry::Never => {}
     }
 }
 
