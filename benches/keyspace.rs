@@ -9,9 +9,17 @@ use seedis::engine::keyspace::{Database, Entry, Expiry, Layout, NewValue};
 use seedis::engine::rng::Rng;
 use std::hint::black_box;
 use std::time::Instant;
+#[cfg(not(madsim))]
 use tikv_jemalloc_ctl::{epoch, stats};
 
+/// A build for the simulator, which this is not to be run in, has no jemalloc.
+#[cfg(madsim)]
+fn allocated() -> usize {
+    0
+}
+
 /// Bytes in use as jemalloc, the library's allocator, counts them.
+#[cfg(not(madsim))]
 fn allocated() -> usize {
     epoch::advance().expect("jemalloc counts");
     stats::allocated::read().expect("jemalloc counts")
