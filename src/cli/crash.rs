@@ -3,6 +3,7 @@
 use super::journal::Journal;
 use crate::engine::VERSION;
 use crate::engine::effect::Level;
+use crate::runtime::thread;
 use std::backtrace::Backtrace;
 use std::panic::{PanicHookInfo, set_hook};
 use std::sync::Arc;
@@ -34,9 +35,7 @@ pub fn report(journal: &Journal, cause: &str) {
 }
 
 fn describe(panic: &PanicHookInfo<'_>) -> String {
-    let thread = std::thread::current();
     let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
     let message = panic.payload_as_str().unwrap_or("(no message)");
-    let thread = thread.name().unwrap_or("unnamed");
-    format!("a panic of thread {thread}{}: {message}", place.unwrap_or_default())
+    format!("a panic of thread {}{}: {message}", thread::name(), place.unwrap_or_default())
 }

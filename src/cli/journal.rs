@@ -184,7 +184,7 @@ mod tests {
 
     /// Runs `act` with a log of its own and gives what was written.
     fn logged(act: impl FnOnce(&Settings)) -> String {
-        let path = std::env::temp_dir().join(format!("seedis-{:x}.log", rng::seed()));
+        let path = fs::temporary(&format!("seedis-{:x}.log", rng::seed()));
         let settings = Settings::default();
         let journal = Journal::start(Target::File(path.clone()), settings.clone()).unwrap();
         let subscriber = tracing_subscriber::registry().with(Lines(journal.clone()));

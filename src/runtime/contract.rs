@@ -191,7 +191,7 @@ fn both_ends_know_both_addresses() {
 #[test]
 fn a_unix_socket_carries_bytes_and_replaces_a_stale_file() {
     run(async {
-        let directory = std::env::temp_dir().join(format!("seedis-{:x}", rng::seed()));
+        let directory = fs::temporary(&format!("seedis-{:x}", rng::seed()));
         fs::create_dir(&directory).unwrap();
         let path = directory.join("socket");
         fs::write(&path, b"stale").unwrap();
@@ -329,7 +329,7 @@ fn a_thread_runs_its_own_tasks_and_reports_its_end() {
 #[test]
 fn files_are_replaced_whole_and_logs_grow() {
     run(async {
-        let directory = std::env::temp_dir().join(format!("seedis-{:x}", rng::seed()));
+        let directory = fs::temporary(&format!("seedis-{:x}", rng::seed()));
         fs::create_dir(&directory).unwrap();
         let (a, b) = (directory.join("a.conf"), directory.join("b.conf"));
         fs::write_atomically(&a, b"one").unwrap();

@@ -88,6 +88,11 @@ pub struct Metadata {
     pub len: u64,
 }
 
+/// The path of a file of that name that need not last.
+pub fn temporary(name: &str) -> PathBuf {
+    Path::new("/tmp").join(name)
+}
+
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     at(path, |tree, path| match tree.get(&path) {
         Some(Entry::File(content)) => Ok(content.clone()),

@@ -16,6 +16,11 @@ where
     Ok(ThreadHandle(spawn_local(name, async move { start().await })))
 }
 
+/// The name of the only thread there is.
+pub fn name() -> String {
+    "simulation".to_owned()
+}
+
 /// The end of a thread, to be awaited from any other.
 #[derive(Debug)]
 pub struct ThreadHandle<T>(JoinHandle<T>);

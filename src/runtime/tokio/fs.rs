@@ -14,6 +14,11 @@ pub struct Metadata {
     pub len: u64,
 }
 
+/// The path of a file of that name that need not last.
+pub fn temporary(name: &str) -> PathBuf {
+    std::env::temp_dir().join(name)
+}
+
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)
 }

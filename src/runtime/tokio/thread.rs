@@ -28,6 +28,11 @@ where
     Ok(ThreadHandle { name, ended })
 }
 
+/// The calling thread's name.
+pub fn name() -> String {
+    std::thread::current().name().unwrap_or("unnamed").to_owned()
+}
+
 /// The end of a thread, to be awaited from any other.
 #[derive(Debug)]
 pub struct ThreadHandle<T> {
