@@ -173,6 +173,10 @@ impl Outside for Premises {
     fn apply(&self, before: &Config, config: &mut Config, names: &[&str]) -> Result<(), (String, String)> {
         let changed = |name: &str| names.contains(&name);
         let refuse = |name: &str, reason: String| (name.to_owned(), reason);
+        if changed("appendonly") && config.appendonly {
+            let why = "There is no append-only file yet: nothing would be saved";
+            return Err(refuse("appendonly", why.to_owned()));
+        }
         if changed("maxclients") {
             let wanted = config.maxclients + RESERVED_FILES;
             let have = process::raise_open_files(wanted).unwrap_or(0);

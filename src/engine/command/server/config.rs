@@ -107,7 +107,8 @@ fn set(call: &mut Call) -> Result {
 }
 
 /// Parameters that the outside may be unable to apply, so that the reply has to wait for it.
-const FALLIBLE: &[&str] = &["maxclients", "dir", "port", "bind", "oom-score-adj", "oom-score-adj-values"];
+const FALLIBLE: &[&str] =
+    &["maxclients", "dir", "port", "bind", "oom-score-adj", "oom-score-adj-values", "appendonly"];
 
 fn take_effect(call: &mut Call, names: Vec<&'static str>, before: Box<Config>) -> Result {
     let waits = call.may_block() && names.iter().any(|name| FALLIBLE.contains(name));
