@@ -1,5 +1,8 @@
 //! Bytes that arrived and were not consumed yet.
 
+/// Bytes of memory taken for what is only announced.
+const ON_TRUST: usize = 64 << 20;
+
 /// A buffer that takes no more memory than what is announced, and moves its content only as often as that
 /// costs nothing overall.
 #[derive(Debug, Default)]
@@ -54,8 +57,9 @@ impl Input {
         }
     }
 
-    /// Room for at least `now` bytes after what waits. `expected` bytes are known to come in all: memory is
-    /// taken for all of them, so that a large value is not copied while it grows.
+    /// Room for at least `now` bytes after what waits. `expected` bytes are announced in all: memory is
+    /// taken for all of them, so that a large value is not copied while it grows. But announcing is cheap:
+    /// beyond some size room only doubles as bytes arrive.
     pub fn space(&mut self, now: usize, expected: usize) -> &mut [u8] {
         if self.start > 0 && self.start >= self.len() {
             self.bytes.copy_within(self.start..self.end, 0);
@@ -64,6 +68,7 @@ impl Input {
         }
         let needed = self.end + now;
         if self.bytes.capacity() < needed {
+            let expected = expected.min(self.end.max(ON_TRUST));
             self.bytes.reserve_exact(self.end + expected.max(now) - self.bytes.len());
         }
         if self.bytes.len() < needed {
@@ -148,6 +153,22 @@ mod tests {
         input.consume(SIZE);
         input.shrink_to(0);
         assert_eq!(input.capacity(), 0);
+    }
+
+    #[test]
+    fn what_is_only_announced_takes_little_memory() {
+        let mut input = Input::default();
+        let mut missing: usize = 500 << 20;
+        let (mut before, mut moves) = (0, 0);
+        for step in [1, 60 << 20, 4 << 20, 100 << 20] {
+            input.space(step, missing);
+            input.filled(step);
+            missing -= step;
+            assert!(input.capacity() <= (2 * input.len()).max(ON_TRUST + 1), "{}", input.capacity());
+            moves += (input.capacity() != before) as usize;
+            before = input.capacity();
+        }
+        assert_eq!(moves, 3);
     }
 
     #[test]
