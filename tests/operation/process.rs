@@ -107,6 +107,44 @@ fn under_the_name_of_redis_it_reads_a_file_and_standard_input() {
     assert!(log.contains("Configured to not listen anywhere, exiting."), "{log}");
 }
 
+#[test]
+fn nobody_is_told_that_writes_are_saved_while_they_are_not() {
+    for io_threads in ["1", "2"] {
+        let server = Server::start(&["--port", "0", "--io-threads", io_threads]);
+        let mut client = server.connect();
+        assert_eq!(
+            client.call(&["CONFIG", "SET", "appendonly", "yes"]),
+            "ERR CONFIG SET failed (possibly related to argument 'appendonly') - There is no append-only \
+             file yet: nothing would be saved"
+        );
+        assert_eq!(client.call(&["CONFIG", "GET", "appendonly"]), "appendonly no");
+        assert!(client.call(&["WAITAOF", "1", "0", "0"]).starts_with("ERR WAITAOF cannot be used"));
+    }
+}
+
+#[test]
+fn what_arrives_while_a_client_waits_is_counted() {
+    for io_threads in ["1", "2"] {
+        let server = Server::start(&["--port", "0", "--io-threads", io_threads]);
+        let (mut waiting, mut other) = (server.connect(), server.connect());
+        let id = waiting.call(&["CLIENT", "ID"]);
+        let wait = request(&["WAIT", "1", "0"]);
+        let ping = request(&["PING"]);
+        let info = request(&["CLIENT", "INFO"]);
+        let sent = request(&["CLIENT", "ID"]).len() + wait.len() + ping.len() + info.len();
+        let line = |other: &mut super::server::Client| other.call(&["CLIENT", "LIST", "ID", &id]);
+        waiting.send(&wait);
+        while !line(&mut other).contains(" flags=bU ") {}
+        waiting.send(&ping);
+        while io_threads == "1" && !line(&mut other).contains(&format!(" qbuf={} ", ping.len())) {}
+        assert_eq!(other.call(&["CLIENT", "UNBLOCK", &id]), "1");
+        assert_eq!((waiting.reply(), waiting.reply()), ("0".into(), "PONG".into()));
+        waiting.send(&info);
+        let shown = waiting.reply();
+        assert!(shown.contains(&format!(" tot-net-in={sent} ")), "{shown}: {sent} bytes");
+    }
+}
+
 /// A TCP port that nobody listens on.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()

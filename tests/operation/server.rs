@@ -117,6 +117,11 @@ impl Client {
         self.reply()
     }
 
+    /// Sends bytes and waits for nothing.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
     /// The next reply: the text of a simple one, the bytes of a bulk one, elements between spaces.
     pub fn reply(&mut self) -> String {
         self.try_reply().expect("the connection ended")

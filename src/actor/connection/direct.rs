@@ -37,6 +37,8 @@ struct Connection {
     shared: ReadBuffer,
     /// Input that was not consumed.
     pending: Input,
+    /// How much of it the engine has not been told of.
+    arrived: usize,
     flow: Flow,
     /// The engine was told of pending input.
     noted: bool,
@@ -58,6 +60,7 @@ pub async fn serve(stream: Stream, client: ClientId, keyspace: Rc<Keyspace>, sha
         bell,
         shared,
         pending: Input::default(),
+        arrived: 0,
         flow: Flow::Wait(1),
         noted: false,
         trimmed: false,
@@ -243,11 +246,13 @@ impl Connection {
 
     /// Runs what is pending.
     fn run(&mut self, arrived: usize) {
+        self.arrived += arrived;
         if self.flow == Flow::Blocked {
             self.note();
             return;
         }
         let mut input = std::mem::take(&mut self.pending);
+        let arrived = std::mem::take(&mut self.arrived);
         let batch = self.hand_over(input.pending(), arrived);
         input.consume(batch.consumed);
         self.pending = input;
