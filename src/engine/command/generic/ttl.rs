@@ -20,7 +20,7 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Returns in how many seconds a key expires.",
         history: HISTORY,
         tips: &["nondeterministic_output"],
-        run: |call| reply(call, |at, now_ms| ((at - now_ms).max(0) + 500) / 1000),
+        run: |call| reply(call, |at, now_ms| at.saturating_sub(now_ms).max(0).saturating_add(500) / 1000),
         ..READS
     },
     Command {
@@ -29,7 +29,7 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Returns in how many milliseconds a key expires.",
         history: HISTORY,
         tips: &["nondeterministic_output"],
-        run: |call| reply(call, |at, now_ms| (at - now_ms).max(0)),
+        run: |call| reply(call, |at, now_ms| at.saturating_sub(now_ms).max(0)),
         ..READS
     },
     Command {
@@ -59,4 +59,25 @@ fn reply(call: &mut Call, shown: fn(i64, i64) -> i64) -> Result {
     let reply = entry.map_or(MISSING, |entry| entry.expires_at().map_or(FOREVER, |at| shown(at, now_ms)));
     call.reply.int(reply);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::config::Config;
+    use crate::engine::loopback::Loopback;
+
+    #[test]
+    fn the_end_of_time_can_be_far_away() {
+        let mut world = Loopback::new(Config::default(), 1).expect("the defaults are fine");
+        // A wall clock may be before 1970.
+        world.now.unix_us = -5_000_000;
+        let client = world.connect();
+        let end = i64::MAX;
+        world.send(client, format!("SET k v PXAT {end}\r\nTTL k\r\nPTTL k\r\nEXPIRETIME k\r\n").as_bytes());
+        let seconds = end / 1000;
+        assert_eq!(
+            String::from_utf8_lossy(&world.take_heard(client)),
+            format!("+OK\r\n:{seconds}\r\n:{end}\r\n:{seconds}\r\n")
+        );
+    }
 }
