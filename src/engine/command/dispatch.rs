@@ -3,6 +3,7 @@
 use super::table::CommandId;
 use super::{Call, Error, Result};
 use crate::engine::effect::Level;
+use crate::engine::protocol::reply::Mark;
 use crate::engine::protocol::{Args, Reply};
 use crate::engine::server::Server;
 use crate::engine::server::pause::Scope;
@@ -24,17 +25,15 @@ pub fn request(
 ) -> bool {
     session.traffic.commands += 1;
     let mark = reply.mark();
-    let outcome = match resolve(server, command, args) {
-        Err(refused) => Err(refused),
-        Ok(id) => {
-            if server.pause.is_on() && must_pause(server, session, id, now) {
-                session.traffic.commands -= 1;
-                return false;
-            }
-            session.command = Some(id);
-            gate(server, session, id, now).map_err(|error| (Some(id), error)).map(|()| id)
-        }
-    };
+    let outcome = resolve(server, command, args).and_then(|id| {
+        session.command = Some(id);
+        gate(server, session, id, now).map_err(|error| (Some(id), error)).map(|()| id)
+    });
+    let allowed = outcome.as_ref().ok().copied();
+    if server.pause.is_on() && allowed.is_some_and(|id| must_pause(server, session, id, now)) {
+        session.traffic.commands -= 1;
+        return false;
+    }
     match outcome {
         Ok(id) if session.transaction.is_some() && !ends_transaction(server, id) => {
             queue(server, session, reply, id, args)
@@ -43,7 +42,7 @@ pub fn request(
         Err((id, error)) => reject(server, session, reply, id, error),
     }
     if session.reply_mode != ReplyMode::On {
-        suppress(server, session, reply, mark);
+        suppress(server, session, reply, mark, allowed);
     }
     if server.blocking.has_ready() {
         server.serve_ready(now);
@@ -69,14 +68,9 @@ pub fn resume(server: &mut Server, session: &mut Session, wait: &KeyWait, silent
 
 /// CLIENT REPLY OFF and SKIP. What SUBSCRIBE and its kin write are pushes, which are never suppressed.
 #[cold]
-fn suppress(
-    server: &Server,
-    session: &mut Session,
-    reply: &mut Reply,
-    mark: crate::engine::protocol::reply::Mark,
-) {
+fn suppress(server: &Server, session: &mut Session, reply: &mut Reply, mark: Mark, ran: Option<CommandId>) {
     let pushes = |id| server.commands.entry(id).row.flags.has(Flags::PUBSUB.or(Flags::NOSCRIPT));
-    let mark = if session.command.is_some_and(pushes) { reply.mark() } else { mark };
+    let mark = if ran.is_some_and(pushes) { reply.mark() } else { mark };
     match session.reply_mode {
         ReplyMode::On => {}
         ReplyMode::Off => reply.truncate(mark),
