@@ -133,8 +133,10 @@ impl Server {
         let database = &mut self.databases[access.db];
         let Some(place) = place else {
             if self.pause.is_on() {
-                // What has expired is hidden but stays.
-                database.set(key, value, expiry, clock.initial());
+                // What has expired is hidden but stays, and no moment of its own is kept.
+                let expiry = if expiry == Expiry::Keep { Expiry::Never } else { expiry };
+                let displaced = database.set(key, value, expiry, clock.initial()).displaced;
+                displaced.into_iter().for_each(|object| self.discard(object));
             } else {
                 database.insert(hash, key, value, expiry, clock.initial());
             }
