@@ -177,7 +177,9 @@ fn resize_reply(session: &mut Session, peak_reset: Option<u64>, now: Now) {
 #[cfg(test)]
 mod tests {
     use crate::engine::config::{Config, MemoryOrPercent};
+    use crate::engine::effect::Effect;
     use crate::engine::loopback::Loopback;
+    use crate::engine::protocol::Argv;
     use crate::engine::server::batch::Flow;
     use crate::engine::time::Now;
     use proptest::prelude::*;
@@ -195,13 +197,24 @@ mod tests {
         let watcher = world.connect();
         world.send(watcher, b"WATCH key\r\n");
         for connection in [lost, watcher] {
-            // What unwinding does to the client whose command panics.
+            // What unwinding does to the client whose command panics in the middle of EXEC.
             let client = world.client(connection);
+            world.server.propagation.wanted = true;
+            world.server.propagation.depth += 1;
+            world.server.propagation.instead(0, || Argv::of([&b"SET"[..], b"k", b"v"]));
             drop(world.server.clients.take(client).expect("it is connected"));
             world.server.disconnect(client);
         }
         assert!(!world.server.pubsub.has_listeners() && world.server.watch.is_empty());
         assert_eq!((world.server.clients.len(), world.server.client_memory), (0, 0));
+        let other = world.connect();
+        world.take_effects();
+        world.send(other, b"SET n 1\r\nWAIT 1 10\r\n");
+        world.advance(10_000);
+        assert_eq!(world.take_heard(other), b"+OK\r\n:0\r\n");
+        let propagated =
+            world.take_effects().into_iter().filter(|effect| matches!(effect, Effect::Propagate { .. }));
+        assert_eq!(propagated.count(), 3, "what was done before, in pieces of its own, and the new command");
     }
 
     #[test]
@@ -253,6 +266,21 @@ mod tests {
             assert_eq!((batch.consumed, batch.flow), (7, Flow::Wait(1)));
             assert!(world.server.output(id).len() > round * 300_000);
         }
+    }
+
+    #[test]
+    fn a_soft_limit_can_take_for_ever() {
+        let mut world = world(0);
+        let limit = &mut world.server.config.client_output_buffer_limit.normal;
+        (limit.soft, limit.soft_seconds) = (1, u64::MAX);
+        let client = world.connect();
+        world.send(client, b"SETRANGE k 300000 v\r\n");
+        let id = world.client(client);
+        for _ in 0..2 {
+            world.server.handle_input(id, b"GET k\r\n", 7, Now { mono_us: 5, ..Now::default() });
+        }
+        world.advance(10_000_000);
+        assert!(world.is_open(client));
     }
 
     fn request() -> impl Strategy<Value = Vec<u8>> {

@@ -166,7 +166,7 @@ impl Server {
         };
         let soft_expired = if limit.soft > 0 && bytes as u64 >= limit.soft {
             let since = *session.soft_limit_since.get_or_insert(now.mono_us);
-            now.mono_us.saturating_sub(since) > limit.soft_seconds * 1_000_000
+            now.mono_us.saturating_sub(since) > limit.soft_seconds.saturating_mul(1_000_000)
         } else {
             session.soft_limit_since = None;
             false

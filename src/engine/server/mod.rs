@@ -351,6 +351,9 @@ impl Server {
         self.deadlines.retain(|(_, waiting)| *waiting != client);
         self.flushing.retain(|waiting| *waiting != client);
         self.blocking.forget(client);
+        // What its command had done by then is done, and nothing of it is under way any more.
+        self.propagation.abandon(&mut self.effects);
+        self.pushes.clear();
         self.client_memory = self.clients.iter().map(|session| session.counted).sum();
     }
 

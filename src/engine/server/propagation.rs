@@ -37,6 +37,12 @@ impl Propagation {
         }
         self.explicit = false;
     }
+    /// The running commands ended in a panic: hands on what they had changed until then.
+    #[cold]
+    pub fn abandon(&mut self, effects: &mut Vec<Effect>) {
+        (self.depth, self.explicit) = (0, false);
+        self.flush(true, effects);
+    }
     /// The outermost command ended: moves what is pending into the effects, as one unit if `atomic`.
     pub fn flush(&mut self, atomic: bool, effects: &mut Vec<Effect>) {
         if self.pending.is_empty() {
