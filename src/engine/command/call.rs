@@ -45,6 +45,12 @@ impl Call<'_> {
     pub fn changed(&mut self, key: &[u8], event: Event) {
         self.server.changed(self.session.db, key, event);
     }
+    /// `key` changed in a way that Redis keeps from subscribers: WATCH, the count of changes and propagation
+    /// follow, a notification does not.
+    pub fn changed_in_silence(&mut self, key: &[u8]) {
+        self.server.dirty += 1;
+        self.server.touch(self.session.db, key);
+    }
     /// Propagates this instead of the request as it came. May be called several times.
     pub fn propagate(&mut self, argv: &[&[u8]]) {
         self.server.propagation.instead(self.session.db, || Argv::of(argv.iter().copied()));

@@ -153,6 +153,30 @@ impl Server {
         }
     }
 
+    /// Sets a key to a string that a command has put together, without an expiry; its encoding is `raw`. The
+    /// caller still says `changed`.
+    pub fn set_raw(&mut self, access: Access, key: &[u8], string: Vec<u8>) {
+        self.set(access, key, NewValue::Str(b""), Expiry::Never);
+        if let Some(entry) = self.databases[access.db].lookup_mut(key) {
+            entry.into_mut().replace_string(string);
+        }
+    }
+
+    /// The bytes of a string to be changed in place, at least `length` of them. The key is made, or its
+    /// string grown with zeros, if there are fewer; whether that was so comes along. The caller still says
+    /// `changed`.
+    pub fn string_to_change(&mut self, access: Access, key: &[u8], length: u64) -> Result<(&mut [u8], bool)> {
+        let length = usize::try_from(length).map_err(|_| Error::TOO_LONG)?;
+        let old = self.write_string(access, key)?.and_then(|entry| entry.string_len());
+        if old.is_none() {
+            self.set_raw(access, key, vec![0; length]);
+        }
+        let entry = self.databases[access.db].lookup_mut(key);
+        // Only a mutant of the simulator loses what was set.
+        let bytes = entry.and_then(|entry| entry.into_mut().string_mut(length)).ok_or(Error::NO_SUCH_KEY)?;
+        Ok((bytes, old.is_none_or(|old| old < length)))
+    }
+
     /// Publishes that a key which held a value of type `before` holds another value now.
     pub fn notify_overwritten(&mut self, db: usize, key: &[u8], before: &str) {
         self.notify(db, key, OVERWRITTEN);

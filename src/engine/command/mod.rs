@@ -15,6 +15,7 @@ pub mod keys;
 mod page;
 pub mod table;
 
+pub mod bitmap;
 pub mod connection;
 pub mod generic;
 pub mod pubsub;
@@ -154,6 +155,7 @@ fn container(_: &mut Call) -> Result {
 /// Every row, group by group: the only list of commands.
 pub const GROUPS: &[&[&[Command]]] = &[
     string::TOPICS,
+    bitmap::TOPICS,
     generic::TOPICS,
     connection::TOPICS,
     transaction::TOPICS,

@@ -293,7 +293,12 @@ pub struct EntryMut<'a> {
     position: Position,
 }
 
-impl EntryMut<'_> {
+impl<'a> EntryMut<'a> {
+    /// The entry, for as long as the database is borrowed.
+    pub fn into_mut(self) -> &'a mut Entry {
+        self.tables.values_mut(self.slot).expect("it has this entry").entry_mut(self.position)
+    }
+
     /// Changes or removes the expiry (Unix milliseconds).
     pub fn set_expiry(&mut self, expires_at: Option<i64>) {
         let position = self.position;

@@ -59,9 +59,10 @@ impl Entry {
             };
             let len = self.string_len()?.max(min_len);
             if len > INLINE_MAX {
-                let mut bytes = Vec::with_capacity(len);
-                bytes.extend_from_slice(self.string(&mut digits)?);
-                bytes.resize(len, 0);
+                // Zeros of a new allocation cost nothing until they are touched.
+                let mut bytes = vec![0; len];
+                let old = self.string(&mut digits)?;
+                bytes[..old.len()].copy_from_slice(old);
                 self.set_value(NewValue::Object(Box::new(Object::LargeString(LargeString::new(bytes)))));
             } else {
                 if let Some(value) = integer {
@@ -73,6 +74,18 @@ impl Entry {
         let string = self.large_string()?;
         string.grow_to(min_len);
         Some(string.as_mut_bytes())
+    }
+
+    /// Replaces all bytes of a string. Its encoding becomes `raw`, its expiry stays.
+    pub fn replace_string(&mut self, bytes: Vec<u8>) {
+        if bytes.len() <= INLINE_MAX {
+            self.set_value(NewValue::Str(&bytes));
+            self.string_mut(0);
+        } else if let Some(string) = self.large_string() {
+            *string = LargeString::new(bytes);
+        } else {
+            self.set_value(NewValue::Object(Box::new(Object::LargeString(LargeString::new(bytes)))));
+        }
     }
 
     /// Sets a string to an integer: what INCR does.
