@@ -60,7 +60,8 @@ mod flags {
             ASKING = "asking",
             FAST = "fast",
             NO_AUTH = "no_auth",
-            /// Concerns replicas although it changes no key; Redis keeps the flag to itself.
+            /// Concerns replicas although it is no write: PUBLISH, and PFCOUNT, which stores its estimate. Redis
+            /// keeps the flag to itself.
             MAY_REPLICATE = "",
             NO_ASYNC_LOADING = "no_async_loading",
             NO_MULTI = "no_multi",

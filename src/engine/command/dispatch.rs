@@ -286,7 +286,7 @@ pub fn call(
     let result = (row.run)(&mut Call { args, reply, session, server, now, command: id });
     let changed = server.dirty != dirty;
     debug_assert!(
-        !changed || !row.flags.has(Flags::READONLY),
+        !changed || !row.flags.has(Flags::READONLY) || row.flags.has(Flags::MAY_REPLICATE),
         "{} is read-only and changed something",
         row.name
     );

@@ -18,6 +18,7 @@ pub mod table;
 pub mod bitmap;
 pub mod connection;
 pub mod generic;
+pub mod hyperloglog;
 pub mod pubsub;
 pub mod server;
 pub mod string;
@@ -156,6 +157,7 @@ fn container(_: &mut Call) -> Result {
 pub const GROUPS: &[&[&[Command]]] = &[
     string::TOPICS,
     bitmap::TOPICS,
+    hyperloglog::TOPICS,
     generic::TOPICS,
     connection::TOPICS,
     transaction::TOPICS,

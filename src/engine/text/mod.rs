@@ -9,6 +9,7 @@ pub mod crc16;
 pub mod glob;
 pub mod lcs;
 pub mod long_double;
+pub mod murmur;
 pub mod number;
 pub mod quote;
 pub mod sha256;

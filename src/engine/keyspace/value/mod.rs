@@ -1,5 +1,6 @@
 //! What an entry can hold.
 
+pub mod hyperloglog;
 pub mod listpack;
 mod packed;
 mod string;
