@@ -98,6 +98,12 @@ impl Blocking {
         self.clients += 1;
     }
 
+    /// Whether one of the keys that a command waits for is to be looked at.
+    fn is_ready(&self, wait: &KeyWait) -> bool {
+        let queues = self.databases.get(wait.db);
+        queues.is_some_and(|queues| wait.keys.iter().any(|key| queues.get(key).is_some_and(|q| q.ready)))
+    }
+
     /// A client waits no longer.
     pub fn remove(&mut self, wait: &KeyWait) {
         let Some(database) = self.databases.get_mut(wait.db) else { return };
@@ -106,6 +112,9 @@ impl Blocking {
             queue.clients.remove(&wait.ticket);
             queue.groups -= (wait.awaited == Awaited::Group) as usize;
             if queue.clients.is_empty() {
+                if queue.ready {
+                    self.ready.retain(|(db, ready)| (*db, ready) != (wait.db, key));
+                }
                 database.remove(key);
             }
         }
@@ -124,6 +133,7 @@ impl Blocking {
                 !queue.clients.is_empty()
             });
         }
+        self.ready.retain(|(db, key)| self.databases[*db].contains_key(key));
         self.clients -= waited as usize;
         self.resumed = None;
     }
@@ -234,6 +244,20 @@ impl Server {
         }
         self.wake(session);
         Some(blocked)
+    }
+
+    /// Puts a time-out off until the end of CLIENT PAUSE if the client has what it waits for then.
+    pub fn outlasts_pause(&mut self, session: &mut Session) -> bool {
+        let client = session.client();
+        let Some(Blocked { on: Waiting::Keys(wait), deadline, .. }) = &mut session.blocked else {
+            return false;
+        };
+        let outlasts = self.pause.is_on() && self.blocking.is_ready(wait);
+        if outlasts {
+            *deadline = Some(self.pause.until);
+            self.deadlines.insert((self.pause.until, client));
+        }
+        outlasts
     }
 
     /// Gives a waiting client the reply for a time-out and lets it go on.

@@ -42,6 +42,8 @@ impl Server {
         if self.pause.end(Some(now.mono_us)) {
             self.wake_paused();
         }
+        // What a pause has held up comes before time-outs.
+        self.serve_what_is_ready(now);
         self.end_waits(now);
         let round = now.mono_us >= self.cron.due;
         if round {
@@ -66,6 +68,10 @@ impl Server {
             self.make_room(now);
         }
         self.free_slices();
+        self.serve_what_is_ready(now);
+    }
+
+    fn serve_what_is_ready(&mut self, now: Now) {
         if self.blocking.has_ready() {
             self.lap = (self.environment.stopwatch)();
             self.serve_ready(now);
@@ -129,7 +135,9 @@ impl Server {
         {
             self.deadlines.pop_first();
             if let Some(mut session) = self.clients.take(client) {
-                self.time_out(&mut session, now);
+                if !self.outlasts_pause(&mut session) {
+                    self.time_out(&mut session, now);
+                }
                 self.clients.put_back(session);
             }
         }

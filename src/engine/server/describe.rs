@@ -74,7 +74,9 @@ impl Server {
         self.describe_buffers(&mut line, shown);
         let traffic = session.traffic;
         let command = session.command.map_or("NULL", |id| &self.commands.entry(id).full_name);
-        let done = traffic.commands - running.is_some() as u64;
+        // A paused command has not even been read.
+        let waits = session.blocked.as_ref().is_some_and(|blocked| blocked.on != Waiting::Unpause);
+        let done = traffic.commands - (running.is_some() || waits) as u64;
         // Writing to a string cannot fail.
         let _ = write!(
             line,
@@ -99,7 +101,8 @@ impl Server {
     fn describe_buffers(&self, line: &mut String, shown: Shown) {
         let Shown { session, reply, running } = shown;
         let input = session.input;
-        let arguments = running.map_or(session.parser.argument_bytes(), |args| args.bytes());
+        let kept = session.blocked.as_ref().map_or(0, |blocked| blocked.on.argument_bytes());
+        let arguments = running.map_or(session.parser.argument_bytes() + kept, |args| args.bytes());
         let queued = session.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
         let output = reply.len() + session.in_flight;
         let overflow = overflow(output);

@@ -80,6 +80,11 @@ impl Awaited {
 }
 
 impl Waiting {
+    /// Bytes of the arguments of the request that will be run again.
+    pub fn argument_bytes(&self) -> usize {
+        let Waiting::Keys(wait) = self else { return 0 };
+        wait.request.args().bytes()
+    }
     /// Bytes that the wait costs beyond its place in the session.
     pub fn memory(&self) -> usize {
         /// Estimate of what a place in one queue costs beside the key's bytes.

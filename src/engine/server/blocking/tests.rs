@@ -10,6 +10,7 @@ use crate::engine::keyspace::{Expiry, IntBuf, NewValue};
 use crate::engine::loopback::Loopback;
 use crate::engine::server::stats::CommandStats;
 use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Flags};
+use proptest::prelude::*;
 
 static ROWS: [Command; 3] = [
     // TAKE key [key ...] timeout: takes the first that is there.
@@ -321,12 +322,16 @@ fn replies_that_nobody_wants_are_dropped_however_late() {
 fn a_pause_keeps_what_is_ready() {
     let mut world = World::new();
     let [a, b] = world.clients();
-    world.say(a, "TAKE k 0");
-    world.say(b, "MULTI\r\nSET k 1\r\nCLIENT PAUSE 200 WRITE\r\nEXEC\r\nGET k");
+    world.say(a, "TAKE k 0.1");
+    let [c] = world.clients();
+    world.say(c, "TAKE other 0.1");
+    world.say(b, "MULTI\r\nSET k 1\r\nCLIENT PAUSE 300 WRITE\r\nEXEC\r\nGET k");
     assert!(world.heard(b).ends_with("$1 1"));
-    assert_eq!(world.heard(a), "");
-    world.0.advance(400_000);
+    world.0.advance(299_000);
+    assert_eq!((world.heard(a), world.heard(c)), ("".into(), "*-1".into()));
+    world.0.advance(1_000);
     assert_eq!(world.heard(a), "*2 $1 k $1 1");
+    assert!(world.nobody_waits());
 }
 
 #[test]
@@ -372,4 +377,105 @@ fn a_lost_client_waits_for_nothing() {
     drop(world.0.server.clients.take(client).expect("it is connected"));
     world.0.server.disconnect(client);
     assert!(world.0.server.blocking.is_empty() && world.0.server.blocking.keys() == 0);
+}
+
+#[test]
+fn who_waits_is_shown_with_what_it_waits_for() {
+    let mut world = World::new();
+    let [a, b] = world.clients();
+    world.say(a, "PING\r\nTAKE some key 0\r\nPING");
+    let line = world.ask(b, "CLIENT LIST");
+    let line = line.split(" id=").nth(1).unwrap_or_default();
+    for part in [" flags=b ", " cmd=take ", " argv-mem=12 ", " qbuf=6 ", " tot-cmds=1 "] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let session = world.0.server.clients.get(world.0.client(a)).expect("it is there");
+    let without = Session { blocked: None, ..Session::default() };
+    let with = Session { blocked: session.blocked.clone(), ..Session::default() };
+    assert!(with.memory(&Reply::default()) > without.memory(&Reply::default()) + 100);
+}
+
+/// Who waits for what, kept the simplest way.
+#[derive(Debug, Default)]
+struct Model {
+    waits: Vec<(ClientId, KeyWait)>,
+    ready: Vec<(usize, Box<[u8]>)>,
+}
+
+impl Model {
+    fn waiting(&self, db: usize, key: &[u8]) -> Vec<&(ClientId, KeyWait)> {
+        let waits =
+            self.waits.iter().filter(|(_, wait)| wait.db == db && wait.keys.iter().any(|k| **k == *key));
+        let mut all: Vec<_> = waits.collect();
+        all.sort_by_key(|(_, wait)| wait.ticket);
+        all
+    }
+    fn signal(&mut self, db: usize, key: &[u8]) {
+        if !self.waiting(db, key).is_empty() && !self.ready.iter().any(|(d, k)| (*d, &**k) == (db, key)) {
+            self.ready.push((db, key.into()));
+        }
+    }
+}
+
+fn key(number: u8) -> Box<[u8]> {
+    Box::new([b'a' + number % 4])
+}
+
+proptest! {
+    #[test]
+    fn it_knows_who_waits(steps in prop::collection::vec((0u8..8, 0usize..3, any::<u8>(), any::<u8>()), 1..200)) {
+        let (mut blocking, mut model) = (Blocking::default(), Model::default());
+        let mut next_id = 0;
+        for (what, db, one, two) in steps {
+            match what {
+                0..3 => {
+                    next_id += 1;
+                    let client = ClientId { id: next_id, slot: one.into() };
+                    let mut keys = vec![key(one), key(two)];
+                    keys.dedup();
+                    let awaited = if one > 99 { Awaited::Group } else { Awaited::List };
+                    let (ticket, request) = (blocking.ticket(), Default::default());
+                    let wait = KeyWait { awaited, db, keys, ticket, request, command: 0, ns: 0 };
+                    blocking.add(client, &wait);
+                    model.waits.push((client, wait));
+                }
+                3 if !model.waits.is_empty() => {
+                    let (client, wait) = model.waits.remove(usize::from(one) % model.waits.len());
+                    if two > 99 { blocking.remove(&wait) } else { blocking.forget(client) }
+                    let ready = std::mem::take(&mut model.ready);
+                    model.ready = ready.into_iter().filter(|(db, k)| !model.waiting(*db, k).is_empty()).collect();
+                }
+                4 => {
+                    blocking.signal_all(db);
+                    (0..4).for_each(|number| model.signal(db, &key(number)));
+                }
+                5 => {
+                    let found = blocking.take_ready();
+                    prop_assert_eq!(&found, &model.ready.first().cloned());
+                    model.ready.drain(..model.ready.len().min(1));
+                }
+                _ => {
+                    blocking.signal(db, &key(one));
+                    model.signal(db, &key(one));
+                }
+            }
+            let (mut keys, mut groups) = (0, 0);
+            for (db, key) in (0..3).flat_map(|db| (0..4).map(move |number| (db, key(number)))) {
+                let waiting = model.waiting(db, &key);
+                let has_groups = waiting.iter().any(|(_, wait)| wait.awaited == Awaited::Group);
+                keys += !waiting.is_empty() as usize;
+                groups += has_groups as usize;
+                let mut seen = Vec::new();
+                let mut after = 0;
+                while let Some((ticket, client)) = blocking.next(db, &key, (after, u64::MAX), true) {
+                    seen.push(client);
+                    after = ticket;
+                }
+                prop_assert_eq!(seen, waiting.iter().map(|(client, _)| *client).collect::<Vec<_>>());
+                prop_assert_eq!(blocking.next(db, &key, (0, u64::MAX), false).is_some(), has_groups);
+            }
+            prop_assert_eq!((blocking.keys(), blocking.keys_with_groups()), (keys, groups));
+            prop_assert_eq!(blocking.is_empty(), model.waits.is_empty());
+        }
+    }
 }
