@@ -29,20 +29,26 @@ pub fn request(
         session.command = Some(id);
         gate(server, session, id, now).map_err(|error| (Some(id), error)).map(|()| id)
     });
-    let allowed = outcome.as_ref().ok().copied();
-    if server.pause.is_on() && allowed.is_some_and(|id| must_pause(server, session, id, now)) {
+    if server.pause.is_on()
+        && let Ok(id) = outcome
+        && must_pause(server, session, id, now)
+    {
         session.traffic.commands -= 1;
         return false;
     }
+    let mut ran = None;
     match outcome {
         Ok(id) if session.transaction.is_some() && !ends_transaction(server, id) => {
             queue(server, session, reply, id, args)
         }
-        Ok(id) => run(server, session, reply, args, id, now),
+        Ok(id) => {
+            ran = Some(id);
+            run(server, session, reply, args, id, now)
+        }
         Err((id, error)) => reject(server, session, reply, id, error),
     }
     if session.reply_mode != ReplyMode::On {
-        suppress(server, session, reply, mark, allowed);
+        suppress(server, session, reply, mark, ran);
     }
     if server.blocking.has_ready() {
         server.serve_ready(now);
