@@ -15,6 +15,7 @@ pub mod keys;
 mod page;
 pub mod table;
 
+pub mod array;
 pub mod bitmap;
 pub mod connection;
 pub mod generic;
@@ -158,6 +159,7 @@ pub const GROUPS: &[&[&[Command]]] = &[
     string::TOPICS,
     bitmap::TOPICS,
     hyperloglog::TOPICS,
+    array::TOPICS,
     generic::TOPICS,
     connection::TOPICS,
     transaction::TOPICS,

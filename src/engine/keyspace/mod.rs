@@ -6,6 +6,7 @@
 //! - [`value`] is what an entry can hold.
 //! - [`eviction`] chooses what to forget when memory is short.
 
+mod array;
 pub mod database;
 pub mod entry;
 pub mod eviction;
@@ -18,4 +19,4 @@ pub mod value;
 pub use database::{Database, EntryMut, Expiry, KeyHash, Layout, Place, SetOutcome};
 pub use entry::{Entry, NewValue};
 pub use table::{ExpireStep, Garbage, Table};
-pub use value::{Form, IntBuf, Object, Packed, Type, ValueRef};
+pub use value::{Array, Form, IntBuf, Object, Packed, Type, ValueRef};

@@ -18,7 +18,7 @@ impl Entry {
             ValueRef::Int(value) => Some(buf.format(value)),
             ValueRef::Str(bytes) => Some(bytes),
             ValueRef::Object(Object::LargeString(string)) => Some(string.as_bytes()),
-            ValueRef::Packed(_) => None,
+            ValueRef::Packed(_) | ValueRef::Object(_) => None,
         }
     }
 
@@ -96,6 +96,7 @@ impl Entry {
     fn large_string(&mut self) -> Option<&mut LargeString> {
         match self.object_mut()? {
             Object::LargeString(string) => Some(string),
+            _ => None,
         }
     }
 }

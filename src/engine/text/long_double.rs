@@ -11,6 +11,9 @@ const TEXT_MAX: usize = 5 * 1024 - 1;
 /// Digits printed after the point, before trailing zeros are cut off.
 const FRACTION_DIGITS: u32 = 17;
 
+/// Digits of the general format.
+const SIGNIFICANT_DIGITS: usize = 17;
+
 /// A number that is not NaN.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct LongDouble(X87DoubleExtended);
@@ -61,6 +64,12 @@ impl LongDouble {
         Self((self.0 + other.0).value)
     }
 
+    /// The sum, unless it is not a number.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        let sum = (self.0 + other.0).value;
+        (!sum.is_nan()).then_some(Self(sum))
+    }
+
     /// The sum, unless it is infinite or not a number: then the reply is "increment would produce NaN
     /// or Infinity".
     pub fn checked_add(self, other: Self) -> Option<Self> {
@@ -81,6 +90,61 @@ impl LongDouble {
         }
         let text = self.digits();
         if self.0.is_negative() && text != "0" { format!("-{text}") } else { text }
+    }
+
+    /// The number as C's `%.17Lg` prints it: 17 significant digits, without zeros at the end, with an
+    /// exponent where that is below -4 or above 16.
+    pub fn to_general_string(self) -> String {
+        if self.0.is_infinite() || self.0.is_zero() {
+            return self.to_human_string();
+        }
+        let sign = if self.0.is_negative() { "-" } else { "" };
+        let (digits, exponent) = self.significant_digits();
+        let digits = digits.trim_end_matches('0');
+        let pointed = |whole: &str, rest: &str| match rest {
+            "" => format!("{sign}{whole}"),
+            rest => format!("{sign}{whole}.{rest}"),
+        };
+        match exponent {
+            -4..0 => format!("{sign}0.{}{digits}", "0".repeat(-exponent as usize - 1)),
+            0..17 => {
+                let whole = format!("{digits:0<width$}", width = exponent as usize + 1);
+                let (whole, rest) = whole.split_at(exponent as usize + 1);
+                pointed(whole, rest)
+            }
+            _ => {
+                let direction = if exponent < 0 { '-' } else { '+' };
+                let (first, rest) = digits.split_at(1);
+                format!("{}e{direction}{:02}", pointed(first, rest), exponent.abs())
+            }
+        }
+    }
+
+    /// The first digits of a finite number, rounded, and the power of ten of the first of them.
+    fn significant_digits(self) -> (String, i32) {
+        // More digits than wanted, since what it leaves out it does not always round. Some numbers come
+        // with an exponent: `-1.2345E+29`.
+        let text = format!("{:0.40}", self.0);
+        let (mantissa, exponent) = text.split_once('E').unwrap_or((&text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all: String = whole.chars().chain(fraction.chars()).filter(char::is_ascii_digit).collect();
+        let zeros = all.len() - all.trim_start_matches('0').len();
+        let whole = whole.trim_start_matches('-').len() as i32;
+        let exponent = exponent.parse().unwrap_or(0) + whole - 1 - zeros as i32;
+        let digits: String = all.chars().skip(zeros).take(38).collect();
+        let unit = 10u128.pow(digits.len().saturating_sub(SIGNIFICANT_DIGITS) as u32);
+        let number: u128 = digits.parse().unwrap_or(0);
+        let rounded = (number + unit / 2) / unit;
+        // 9.99... became 10.0...
+        let carried = rounded.to_string().len() > digits.len().min(SIGNIFICANT_DIGITS);
+        (rounded.to_string(), exponent + i32::from(carried))
+    }
+
+    /// The whole part, if it fits 64 bits with a sign.
+    pub fn truncated(self) -> Option<i64> {
+        let mut exact = false;
+        let whole = self.0.to_i128_r(64, rustc_apfloat::Round::TowardZero, &mut exact);
+        (!whole.status.contains(rustc_apfloat::Status::INVALID_OP)).then_some(whole.value as i64)
     }
 
     /// The absolute value of a finite number in decimal.
@@ -140,6 +204,32 @@ fn shifted(value: u64, by: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn general_format_is_cs() {
+        // What Redis 8.10 answers to AROP MAX and SUM, and what printf says.
+        for (text, shown, whole) in [
+            ("0.1", "0.1", Some(0)),
+            ("1e-5", "1e-05", Some(0)),
+            ("0.0001", "0.0001", Some(0)),
+            ("123456789012345678901234567890", "1.2345678901234568e+29", None),
+            ("1e21", "1e+21", None),
+            ("9007199254741000.5", "9007199254741000.5", Some(9_007_199_254_741_000)),
+            ("9223372036854775808", "9.2233720368547758e+18", None),
+            ("9223372036854775807", "9.2233720368547758e+18", Some(i64::MAX)),
+            ("-0.5", "-0.5", Some(0)),
+            ("-1.9", "-1.9", Some(-1)),
+            ("0x10", "16", Some(16)),
+            ("12345678901234567", "12345678901234567", Some(12_345_678_901_234_567)),
+            ("100", "100", Some(100)),
+            ("0", "0", Some(0)),
+            ("-inf", "-inf", None),
+            ("2e300", "2e+300", None),
+        ] {
+            let number = LongDouble::parse(text.as_bytes()).expect(text);
+            assert_eq!((number.to_general_string(), number.truncated()), (shown.to_owned(), whole), "{text}");
+        }
+    }
     use proptest::prelude::*;
 
     fn sum(a: &str, b: &str) -> Option<String> {

@@ -11,6 +11,7 @@ pub mod lcs;
 pub mod long_double;
 pub mod murmur;
 pub mod number;
+pub mod pattern;
 pub mod quote;
 pub mod sha256;
 pub mod xxh3;

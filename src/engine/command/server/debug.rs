@@ -204,6 +204,8 @@ fn serialized_length(value: ValueRef) -> usize {
             let length = string.as_bytes().len();
             length_prefix(length) + length
         }
+        // Packed in memory much as in the file.
+        ValueRef::Object(object) => object.memory_usage(),
     }
 }
 

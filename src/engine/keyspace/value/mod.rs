@@ -1,11 +1,13 @@
 //! What an entry can hold.
 
+pub mod array;
 pub mod hyperloglog;
 pub mod listpack;
 mod packed;
 mod string;
 pub mod tree;
 
+pub use array::Array;
 pub use packed::{Form, Packed};
 pub use string::{INLINE_MAX, IntBuf, LargeString};
 
@@ -49,6 +51,8 @@ impl Type {
 pub enum Object {
     /// A string longer than [`INLINE_MAX`], with room to grow.
     LargeString(LargeString),
+    /// An array.
+    Array(Box<Array>),
 }
 
 impl Object {
@@ -56,6 +60,7 @@ impl Object {
     pub fn type_of(&self) -> Type {
         match self {
             Object::LargeString(_) => Type::String,
+            Object::Array(_) => Type::Array,
         }
     }
 
@@ -63,6 +68,7 @@ impl Object {
     pub fn encoding_name(&self) -> &'static str {
         match self {
             Object::LargeString(_) => "raw",
+            Object::Array(_) => "sliced-array",
         }
     }
 
@@ -71,6 +77,7 @@ impl Object {
         size_of::<Self>()
             + match self {
                 Object::LargeString(string) => string.capacity(),
+                Object::Array(array) => size_of::<Array>() + array.memory_usage(),
             }
     }
 
@@ -78,14 +85,16 @@ impl Object {
     pub fn free_effort(&self) -> usize {
         match self {
             Object::LargeString(_) => 1,
+            Object::Array(array) => array.slices(),
         }
     }
 
     /// Frees about `budget` allocations of what it holds; `true` when little enough is left to be
     /// dropped at once. What is left in between is of no use to anybody.
-    pub fn free_some(&mut self, _budget: usize) -> bool {
+    pub fn free_some(&mut self, budget: usize) -> bool {
         match self {
             Object::LargeString(_) => true,
+            Object::Array(array) => array.free_some(budget),
         }
     }
 }
