@@ -10,6 +10,7 @@ mod array;
 pub mod database;
 pub mod entry;
 pub mod eviction;
+pub mod list;
 mod prefetch;
 mod string;
 pub mod table;

@@ -2,7 +2,7 @@
 //! two servers, or a server before and after a restart, hold the same.
 
 use crate::engine::command::{Call, Result};
-use crate::engine::keyspace::{Entry, IntBuf};
+use crate::engine::keyspace::{Entry, IntBuf, Type};
 use crate::engine::text::sha256;
 
 /// Hexadecimal digits: as many as Redis shows.
@@ -39,8 +39,13 @@ pub(super) fn values(call: &mut Call) -> Result {
 fn value(entry: &Entry) -> Digest {
     let mut bytes = Vec::new();
     part(&mut bytes, entry.type_name().as_bytes());
-    if let Some(string) = entry.string(&mut IntBuf::new()) {
+    let mut digits = IntBuf::new();
+    if let Some(string) = entry.string(&mut digits) {
         part(&mut bytes, string);
+    }
+    if entry.type_of() == Type::List {
+        let list = entry.list();
+        list.elements(0..list.len()).for_each(|element| part(&mut bytes, element.bytes(&mut digits)));
     }
     digest(&bytes)
 }

@@ -25,6 +25,9 @@ use std::ops::Range;
 /// Where elements are encoded before they go to their place.
 pub type Buffer = SmallVec<[u8; 256]>;
 
+/// Bytes that a listpack has beside its elements: a header of six and an end mark.
+pub const FRAME: usize = 7;
+
 /// The longest string that an element can hold.
 pub const ELEMENT_MAX: usize = u32::MAX as usize;
 

@@ -2,12 +2,14 @@
 
 pub mod array;
 pub mod hyperloglog;
+mod list;
 pub mod listpack;
 mod packed;
 mod string;
 pub mod tree;
 
 pub use array::Array;
+pub use list::{End, List, without_equal};
 pub use packed::{Form, Packed};
 pub use string::{INLINE_MAX, IntBuf, LargeString};
 
@@ -53,6 +55,8 @@ pub enum Object {
     LargeString(LargeString),
     /// An array.
     Array(Box<Array>),
+    /// A list that is too large for its entry.
+    List(List),
 }
 
 impl Object {
@@ -61,6 +65,7 @@ impl Object {
         match self {
             Object::LargeString(_) => Type::String,
             Object::Array(_) => Type::Array,
+            Object::List(_) => Type::List,
         }
     }
 
@@ -69,6 +74,7 @@ impl Object {
         match self {
             Object::LargeString(_) => "raw",
             Object::Array(_) => "sliced-array",
+            Object::List(_) => "quicklist",
         }
     }
 
@@ -78,6 +84,7 @@ impl Object {
             + match self {
                 Object::LargeString(string) => string.capacity(),
                 Object::Array(array) => size_of::<Array>() + array.memory_usage(),
+                Object::List(list) => list.memory_usage(),
             }
     }
 
@@ -86,6 +93,7 @@ impl Object {
         match self {
             Object::LargeString(_) => 1,
             Object::Array(array) => array.slices(),
+            Object::List(list) => list.free_effort(),
         }
     }
 
@@ -95,6 +103,7 @@ impl Object {
         match self {
             Object::LargeString(_) => true,
             Object::Array(array) => array.free_some(budget),
+            Object::List(list) => list.free_some(budget),
         }
     }
 }
