@@ -20,6 +20,7 @@ pub mod bitmap;
 pub mod connection;
 pub mod generic;
 pub mod hyperloglog;
+pub mod list;
 pub mod pubsub;
 pub mod server;
 pub mod string;
@@ -157,6 +158,7 @@ fn container(_: &mut Call) -> Result {
 /// Every row, group by group: the only list of commands.
 pub const GROUPS: &[&[&[Command]]] = &[
     string::TOPICS,
+    list::TOPICS,
     bitmap::TOPICS,
     hyperloglog::TOPICS,
     array::TOPICS,

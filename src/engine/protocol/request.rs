@@ -60,6 +60,10 @@ impl<'a> Args<'a> {
     pub fn from(&self, index: usize) -> Args<'a> {
         Args { buffer: self.buffer, ranges: &self.ranges[index.min(self.ranges.len())..] }
     }
+    /// The first `count` arguments (all if there are fewer).
+    pub fn first(&self, count: usize) -> Args<'a> {
+        Args { buffer: self.buffer, ranges: &self.ranges[..count.min(self.ranges.len())] }
+    }
     /// Bytes from the first argument's beginning to the last one's end.
     #[inline]
     pub fn span(&self) -> usize {
