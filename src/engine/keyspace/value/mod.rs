@@ -1,6 +1,7 @@
 //! What an entry can hold.
 
 pub mod array;
+pub mod hashed;
 pub mod hyperloglog;
 mod list;
 pub mod listpack;
