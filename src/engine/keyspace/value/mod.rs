@@ -3,6 +3,7 @@
 pub mod array;
 pub mod hashed;
 pub mod hyperloglog;
+pub mod intset;
 mod list;
 pub mod listpack;
 mod packed;
