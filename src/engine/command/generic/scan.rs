@@ -1,8 +1,8 @@
 //! Finding keys without knowing their names.
 
 use super::GENERIC;
-use crate::engine::command::args::Cursor;
-use crate::engine::command::{Call, Command, Error, Result};
+use crate::engine::command::scan_options::{self, Over, ScanOptions};
+use crate::engine::command::{Call, Command, Result};
 use crate::engine::keyspace::Entry;
 use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Categories, Flags, int, pattern, string};
 use crate::engine::text::glob;
@@ -91,23 +91,16 @@ fn random_key(call: &mut Call) -> Result {
     }
 }
 
-/// What SCAN is asked for.
-struct Wanted<'a> {
-    pattern: Option<&'a [u8]>,
-    kind: Option<&'a [u8]>,
-    count: usize,
-}
-
 fn scan(call: &mut Call) -> Result {
-    let mut cursor = parse_cursor(call.args.at(1)).ok_or(Error::new("ERR invalid cursor"))?;
-    let wanted = wanted(call)?;
+    let mut cursor = scan_options::cursor(call.args.at(1))?;
+    let wanted = ScanOptions::read(call.args, 2, Over::Keys)?;
     let access = call.access();
     let (mut found, mut sampled) = (Vec::new(), 0);
     // A table with many empty buckets must not hold everybody up: the same bound as Redis has.
     for _ in 0..=wanted.count.saturating_mul(10) {
         cursor = call.server.databases[access.db].scan(cursor, &mut |entry| {
             sampled += 1;
-            if wanted.admits(entry) {
+            if admits(&wanted, entry) {
                 found.push(Box::<[u8]>::from(entry.key()));
             }
         });
@@ -123,37 +116,7 @@ fn scan(call: &mut Call) -> Result {
     Ok(())
 }
 
-fn wanted<'a>(call: &Call<'a>) -> Result<Wanted<'a>> {
-    let mut wanted = Wanted { pattern: None, kind: None, count: 10 };
-    let mut options = Cursor::new(call.args, 2);
-    while options.left() > 0 {
-        if let Some(count) = options.keyword_with_value("COUNT") {
-            let count = crate::engine::command::args::int(count)?;
-            wanted.count = usize::try_from(count).ok().filter(|count| *count > 0).ok_or(Error::SYNTAX)?;
-        } else if let Some(pattern) = options.keyword_with_value("MATCH") {
-            wanted.pattern = Some(pattern).filter(|pattern| *pattern != b"*");
-        } else if let Some(kind) = options.keyword_with_value("TYPE") {
-            wanted.kind = Some(kind);
-        } else if options.keyword("NOVALUES") {
-            return Err(Error::new("ERR NOVALUES option can only be used in HSCAN"));
-        } else {
-            return Err(Error::SYNTAX);
-        }
-    }
-    Ok(wanted)
-}
-
-impl Wanted<'_> {
-    fn admits(&self, entry: &Entry) -> bool {
-        self.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key(), false))
-            && self.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.type_name().as_bytes()))
-    }
-}
-
-/// A cursor: what C's `strtoull` takes whole, without a minus.
-fn parse_cursor(text: &[u8]) -> Option<u64> {
-    let digits = text.trim_ascii_start();
-    let digits = digits.strip_prefix(b"+").unwrap_or(digits);
-    let all_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    all_digits.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
+fn admits(wanted: &ScanOptions, entry: &Entry) -> bool {
+    wanted.admits(entry.key())
+        && wanted.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.type_name().as_bytes()))
 }
