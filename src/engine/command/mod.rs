@@ -24,6 +24,7 @@ pub mod hyperloglog;
 pub mod list;
 pub mod pubsub;
 pub mod server;
+pub mod set;
 pub mod string;
 pub mod transaction;
 
@@ -160,6 +161,7 @@ fn container(_: &mut Call) -> Result {
 pub const GROUPS: &[&[&[Command]]] = &[
     string::TOPICS,
     list::TOPICS,
+    set::TOPICS,
     bitmap::TOPICS,
     hyperloglog::TOPICS,
     array::TOPICS,

@@ -303,6 +303,19 @@ impl Entry {
         entry
     }
 
+    /// Moves the value out, for another entry. What remains of this one is good for nothing but to be dropped.
+    pub fn take_value(&mut self) -> NewValue<'_> {
+        if let Some(object) = self.take_object() {
+            return NewValue::Object(object);
+        }
+        match self.value() {
+            ValueRef::Int(integer) => NewValue::Int(integer),
+            ValueRef::Str(bytes) => NewValue::Str(bytes),
+            ValueRef::Packed(packed) => NewValue::Packed(packed),
+            ValueRef::Object(_) => unreachable!("the object was taken"),
+        }
+    }
+
     /// Takes the object out; in its place lies an 8-byte dummy integer, so the size stays as it was.
     fn take_object(&mut self) -> Option<Box<Object>> {
         if self.header() & KIND != OBJECT {

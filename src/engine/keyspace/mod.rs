@@ -12,6 +12,7 @@ pub mod entry;
 pub mod eviction;
 pub mod list;
 mod prefetch;
+pub mod set;
 mod string;
 pub mod table;
 mod tables;
@@ -19,5 +20,6 @@ pub mod value;
 
 pub use database::{Database, EntryMut, Expiry, KeyHash, Layout, Place, SetOutcome};
 pub use entry::{Entry, NewValue};
+pub use set::{SetLimits, SetRef};
 pub use table::{ExpireStep, Garbage, Table};
-pub use value::{Array, Form, IntBuf, Object, Packed, Type, ValueRef};
+pub use value::{Array, Form, Hasher, IntBuf, Object, Packed, Type, ValueRef};

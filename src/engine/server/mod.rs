@@ -29,7 +29,7 @@ use super::config::{Config, KeyspaceEvents, SetError};
 use super::effect::{Effect, Level};
 use super::hash::Seed;
 use super::keyspace::eviction::{Evictor, Policy};
-use super::keyspace::{Database, Layout};
+use super::keyspace::{Database, Hasher, Layout};
 use super::protocol::Reply;
 use super::pubsub::Pubsub;
 use super::rng::Rng;
@@ -48,6 +48,7 @@ use propagation::Propagation;
 use rates::Rates;
 use stats::{CommandStats, ErrorStats, Stats};
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use watch::Watch;
 
 /// What the engine cannot know by itself, told once at the start.
@@ -201,6 +202,8 @@ pub struct Server {
     pub policy: Policy,
     /// Chooses them.
     pub evictor: Evictor,
+    /// What the members of collections are hashed with.
+    pub hasher: Arc<Hasher>,
     /// All chance.
     pub rng: Rng,
     /// All hashing.
@@ -280,6 +283,7 @@ impl Server {
             startup_memory: 0,
             policy: Policy::default(),
             evictor: Evictor::new(),
+            hasher: Arc::new(Hasher::new(seed)),
             rng,
             seed,
             record_events: false,

@@ -47,6 +47,12 @@ fn value(entry: &Entry) -> Digest {
         let list = entry.list();
         list.elements(0..list.len()).for_each(|element| part(&mut bytes, element.bytes(&mut digits)));
     }
+    if let Some(set) = entry.set() {
+        // The order of its members says nothing.
+        let mut members = Digest::default();
+        set.iter().for_each(|member| mix(&mut members, digest(member.bytes(&mut digits))));
+        bytes.extend(members);
+    }
     digest(&bytes)
 }
 

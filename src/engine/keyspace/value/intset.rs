@@ -113,6 +113,10 @@ impl<'a> IntSet<'a> {
     pub fn span(&self, index: usize) -> Range<usize> {
         index * self.width..(index + 1) * self.width
     }
+    /// The run with only these of its integers, whose indices ascend.
+    pub fn only(&self, indices: impl IntoIterator<Item = usize>) -> Vec<u8> {
+        indices.into_iter().flat_map(|index| &self.run[self.span(index)]).copied().collect()
+    }
 }
 
 /// The run of some integers, which come in ascending order and each once.

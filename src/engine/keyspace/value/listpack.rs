@@ -81,6 +81,14 @@ impl<'a> Element<'a> {
         }
     }
 
+    /// Its encoding.
+    #[inline]
+    pub fn encoded(&self) -> Buffer {
+        let mut out = Buffer::new();
+        self.encode(&mut out);
+        out
+    }
+
     /// Adds its encoding to `out`.
     #[inline]
     pub fn encode(&self, out: &mut Buffer) {
@@ -125,9 +133,7 @@ impl<'a> Element<'a> {
 /// The encoding of one element.
 #[inline]
 pub fn encoded(bytes: &[u8]) -> Buffer {
-    let mut out = Buffer::new();
-    Element::from_bytes(bytes).encode(&mut out);
-    out
+    Element::from_bytes(bytes).encoded()
 }
 
 fn encode_back_len(len: usize, out: &mut Buffer) {

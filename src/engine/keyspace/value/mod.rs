@@ -11,6 +11,7 @@ mod string;
 pub mod tree;
 
 pub use array::Array;
+pub use hashed::{Hashed, Hasher};
 pub use list::{End, List, without_equal};
 pub use packed::{Form, Packed};
 pub use string::{INLINE_MAX, IntBuf, LargeString};
@@ -49,6 +50,9 @@ impl Type {
     }
 }
 
+/// Allocations that a leaf of packed records is made of, about.
+const LEAF_EFFORT: usize = 3;
+
 /// A value that does not fit inside its entry. Each data type adds its variant here, and its arm to
 /// the few methods below; nothing else in the keyspace asks what an object is.
 #[derive(Clone, Debug)]
@@ -59,6 +63,8 @@ pub enum Object {
     Array(Box<Array>),
     /// A list that is too large for its entry.
     List(List),
+    /// A set of many members, or of long ones.
+    Set(Hashed),
 }
 
 impl Object {
@@ -68,6 +74,7 @@ impl Object {
             Object::LargeString(_) => Type::String,
             Object::Array(_) => Type::Array,
             Object::List(_) => Type::List,
+            Object::Set(_) => Type::Set,
         }
     }
 
@@ -77,6 +84,7 @@ impl Object {
             Object::LargeString(_) => "raw",
             Object::Array(_) => "sliced-array",
             Object::List(_) => "quicklist",
+            Object::Set(_) => "hashtable",
         }
     }
 
@@ -87,6 +95,7 @@ impl Object {
                 Object::LargeString(string) => string.capacity(),
                 Object::Array(array) => size_of::<Array>() + array.memory_usage(),
                 Object::List(list) => list.memory_usage(),
+                Object::Set(set) => set.memory_usage(),
             }
     }
 
@@ -96,6 +105,7 @@ impl Object {
             Object::LargeString(_) => 1,
             Object::Array(array) => array.slices(),
             Object::List(list) => list.free_effort(),
+            Object::Set(set) => set.leaves() * LEAF_EFFORT,
         }
     }
 
@@ -106,6 +116,7 @@ impl Object {
             Object::LargeString(_) => true,
             Object::Array(array) => array.free_some(budget),
             Object::List(list) => list.free_some(budget),
+            Object::Set(set) => set.free_some(budget / LEAF_EFFORT),
         }
     }
 }

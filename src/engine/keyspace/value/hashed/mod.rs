@@ -4,14 +4,22 @@
 //! seed lie in the same order, whatever their history. Nobody who does not know the seed can tell which.
 
 mod leaf;
+mod look;
 
 use super::tree::Tree;
 use crate::engine::hash::Seed;
 pub use leaf::HashLeaf;
+pub use look::{Finder, Records};
 use std::sync::Arc;
 
 /// Bits of a scan's cursor: a place in hash order, small enough for every client.
 const CURSOR_BITS: u32 = 48;
+
+/// The place of a hash in a scan.
+#[inline]
+pub fn place(hash: u64) -> u64 {
+    hash >> (64 - CURSOR_BITS)
+}
 
 /// What members are hashed with.
 #[derive(Debug)]
@@ -188,11 +196,6 @@ impl Hashed {
         leaf.record(at as usize)
     }
 
-    /// All records.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.tree.iter().flat_map(HashLeaf::records)
-    }
-
     /// The records whose members have this hash.
     pub fn with_hash(&self, hash: u64) -> impl Iterator<Item = &[u8]> {
         let from = self.records_from(hash).take_while(move |(leaf, at)| leaf.hash_at(*at) == hash);
@@ -201,8 +204,7 @@ impl Hashed {
 
     /// Shows about `count` records and returns the cursor for the next step, 0 after the last. A scan begins
     /// with 0. A record that is there from beginning to end is shown exactly once.
-    pub fn scan(&self, cursor: u64, count: usize, seen: &mut dyn FnMut(&[u8])) -> u64 {
-        let place = |hash: u64| hash >> (64 - CURSOR_BITS);
+    pub fn scan<'a>(&'a self, cursor: u64, count: usize, seen: &mut dyn FnMut(&'a [u8])) -> u64 {
         let (mut shown, mut last) = (0, 0);
         // A cursor that nobody gave out may have more bits.
         for (leaf, at) in self.records_from(cursor.min(place(u64::MAX)) << (64 - CURSOR_BITS)) {
