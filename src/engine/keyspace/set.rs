@@ -78,25 +78,25 @@ impl Entry {
 
     /// Whether the set has this member.
     #[inline]
-    pub fn has_member(&self, member: Element) -> bool {
+    pub fn set_has(&self, member: Element) -> bool {
         self.set().is_some_and(|set| set.has(member))
     }
 
     /// Converts a small set that would be too small for so many more members, were they all new.
-    pub fn expect_members(&mut self, expected: usize, limits: &SetLimits) {
+    pub fn set_expect(&mut self, expected: usize, limits: &SetLimits) {
         let too_many = match self.set() {
             Some(SetRef::Ints(_)) => expected > limits.intset_entries,
             Some(SetRef::Small { .. }) => expected > limits.listpack_entries,
             _ => false,
         };
         if too_many {
-            self.enlarge_set(limits);
+            self.set_enlarge(limits);
         }
     }
 
     /// Adds a member. Returns whether it is new.
     #[inline]
-    pub fn add_member(&mut self, member: Element, limits: &SetLimits) -> bool {
+    pub fn set_add(&mut self, member: Element, limits: &SetLimits) -> bool {
         if let Some(Object::Set(set)) = self.object_mut() {
             return set.put(&member.encoded(), [&[], &[]]);
         }
@@ -106,7 +106,7 @@ impl Entry {
                 let count = set.len() + 1;
                 self.splice(splice.part, &splice.with, count);
                 if count > limits.intset_entries() {
-                    self.enlarge_set(limits);
+                    self.set_enlarge(limits);
                 }
                 true
             }
@@ -120,9 +120,9 @@ impl Entry {
                     let packed = Packed { form: Form::Set, count: set.len(), run: &run };
                     self.set_value(NewValue::Packed(packed));
                 } else {
-                    self.enlarge_set(limits);
+                    self.set_enlarge(limits);
                 }
-                self.add_member(member, limits)
+                self.set_add(member, limits)
             }
             (Some(SetRef::Small { count, run }), _) => {
                 let encoded = member.encoded();
@@ -134,8 +134,8 @@ impl Entry {
                     self.splice(end..end, &encoded, count + 1);
                     return true;
                 }
-                self.enlarge_set(limits);
-                self.add_member(member, limits)
+                self.set_enlarge(limits);
+                self.set_add(member, limits)
             }
             _ => false,
         }
@@ -143,7 +143,7 @@ impl Entry {
 
     /// Takes a member out. Returns whether it was there. The set may be empty then.
     #[inline]
-    pub fn remove_member(&mut self, member: Element) -> bool {
+    pub fn set_remove(&mut self, member: Element) -> bool {
         if let Some(Object::Set(set)) = self.object_mut() {
             return set.remove(&member.encoded());
         }
@@ -164,7 +164,7 @@ impl Entry {
     }
 
     /// Takes out the member at a position. There must be one. The set may be empty then.
-    pub fn remove_member_at(&mut self, position: usize) {
+    pub fn set_remove_at(&mut self, position: usize) {
         if let Some(Object::Set(set)) = self.object_mut() {
             return set.remove_at(position);
         }
@@ -181,7 +181,7 @@ impl Entry {
 
     /// Takes out the members at these positions, which the set has. If it is big and little remains, it is
     /// built anew, as small as it can be, and what it was comes back to be freed.
-    pub fn remove_members_at(
+    pub fn set_remove_positions(
         &mut self,
         positions: &BTreeSet<usize>,
         limits: &SetLimits,
@@ -202,7 +202,7 @@ impl Entry {
                 }
                 let mut rest = Entry::new(b"", NewValue::Packed(Packed::empty(Form::Set)), None, 0);
                 for (_, member) in SetRef::Big(set).iter().enumerate().filter(|(at, _)| remains(at)) {
-                    rest.add_member(member, limits);
+                    rest.set_add(member, limits);
                 }
                 return self.set_value(rest.take_value());
             }
@@ -211,7 +211,7 @@ impl Entry {
     }
 
     /// Makes a small set a set of integers, if all its members are and they are not too many.
-    pub fn narrow_set(&mut self, limits: &SetLimits) {
+    pub fn set_narrow(&mut self, limits: &SetLimits) {
         let Some(set) = self.set() else { return };
         if matches!(set, SetRef::Ints(_)) || set.len() > limits.intset_entries() {
             return;
@@ -225,7 +225,7 @@ impl Entry {
 
     /// Makes a small set a big one.
     #[cold]
-    fn enlarge_set(&mut self, limits: &SetLimits) {
+    fn set_enlarge(&mut self, limits: &SetLimits) {
         let mut big = Hashed::new(limits.hasher.clone());
         for member in self.set().into_iter().flat_map(|set| set.iter()) {
             big.put(&member.encoded(), [&[], &[]]);

@@ -110,8 +110,8 @@ fn add<'m>(call: &mut Call, key: &[u8], members: impl ExactSizeIterator<Item = &
         call.server.set(access, key, limits.new_set(*first, expected), Expiry::Never);
     }
     let Some(mut entry) = call.server.databases[access.db].lookup_mut(key) else { return Ok(0) };
-    entry.expect_members(expected, &limits);
-    Ok(members.filter(|member| entry.add_member(*member, &limits)).count())
+    entry.set_expect(expected, &limits);
+    Ok(members.filter(|member| entry.set_add(*member, &limits)).count())
 }
 
 fn sadd(call: &mut Call) -> Result {
@@ -130,7 +130,7 @@ fn srem(call: &mut Call) -> Result {
         call.reply.int(0);
         return Ok(());
     };
-    let removed = members.filter(|member| entry.remove_member(Element::from_bytes(member))).count();
+    let removed = members.filter(|member| entry.set_remove(Element::from_bytes(member))).count();
     let empty = entry.set().is_some_and(|set| set.is_empty());
     if removed > 0 {
         call.changed(key, set_event("srem"));
@@ -153,7 +153,7 @@ fn smove(call: &mut Call) -> Result {
     let source = call.server.databases[access.db].lookup_mut(from);
     let Some(mut source) = source.filter(|_| is_set) else { return Err(Error::WRONG_TYPE) };
     let element = Element::from_bytes(member);
-    let moves = if from == to { source.has_member(element) } else { source.remove_member(element) };
+    let moves = if from == to { source.set_has(element) } else { source.set_remove(element) };
     let empty = source.set().is_some_and(|set| set.is_empty());
     call.reply.int(moves as i64);
     if !moves || from == to {
@@ -178,7 +178,7 @@ fn scard(call: &mut Call) -> Result {
 
 fn sismember(call: &mut Call) -> Result {
     let entry = call.server.read_as(call.access(), call.args.at(1), Type::Set)?;
-    let there = entry.is_some_and(|entry| entry.has_member(Element::from_bytes(call.args.at(2))));
+    let there = entry.is_some_and(|entry| entry.set_has(Element::from_bytes(call.args.at(2))));
     call.reply.int(there as i64);
     Ok(())
 }
@@ -188,7 +188,7 @@ fn smismember(call: &mut Call) -> Result {
     let members = call.args.from(2);
     call.reply.array(members.len());
     for member in members.iter() {
-        let there = entry.is_some_and(|entry| entry.has_member(Element::from_bytes(member)));
+        let there = entry.is_some_and(|entry| entry.set_has(Element::from_bytes(member)));
         call.reply.int(there as i64);
     }
     Ok(())

@@ -74,7 +74,7 @@ fn pop_one(call: &mut Call) -> Result {
     let member = set.get(position);
     write_member(call.reply, member);
     let removal = wanted.then(|| Argv::of([b"SREM", key, member.bytes(&mut IntBuf::new())]));
-    entry.remove_member_at(position);
+    entry.set_remove_at(position);
     call.changed(key, set_event("spop"));
     propagate_all(call, removal);
     if empty {
@@ -109,7 +109,7 @@ fn pop_several(call: &mut Call) -> Result {
             add_to_batch(&mut removals, key, member.bytes(&mut IntBuf::new()));
         }
     });
-    let displaced = entry.remove_members_at(&positions, &limits);
+    let displaced = entry.set_remove_positions(&positions, &limits);
     displaced.into_iter().for_each(|object| call.server.discard(object));
     call.changed(key, set_event("spop"));
     propagate_all(call, removals);

@@ -66,7 +66,7 @@ pub fn collect(how: Combination, sets: &[Option<SetRef>], limits: &SetLimits) ->
     };
     let mut result = Entry::new(b"", NewValue::Packed(Packed::empty(form)), None, 0);
     let mut add = |member: Element| {
-        result.add_member(member, limits);
+        result.set_add(member, limits);
         ControlFlow::Continue(())
     };
     if let (Combination::Difference, [Some(first), others @ ..]) = (how, sets)
@@ -74,13 +74,13 @@ pub fn collect(how: Combination, sets: &[Option<SetRef>], limits: &SetLimits) ->
     {
         let _all = first.iter().try_for_each(add);
         for member in others.iter().flatten().flat_map(|other| other.iter()) {
-            result.remove_member(member);
+            result.set_remove(member);
         }
     } else {
         let _all = combine(how, sets, &mut add);
     }
     if narrow {
-        result.narrow_set(limits);
+        result.set_narrow(limits);
     }
     result
 }

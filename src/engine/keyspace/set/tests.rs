@@ -29,7 +29,7 @@ fn set_of(limits: &SetLimits, members: impl IntoIterator<Item = Vec<u8>>) -> (En
     let mut entry = Entry::new(b"k", NewValue::Packed(Packed::empty(Form::IntSet)), None, 0);
     let mut model = Model::new();
     for member in members {
-        assert_eq!(entry.add_member(Element::from_bytes(&member), limits), model.insert(member));
+        assert_eq!(entry.set_add(Element::from_bytes(&member), limits), model.insert(member));
     }
     (entry, model)
 }
@@ -101,25 +101,25 @@ proptest! {
             let before = members(&entry);
             match step {
                 Step::Add(member) => {
-                    let added = entry.add_member(Element::from_bytes(&member), &limits);
+                    let added = entry.set_add(Element::from_bytes(&member), &limits);
                     prop_assert_eq!(added, model.insert(member));
                 }
                 Step::Remove(member) => {
-                    let removed = entry.remove_member(Element::from_bytes(&member));
+                    let removed = entry.set_remove(Element::from_bytes(&member));
                     prop_assert_eq!(removed, model.remove(&member));
                 }
                 Step::RemoveAt(position) if !before.is_empty() => {
                     let position = position % before.len();
-                    entry.remove_member_at(position);
+                    entry.set_remove_at(position);
                     model.remove(&before[position]);
                 }
                 Step::RemoveMany(positions) if !before.is_empty() => {
                     let positions = positions.into_iter().map(|at| at % before.len()).collect();
-                    entry.remove_members_at(&positions, &limits);
+                    entry.set_remove_positions(&positions, &limits);
                     model.retain(|member| !positions.iter().any(|at| before[*at] == *member));
                 }
-                Step::Expect(more) => entry.expect_members(more, &limits),
-                Step::Narrow => entry.narrow_set(&limits),
+                Step::Expect(more) => entry.set_expect(more, &limits),
+                Step::Narrow => entry.set_narrow(&limits),
                 Step::Copy => copy = (entry.duplicate(b"copy"), model.clone()),
                 Step::RemoveAt(_) | Step::RemoveMany(_) => {}
             }
@@ -150,12 +150,12 @@ proptest! {
             let all = members(&entry);
             if add {
                 for member in &passing {
-                    entry.add_member(Element::from_bytes(member), &limits);
+                    entry.set_add(Element::from_bytes(member), &limits);
                 }
             } else {
                 // Enough of them for the rest to become small again.
                 let gone = (0..all.len()).filter(|at| !stay.contains(&all[*at])).collect();
-                entry.remove_members_at(&gone, &limits);
+                entry.set_remove_positions(&gone, &limits);
             }
         }
         seen.retain(|member| stay.contains(member));
@@ -208,9 +208,9 @@ fn a_copy_of_a_big_set_stays_as_it_is() {
     let (mut entry, mut model) = set_of(&limits, (0..20_000).map(number));
     let copy = (entry.duplicate(b"copy"), model.clone());
     for n in 0..5000 {
-        entry.remove_member(Element::from_bytes(&number(n * 3)));
+        entry.set_remove(Element::from_bytes(&number(n * 3)));
         model.remove(&number(n * 3));
-        entry.add_member(Element::from_bytes(&number(20_000 + n)), &limits);
+        entry.set_add(Element::from_bytes(&number(20_000 + n)), &limits);
         model.insert(number(20_000 + n));
     }
     check(&entry, &model);
