@@ -163,13 +163,24 @@ impl<L: Leaf> Child<L> {
         }
     }
 
-    /// Appends `right`, if one of both is too empty; gives back what is still a node of its own.
+    /// Whether it is to be merged with `right`, since one of both is too empty. Leaves must fit into one.
+    fn wants(&self, right: &Child<L>) -> bool {
+        let fit = match (self, right) {
+            (Child::Leaf(left), Child::Leaf(right)) => {
+                left.weight() + right.weight() <= L::MAX_WEIGHT && left.len() + right.len() <= L::MAX_LEN
+            }
+            _ => true,
+        };
+        fit && (self.is_under() || right.is_under())
+    }
+
+    /// Appends `right`, if they are to be merged; gives back what is still a node of its own.
     pub fn merge(&mut self, right: Slot<L>) -> Option<Slot<L>> {
-        if !self.is_under() && !right.child.is_under() {
+        if !self.wants(&right.child) {
             return Some(right);
         }
         match (self, right) {
-            (Child::Leaf(left), Slot { child: Child::Leaf(leaf), .. }) if fit(&**left, &*leaf) => {
+            (Child::Leaf(left), Slot { child: Child::Leaf(leaf), .. }) => {
                 Arc::make_mut(left).absorb(Arc::unwrap_or_clone(leaf));
                 None
             }
@@ -205,10 +216,6 @@ pub(super) fn leaf_memory<L: Leaf>(leaf: &L) -> usize {
 
 fn is_over<L: Leaf>(leaf: &L) -> bool {
     leaf.len() > 1 && (leaf.weight() > L::MAX_WEIGHT || leaf.len() > L::MAX_LEN)
-}
-
-fn fit<L: Leaf>(left: &L, right: &L) -> bool {
-    left.weight() + right.weight() <= L::MAX_WEIGHT && left.len() + right.len() <= L::MAX_LEN
 }
 
 /// Splits a leaf that is too full, if need be several times, and adds the parts after it to `extra`.
@@ -282,7 +289,8 @@ impl<L: Leaf> Inner<L> {
             self.lens[at] -= extra.iter().map(|slot| slot.len).sum::<u64>();
             change.extra = self.insert(at + 1, extra, edges.split_at());
         } else {
-            if self.children[at].is_under() {
+            // One that grows is on its way: its neighbour need not be looked at.
+            if change.added.cast_signed() <= 0 && self.children[at].is_under() {
                 let before = self.children.len();
                 self.mend(at);
                 if self.height == 1 {
@@ -303,7 +311,7 @@ impl<L: Leaf> Inner<L> {
             return;
         }
         for left in [Some(at), at.checked_sub(1)].into_iter().flatten() {
-            if left + 1 == self.children.len() {
+            if !self.children.get(left + 1).is_some_and(|right| self.children[left].wants(right)) {
                 continue;
             }
             let right = self.remove(left + 1);
