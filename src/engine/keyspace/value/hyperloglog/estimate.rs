@@ -14,19 +14,35 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// That of these values, each below 64.
-    #[inline(always)]
-    pub fn of(values: impl Iterator<Item = u8>) -> Self {
-        // Equal values often follow each other: with one counter each would wait for the one before.
-        let mut counts = [[0u32; 64]; 4];
-        values.enumerate().for_each(|(at, value)| counts[at % 4][usize::from(value % 64)] += 1);
-        Self(std::array::from_fn(|value| counts.iter().map(|counts| counts[value]).sum()))
+    /// That of these registers, each below 64.
+    pub fn of(registers: &[u8; REGISTERS]) -> Self {
+        // The values lie close together, so that counting one after the other, many registers at a time, is
+        // faster than looking at each register.
+        let low = registers.iter().copied().fold(63, u8::min);
+        let high = registers.iter().copied().fold(low, u8::max);
+        let mut histogram = Self::default();
+        (low..=high).for_each(|value| histogram.add(value, count(registers, value)));
+        histogram
     }
 
     /// So many more registers have this value.
     pub fn add(&mut self, value: u8, registers: usize) {
         self.0[usize::from(value)] += registers as u32;
     }
+}
+
+/// How many registers have this value.
+fn count(registers: &[u8; REGISTERS], value: u8) -> usize {
+    // As many as a byte can count in each lane: half of all, in 64 lanes.
+    let halves = registers.as_chunks::<{ REGISTERS / 2 }>().0.iter();
+    let in_half = |half: &[u8; REGISTERS / 2]| {
+        let mut lanes = [0_u8; 64];
+        for part in half.as_chunks::<64>().0 {
+            lanes.iter_mut().zip(part).for_each(|(lane, register)| *lane += u8::from(*register == value));
+        }
+        lanes.iter().map(|lane| usize::from(*lane)).sum::<usize>()
+    };
+    halves.map(in_half).sum()
 }
 
 /// The estimate, in whole elements.

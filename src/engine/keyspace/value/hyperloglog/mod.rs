@@ -121,7 +121,7 @@ impl Union {
 
     /// How many different elements all of them have seen, about.
     pub fn estimate(&self) -> i64 {
-        estimate::cardinality(&estimate::Histogram::of(self.0.iter().copied()))
+        estimate::cardinality(&estimate::Histogram::of(&self.0))
     }
 
     /// The registers.
@@ -169,13 +169,13 @@ impl Sketch {
         self.raise(&mut sparse::Place::start(), register, value, sparse_max)
     }
 
-    /// Sees all that others have seen.
+    /// Sees all that others have seen; it has been added to the union itself.
     pub fn add_all(&mut self, union: &Union, sparse_max: usize) -> Result<(), Corrupt> {
         let mut from = sparse::Place::start();
         let values = union.0.iter().enumerate().filter(|(_, value)| **value > 0);
         for (register, value) in values {
             if self.0[ENCODING] == DENSE {
-                dense::merge_into(&union.0, self.packed());
+                dense::pack(&union.0, self.packed());
                 break;
             }
             self.raise(&mut from, register, *value, sparse_max)?;
@@ -228,10 +228,11 @@ pub fn add_in_place(bytes: &mut [u8], element: &[u8]) -> bool {
     packed_in(bytes).is_some_and(|packed| dense::raise(packed, register, value))
 }
 
-/// Lets a dense HyperLogLog see, in place, all that others have seen. Nothing happens to what is no dense one.
+/// Lets a dense HyperLogLog, which has been added to the union itself, see in place all that the others have
+/// seen. Nothing happens to what is no dense one.
 pub fn add_all_in_place(bytes: &mut [u8], union: &Union) {
     if let Some(packed) = packed_in(bytes) {
-        dense::merge_into(&union.0, packed);
+        dense::pack(&union.0, packed);
         invalidate(bytes);
     }
 }
