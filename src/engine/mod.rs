@@ -12,6 +12,7 @@ pub mod info;
 pub mod keyspace;
 pub mod loopback;
 pub mod mutant;
+pub mod prefetch;
 pub mod protocol;
 pub mod pubsub;
 pub mod rng;

@@ -7,6 +7,7 @@ const LEAVES: &[&str] = &[
     "engine/hash",
     "engine/memory",
     "engine/mutant",
+    "engine/prefetch",
     "engine/rng",
     "engine/spec",
     "engine/text",

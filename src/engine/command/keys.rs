@@ -162,6 +162,13 @@ impl Server {
         }
     }
 
+    /// Takes the bytes out of a long string that is about to be replaced; none of anything else.
+    pub fn take_string(&mut self, access: Access, key: &[u8]) -> Vec<u8> {
+        let place = self.find(access, key);
+        let bytes = place.and_then(|place| self.databases[access.db].at_mut(place).take_string());
+        bytes.unwrap_or_default()
+    }
+
     /// The bytes of a string to be changed in place, at least `length` of them. The key is made, or its
     /// string grown with zeros, if there are fewer; whether that was so comes along. The caller still says
     /// `changed`.

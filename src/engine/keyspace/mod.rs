@@ -11,7 +11,6 @@ pub mod database;
 pub mod entry;
 pub mod eviction;
 pub mod list;
-mod prefetch;
 pub mod set;
 mod string;
 pub mod table;

@@ -88,6 +88,11 @@ impl Entry {
         }
     }
 
+    /// Takes the bytes out of a long string, which is empty then: for a command that replaces it.
+    pub fn take_string(&mut self) -> Option<Vec<u8>> {
+        self.large_string().map(|string| std::mem::replace(string, LargeString::new(Vec::new())).into_bytes())
+    }
+
     /// Sets a string to an integer: what INCR does.
     pub fn set_integer(&mut self, value: i64) -> Option<Box<Object>> {
         self.set_value(NewValue::Int(value))

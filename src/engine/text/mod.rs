@@ -4,7 +4,6 @@
 //! observable behaviour of its namesake in Redis, which its tests state.
 
 pub mod ascii;
-pub mod bits;
 pub mod crc16;
 pub mod glob;
 pub mod lcs;

@@ -4,9 +4,9 @@ use super::{BITMAP, FAST_READ, GROWING, offset};
 use crate::engine::command::call::string_event;
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::value::IntBuf;
+use crate::engine::keyspace::value::bits;
 use crate::engine::spec::Arity::Exactly;
 use crate::engine::spec::{KEY, KeyFlags, int, key_at};
-use crate::engine::text::bits;
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {

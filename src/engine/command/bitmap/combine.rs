@@ -4,9 +4,9 @@ use super::{BITMAP, GROWING};
 use crate::engine::command::call::{generic_event, string_event};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::value::IntBuf;
+use crate::engine::keyspace::value::bits::{self, Operation, Source};
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{KeyFlags, key, key_at, keys_from, one_of, token};
-use crate::engine::text::bits::{self, Operation};
 
 pub(super) const COMMANDS: &[Command] = &[Command {
     name: "BITOP",
@@ -72,16 +72,19 @@ fn bitop(call: &mut Call) -> Result {
     for key in keys.iter() {
         live.push(call.server.read_string(access, key)?.is_some());
     }
+    // A long string at the target gives its memory to the result.
+    let mut result = call.server.take_string(access, target);
+    let taken = !result.is_empty();
     let database = &call.server.databases[access.db];
     let mut digits: Vec<IntBuf> = live.iter().map(|_| IntBuf::new()).collect();
     let sources = keys.iter().zip(live).zip(&mut digits);
-    let sources: Vec<&[u8]> = sources
-        .map(|((key, live), digits)| {
-            let entry = database.lookup(key).filter(|_| live);
-            entry.and_then(|entry| entry.string(digits)).unwrap_or_default()
+    let sources: Vec<Source> = sources
+        .map(|((key, live), digits)| match database.lookup(key).filter(|_| live) {
+            Some(_) if taken && key == target => Source::Replaced,
+            entry => Source::Bytes(entry.and_then(|entry| entry.string(digits)).unwrap_or_default()),
         })
         .collect();
-    let result = bits::combine(operation, &sources);
+    bits::combine(operation, &sources, &mut result);
     call.reply.int(result.len() as i64);
     if !result.is_empty() {
         call.server.set_raw(access, target, result);

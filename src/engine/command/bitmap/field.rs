@@ -5,10 +5,10 @@ use crate::engine::command::args::Cursor;
 use crate::engine::command::call::string_event;
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::value::IntBuf;
+use crate::engine::keyspace::value::bits;
 use crate::engine::protocol::Reply;
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{Arg, KEY, KeyFlags, block, int as int_arg, key_at, one_of, string, token};
-use crate::engine::text::bits;
 use crate::engine::text::number::parse_i64;
 
 const GET: Arg = block("get-block", &[string("encoding"), int_arg("offset")]).token("GET");

@@ -4,9 +4,9 @@ use super::BITMAP;
 use crate::engine::command::args::int;
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::value::IntBuf;
+use crate::engine::keyspace::value::bits::{self, Range};
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{Arg, Flags, KEY, KeyFlags, block, int as int_arg, key_at, one_of, token};
-use crate::engine::text::bits::{self, Range};
 
 const READ: KeyFlags = KeyFlags::RO.or(KeyFlags::ACCESS);
 const UNIT: Arg = one_of("unit", &[token("byte", "BYTE"), token("bit", "BIT")]).optional().since("7.0.0");

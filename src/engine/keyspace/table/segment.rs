@@ -10,7 +10,7 @@
 
 use super::bucket::{Bucket, SLOTS, tag};
 use crate::engine::keyspace::entry::Entry;
-use crate::engine::keyspace::prefetch::prefetch;
+use crate::engine::prefetch::prefetch;
 
 /// Lengths of a row, in buckets of 64 bytes. All are size classes of jemalloc.
 const LENGTHS: [usize; 22] =

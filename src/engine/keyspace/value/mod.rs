@@ -1,6 +1,7 @@
 //! What an entry can hold.
 
 pub mod array;
+pub mod bits;
 pub mod hashed;
 pub mod hyperloglog;
 pub mod intset;

@@ -39,6 +39,10 @@ impl LargeString {
     pub fn as_mut_bytes(&mut self) -> &mut [u8] {
         &mut self.0
     }
+    /// Its bytes, with their spare room.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
     /// Bytes allocated.
     pub fn capacity(&self) -> usize {
         self.0.capacity()

@@ -2,9 +2,10 @@
 #![allow(unsafe_code)]
 
 /// Starts loading the line at `address`, which may be any address at all. A batch of keys is
-/// prefetched before it is executed, so that the misses overlap.
+/// prefetched before it is executed, so that the misses overlap; where a long string is read from end to end,
+/// the page after the one that is read, where the processor's own foresight stops.
 #[inline(always)]
-pub(super) fn prefetch<T>(address: *const T) {
+pub fn prefetch<T>(address: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: a prefetch never faults, whatever the address, and changes nothing a program can see.
     unsafe {

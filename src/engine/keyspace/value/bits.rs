@@ -1,7 +1,10 @@
 //! Strings as rows of bits. Bit 0 is the highest one of the first byte, as SETBIT counts.
 
+use crate::engine::prefetch::prefetch;
 use pulp::Arch;
 
+/// How far ahead memory is fetched: the processor's own foresight ends with the page.
+const PAGE: usize = 4096;
 /// How many source bytes BITOP works on at a time: little enough to stay in the first-level cache.
 const BLOCK: usize = 4096;
 
@@ -62,12 +65,21 @@ pub fn count(bytes: &[u8], range: Range) -> u64 {
 
 /// How many bits are 1. The processor's widest registers count them.
 fn ones(bytes: &[u8]) -> u64 {
+    // A sum for each word of a block lets the compiler count whole blocks at a time.
+    const WORDS: usize = 8;
     Arch::new().dispatch(
         #[inline(always)]
         || {
             let (words, rest) = bytes.as_chunks();
-            let words: u64 = words.iter().map(|word| u64::from(u64::from_ne_bytes(*word).count_ones())).sum();
-            words + rest.iter().map(|byte| u64::from(byte.count_ones())).sum::<u64>()
+            let (blocks, last) = words.as_chunks::<WORDS>();
+            let ones = |word: &[u8; 8]| u64::from(u64::from_ne_bytes(*word).count_ones());
+            let mut sums = [0; WORDS];
+            for block in blocks {
+                prefetch(block.as_ptr().wrapping_byte_add(PAGE));
+                sums.iter_mut().zip(block).for_each(|(sum, word)| *sum += ones(word));
+            }
+            let rest = rest.iter().map(|byte| u64::from(byte.count_ones()));
+            sums.into_iter().chain(last.iter().map(ones)).chain(rest).sum::<u64>()
         },
     )
 }
@@ -128,23 +140,48 @@ pub enum Operation {
     One,
 }
 
-/// Combines strings, of which there is at least one, bit by bit.
-pub fn combine(operation: Operation, sources: &[&[u8]]) -> Vec<u8> {
-    let length = sources.iter().map(|source| source.len()).max().unwrap_or(0);
-    let mut result = Vec::with_capacity(length);
-    let mut scratch = [0; BLOCK];
-    while result.len() < length {
-        let from = result.len();
-        let size = BLOCK.min(length - from);
-        let part = |source: &'_ [u8]| -> std::ops::Range<usize> {
-            from.min(source.len())..(from + size).min(source.len())
-        };
-        result.extend_from_slice(&sources[0][part(sources[0])]);
-        result.resize(from + size, 0);
-        let others = sources[1..].iter().map(|source| &source[part(source)]);
-        combine_block(operation, &mut result[from..], others, &mut scratch[..size]);
+/// A string that BITOP combines.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// These bytes.
+    Bytes(&'a [u8]),
+    /// What the result replaces.
+    Replaced,
+}
+
+/// Combines strings, of which there is at least one, bit by bit. The result takes the place of `into`: memory
+/// that is there already costs a fraction of what new memory costs.
+pub fn combine(operation: Operation, sources: &[Source], into: &mut Vec<u8>) {
+    let old = into.len();
+    let lengths = sources.iter().map(|source| match source {
+        Source::Bytes(bytes) => bytes.len(),
+        Source::Replaced => old,
+    });
+    let length = lengths.max().unwrap_or(0);
+    into.reserve_exact(length.saturating_sub(old));
+    let (mut result, mut scratch) = ([0; BLOCK], [0; BLOCK]);
+    for from in (0..length).step_by(BLOCK) {
+        let to = length.min(from + BLOCK);
+        let mut parts = sources.iter().map(|source| {
+            let bytes = match source {
+                Source::Bytes(bytes) => bytes,
+                Source::Replaced => &into[..old],
+            };
+            &bytes[from.min(bytes.len())..to.min(bytes.len())]
+        });
+        let first = parts.next().unwrap_or_default();
+        let result = &mut result[..to - from];
+        result[..first.len()].copy_from_slice(first);
+        result[first.len()..].fill(0);
+        combine_block(operation, result, parts, &mut scratch[..to - from]);
+        let kept = old.clamp(from, to) - from;
+        into[from..from + kept].copy_from_slice(&result[..kept]);
+        into.extend_from_slice(&result[kept..]);
     }
-    result
+    into.truncate(length);
+    if into.capacity() / 2 > length {
+        into.shrink_to_fit();
+    }
 }
 
 /// Combines a block of the first string with the same block of the others, which may end early.

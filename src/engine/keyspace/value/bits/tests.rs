@@ -65,17 +65,30 @@ proptest! {
     #[test]
     fn combining_agrees_with_combining_each(
         sources in vec(prop_oneof![strings(), vec(any::<u8>(), BLOCK - 9..2 * BLOCK + 9)], 1..5),
+        other in vec(any::<u8>(), 0..4 * BLOCK),
     ) {
         use Operation::*;
         let slices: Vec<&[u8]> = sources.iter().map(Vec::as_slice).collect();
         let length = slices.iter().map(|source| source.len()).max().unwrap_or(0);
         for operation in [And, Or, Xor, Not, Diff, Diff1, AndOr, One] {
-            let result = combine(operation, &slices);
+            let mut result = Vec::new();
+            combine(operation, &slices.iter().copied().map(Source::Bytes).collect::<Vec<_>>(), &mut result);
             prop_assert_eq!(result.len(), length);
             for offset in 0..length as u64 * 8 {
                 let bits: Vec<bool> = slices.iter().map(|source| get(source, offset)).collect();
                 prop_assert_eq!(get(&result, offset), naive(operation, &bits), "{:?} {}", operation, offset);
             }
+            // In the place of each of them, and of a string that is none of them.
+            for (replaced, original) in sources.iter().enumerate() {
+                let source = |(at, bytes)| if at == replaced { Source::Replaced } else { Source::Bytes(bytes) };
+                let mixed: Vec<Source> = slices.iter().copied().enumerate().map(source).collect();
+                let mut into = original.clone();
+                combine(operation, &mixed, &mut into);
+                prop_assert_eq!(&into, &result);
+            }
+            let mut into = other.clone();
+            combine(operation, &slices.iter().copied().map(Source::Bytes).collect::<Vec<_>>(), &mut into);
+            prop_assert_eq!(&into, &result);
         }
     }
 
