@@ -1,6 +1,8 @@
-//! How long one call of the engine holds the loop, at most: a table that grows, expires, is flushed.
+//! How long one call of the engine holds the loop, at most: a table that grows, expires, is flushed, and
+//! collections that grow, shrink and are deleted.
 //!
-//! `cargo bench --bench pauses`, or with a number of keys: `cargo bench --bench pauses -- 10000000`
+//! `cargo bench --bench pauses`, or with a number of keys or elements, and of one part alone:
+//! `cargo bench --bench pauses -- 1000000 list`
 //!
 //! Times are CPU time of the thread, so that other work on the machine does not count. What the
 //! kernel does for us (page faults of fresh memory) does.
@@ -85,8 +87,80 @@ fn tick_until(server: &mut Loopback, phase: &mut Phase, done: impl Fn(&Loopback)
     }
 }
 
+/// A type of collection: what adds and what removes the element of a number.
+struct Collection {
+    name: &'static str,
+    add: fn(u64) -> String,
+    remove: fn(u64) -> String,
+}
+
+const COLLECTIONS: [Collection; 6] = [
+    Collection { name: "list", add: |n| format!("RPUSH c element:{n:08}"), remove: |_| "LPOP c".to_owned() },
+    Collection {
+        name: "hash",
+        add: |n| format!("HSET c field:{n:08} vvvvvvvvvvvvvvvv"),
+        remove: |n| format!("HDEL c field:{n:08}"),
+    },
+    Collection {
+        name: "set",
+        add: |n| format!("SADD c member:{n:08}"),
+        remove: |n| format!("SREM c member:{n:08}"),
+    },
+    Collection {
+        name: "zset",
+        add: |n| format!("ZADD c {} member:{n:08}", n.wrapping_mul(0x9e37_79b9) % 1_000_000),
+        remove: |n| format!("ZREM c member:{n:08}"),
+    },
+    Collection {
+        name: "stream",
+        add: |n| format!("XADD c {}-1 event job_applied user 123", n + 1),
+        remove: |n| format!("XDEL c {}-1", n + 1),
+    },
+    Collection {
+        name: "array",
+        add: |n| format!("ARSET c {n} value:{n}"),
+        remove: |n| format!("ARDEL c {n}"),
+    },
+];
+
+/// A collection grows by one element at a time, shrinks to a half, and is deleted.
+fn collection(kind: &Collection, elements: u64) {
+    let mut server = Loopback::new(Config::default(), 1).expect("the defaults are valid");
+    let client = server.connect();
+    let mut repeat = |what: &str, range: std::ops::Range<u64>, request: &dyn Fn(u64) -> String| {
+        let mut phase = Phase::default();
+        for n in range {
+            let request = request(n) + "\r\n";
+            phase.time(|| server.send(client, request.as_bytes()));
+            server.take_heard(client);
+        }
+        phase.print(&format!("{}: {what}", kind.name));
+    };
+    repeat("grows", 0..elements, &kind.add);
+    repeat("shrinks to a half", 0..elements / 2, &kind.remove);
+    repeat("COPY", 0..1, &|_| "COPY c d".to_owned());
+    repeat("changes after COPY", 0..elements / 100, &|n| (kind.add)(elements + n));
+    repeat("DEL", 0..1, &|_| "DEL c".to_owned());
+    repeat("DEL of the copy", 0..1, &|_| "DEL d".to_owned());
+    let mut phase = Phase::default();
+    tick_until(&mut server, &mut phase, |server| server.server.garbage.is_empty());
+    phase.print(&format!("{}: ticks while it is freed", kind.name));
+}
+
 fn main() {
-    let keys = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(10_000_000);
+    let number = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(10_000_000);
+    let wanted = |part: &str| {
+        let named = ["keys", "list", "hash", "set", "zset", "stream", "array"];
+        !std::env::args().any(|arg| named.contains(&arg.as_str())) || std::env::args().any(|arg| arg == part)
+    };
+    if wanted("keys") {
+        keyspace(number);
+    }
+    COLLECTIONS.iter().filter(|kind| wanted(kind.name)).for_each(|kind| collection(kind, number));
+}
+
+/// All keys of a database.
+fn keyspace(keys: u64) {
     let mut server = Loopback::new(Config::default(), 1).expect("the defaults are valid");
     let client = server.connect();
 
