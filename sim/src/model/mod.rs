@@ -393,8 +393,26 @@ impl State {
         };
         match outcome {
             Ok(expected) => vec![(state, expected)],
-            Err(wrong_type) => vec![(self.clone(), Reply::from(wrong_type).into())],
+            Err(wrong_type) => {
+                let mut outcomes = vec![(self.clone(), Reply::from(wrong_type).into())];
+                if BLOCKING.contains(&name.as_str()) && self.has_nothing_for(&name, rest) {
+                    // It began to wait when there was no such key.
+                    outcomes.push((self.clone(), Reply::Null.into()));
+                }
+                outcomes
+            }
         }
+    }
+
+    /// Whether none of the keys has what a blocking command waits for. Of a key of another type it waits
+    /// for the end.
+    fn has_nothing_for(&self, name: &str, rest: &[Vec<u8>]) -> bool {
+        let sources = if name == "BLMOVE" { &rest[..1] } else { &rest[..rest.len() - 1] };
+        sources.iter().all(|key| match self.entries.get(key).map(|entry| &entry.value) {
+            Some(Value::List(_)) => name.starts_with("BZ"),
+            Some(Value::SortedSet(_)) => !name.starts_with("BZ"),
+            _ => true,
+        })
     }
 
     /// What a command that leaves nothing to chance does and answers.

@@ -5,6 +5,7 @@ use super::{Between, Expected, Key, Moment, State, argument, integer};
 use crate::resp::Reply;
 
 const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
+const NOT_A_STRING: &str = "ERR Key should be of string type if conditions are specified";
 const OVERFLOW: &str = "ERR increment or decrement would overflow";
 
 impl State {
@@ -73,7 +74,10 @@ impl State {
             }
             "DELEX" => {
                 // Of its conditions the workload uses IFEQ alone.
-                let equal = self.string_at(key)?.is_some_and(|value| value == rest[2]);
+                let Ok(value) = self.string_at(key) else {
+                    return Ok(Some(Reply::error(NOT_A_STRING).into()));
+                };
+                let equal = value.is_some_and(|value| value == rest[2]);
                 if equal {
                     self.remove(key);
                 }

@@ -189,6 +189,20 @@ fn sorted_sets() {
 }
 
 #[test]
+fn a_wait_outlasts_a_value_of_another_type() {
+    let state = play(&State::default(), &[("SADD s x", Reply::Int(1)), ("RPUSH l y", Reply::Int(1))]);
+    let wrong = Reply::error("WRONGTYPE Operation against a key holding the wrong kind of value");
+    let answers = |words: &str, reply: &Reply| {
+        !state.after(1, &Call::command(words), moment(1000, 1000), Some(reply)).is_empty()
+    };
+    assert!(answers("BLPOP s 0.1", &wrong) && answers("BLPOP s 0.1", &Reply::Null));
+    assert!(answers("BLPOP s l 0.1", &wrong) && !answers("BLPOP s l 0.1", &Reply::Null));
+    assert!(answers("BLMOVE s l LEFT LEFT 0.1", &Reply::Null));
+    assert!(!answers("BLMOVE l s LEFT LEFT 0.1", &Reply::Null));
+    assert!(answers("BZPOPMIN l 0.1", &Reply::Null) && !answers("LPOP s", &Reply::Null));
+}
+
+#[test]
 fn a_wait_in_vain_ends_when_its_time_is_up() {
     use crate::history::Operation;
     let mut wait = Operation {
