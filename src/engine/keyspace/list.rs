@@ -57,16 +57,21 @@ impl Batch {
     #[inline]
     pub fn new<'a>(elements: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut batch = Self::default();
-        elements.into_iter().for_each(|element| batch.push(Element::from_bytes(element)));
+        elements.into_iter().for_each(|bytes| batch.add(Element::from_bytes(bytes), bytes.len()));
         batch
     }
 
     /// Adds an element after the others.
     #[inline]
     pub fn push(&mut self, element: Element) {
+        self.add(element, element.len());
+    }
+
+    #[inline]
+    fn add(&mut self, element: Element, len: usize) {
         element.encode(&mut self.run);
         self.count += 1;
-        self.spelled += element.len();
+        self.spelled += len;
     }
 
     /// How many elements there are.

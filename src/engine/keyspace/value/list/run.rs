@@ -25,10 +25,10 @@ enum Room {
 }
 
 impl Run {
-    /// A run with room for more at an end, up to a full leaf.
+    /// A run with room for more at an end.
     pub fn growing(end: End, elements: &[u8], count: usize) -> Self {
         let room = if end == End::Left { Room::Before } else { Room::After };
-        Self::build(&[elements], count, elements.len().max(Self::MAX_WEIGHT), room)
+        Self::build(&[elements], count, growing_capacity(elements.len()), room)
     }
 
     /// A run that takes little more than its elements.
@@ -176,7 +176,7 @@ impl Run {
     fn rebuild(&mut self, part: Range<usize>, with: &[u8], len: usize) {
         let bytes = self.bytes();
         let (at_start, at_end) = (part.end == 0, part.start == bytes.len());
-        let capacity = if at_start || at_end { len.max(Self::MAX_WEIGHT) } else { snug_capacity(len) };
+        let capacity = if at_start || at_end { growing_capacity(len) } else { snug_capacity(len) };
         let room = match (at_start, at_end) {
             // There was room at the other end: pushes may come to both in turn.
             _ if len <= self.buffer.len() => Room::Both,
@@ -217,8 +217,9 @@ impl Run {
 impl Leaf for Run {
     type Key = ();
     /// Large enough that what a leaf costs beside its elements is some 2 %, small enough that finding an
-    /// element in it takes a fraction of a microsecond.
-    const MAX_WEIGHT: usize = if cfg!(test) { 128 } else { 4096 };
+    /// element in it takes a fraction of a microsecond. Not 4096: of that size jemalloc puts a single
+    /// allocation into a slab, with 128 bytes of its own.
+    const MAX_WEIGHT: usize = if cfg!(test) { 128 } else { 3584 };
 
     fn len(&self) -> u64 {
         self.count as u64
@@ -262,6 +263,12 @@ impl Leaf for Run {
     }
 
     fn lower_key(&self) {}
+}
+
+/// A buffer's size for so many bytes to which pushes add more: up to a full leaf it doubles.
+fn growing_capacity(len: usize) -> usize {
+    let least = if cfg!(test) { 16 } else { 256 };
+    (len + len / 4).next_power_of_two().max(least).min(Run::MAX_WEIGHT).max(len)
 }
 
 /// A buffer's size for so many bytes: an eighth more at most, so that small growth seldom moves them.
