@@ -16,9 +16,9 @@ macro_rules! encodings {
         hash_rdb_load_max_template_entries: u64 = 0, Int(0, LONG);
         /// Hashes of a template below which it is given up after loading.
         hash_rdb_load_template_disassembly_threshold: u64 = 0, Int(0, LONG);
-        /// Elements of a list node, or with -1 to -5 its size: 4, 8, 16, 32 or 64 kb.
+        /// Elements up to which a list is a listpack, or with -1 to -5 its size: 4, 8, 16, 32 or 64 kb.
         list_max_listpack_size ("list-max-ziplist-size"): i64 = -2, Int(-INT - 1, INT);
-        /// Nodes at each end of a list that are not compressed; 0 compresses none.
+        /// Accepted and without effect: large lists are packed, but never compressed.
         list_compress_depth: u64 = 0, Int(0, INT);
         /// Members up to which a set of integers is an intset.
         set_max_intset_entries: u64 = 512, Int(0, LONG);
