@@ -1,7 +1,9 @@
 //! Changing lists within.
 
-use super::read::{TOO_LOW, in_range};
-use super::{GROWING, INSERT, LIST, check_sizes, discard, indexes, limits, list_event, list_mut, took};
+use super::read::TOO_LOW;
+use super::{
+    GROWING, INSERT, LIST, check_sizes, discard, index, indexes, limits, list_event, list_mut, took,
+};
 use crate::engine::command::args::{int, int_between};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::list::End;
@@ -70,11 +72,8 @@ fn lset(call: &mut Call) -> Result {
     let (key, element, limits) = (call.args.at(1), call.args.at(3), limits(call.server));
     let args = call.args;
     let mut entry = list_mut(call, key)?.ok_or(Error::NO_SUCH_KEY)?;
-    let (index, len) = (int(args.at(2))?, entry.list().len());
-    if !in_range(index, len) {
-        return Err(Error::new("ERR index out of range"));
-    }
-    let garbage = entry.list_set(indexes(index, index, len).start, element, limits);
+    let index = index(int(args.at(2))?, entry.list().len()).ok_or(Error::new("ERR index out of range"))?;
+    let garbage = entry.list_set(index, element, limits);
     discard(call, garbage);
     call.changed(key, list_event("lset"));
     call.reply.ok();

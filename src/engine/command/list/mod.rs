@@ -122,6 +122,13 @@ fn discard(call: &mut Call, garbage: impl IntoIterator<Item = Box<Object>>) {
     garbage.into_iter().for_each(|object| call.server.discard(object));
 }
 
+/// The index that an element of a list of so many has, if there is one at `index`, which may count from the
+/// end.
+fn index(index: i64, len: usize) -> Option<usize> {
+    let index = if index < 0 { index + len as i64 } else { index };
+    usize::try_from(index).ok().filter(|index| *index < len)
+}
+
 /// The indexes between two that may count from the end, both included, of so many.
 fn indexes(start: i64, stop: i64, len: usize) -> Range<usize> {
     let len = len as i64;

@@ -1,6 +1,6 @@
 //! Reading lists.
 
-use super::{LIST, READ, indexes, write_element};
+use super::{LIST, READ, index, indexes, write_element};
 use crate::engine::command::args::{Cursor, int, int_between, not_negative};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::Type;
@@ -76,18 +76,12 @@ fn lindex(call: &mut Call) -> Result {
         call.reply.null();
         return Ok(());
     };
-    let index = int(call.args.at(2))?;
-    let list = entry.list();
-    match list.get(indexes(index, index, list.len()).start).filter(|_| in_range(index, list.len())) {
+    let (list, wanted) = (entry.list(), int(call.args.at(2))?);
+    match index(wanted, list.len()).and_then(|index| list.get(index)) {
         Some(element) => write_element(call.reply, element),
         None => call.reply.null(),
     }
     Ok(())
-}
-
-/// Whether an index, which may count from the end, is that of an element.
-pub(super) fn in_range(index: i64, len: usize) -> bool {
-    (-(len as i64)..len as i64).contains(&index)
 }
 
 fn lrange(call: &mut Call) -> Result {
