@@ -5,6 +5,7 @@ mod names;
 mod object;
 mod rename;
 mod scan;
+mod sort;
 mod ttl;
 mod wait;
 
@@ -18,6 +19,7 @@ pub const TOPICS: &[&[Command]] = &[
     names::COMMANDS,
     rename::COMMANDS,
     scan::COMMANDS,
+    sort::COMMANDS,
     expire::COMMANDS,
     ttl::COMMANDS,
     object::COMMANDS,
