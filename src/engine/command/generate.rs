@@ -136,7 +136,7 @@ pub fn rows() -> impl Iterator<Item = &'static Command> {
 /// A call that fits the grammar. It may still fail: a key may hold another type, a number be out of
 /// range.
 pub fn valid(row: &Command, choice: &mut dyn Choice) -> Request {
-    let mut call = Generator { request: Vec::new(), counts: Vec::new(), choice };
+    let mut call = Generator { request: Vec::new(), counts: Vec::new(), keys: 0, choice };
     for name in row.parent.into_iter().chain([row.name]) {
         call.word(name);
     }
@@ -208,6 +208,8 @@ struct Generator<'a> {
     request: Request,
     /// Arguments that say how many of something follow; the number is known afterwards.
     counts: Vec<usize>,
+    /// How many keys there are, for the weights of each.
+    keys: u64,
     choice: &'a mut dyn Choice,
 }
 
@@ -248,11 +250,16 @@ impl Generator<'_> {
         if arg.kind == ArgKind::PureToken {
             return self.word(arg.token);
         }
-        let times = if arg.multiple { 1 + self.below(3) } else { 1 };
+        let times = match arg.name {
+            "weight" => self.keys,
+            _ if arg.multiple => 1 + self.below(3),
+            _ => 1,
+        };
         if arg.multiple
             && let Some(at) = self.counts.pop()
         {
             self.request[at] = times.to_string().into();
+            self.keys = times;
         }
         for time in 0..times {
             if !arg.token.is_empty() && (time == 0 || arg.multiple_token) {

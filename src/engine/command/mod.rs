@@ -25,6 +25,7 @@ pub mod list;
 pub mod pubsub;
 pub mod server;
 pub mod set;
+pub mod sorted_set;
 pub mod string;
 pub mod transaction;
 
@@ -165,6 +166,7 @@ pub const GROUPS: &[&[&[Command]]] = &[
     bitmap::TOPICS,
     hyperloglog::TOPICS,
     array::TOPICS,
+    sorted_set::TOPICS,
     generic::TOPICS,
     connection::TOPICS,
     transaction::TOPICS,

@@ -30,15 +30,20 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
 /// number either.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
     let literal = Literal::read(text)?;
-    let value = match &literal {
-        Literal::Infinity { negative } => {
-            return Some(if *negative { f64::NEG_INFINITY } else { f64::INFINITY });
-        }
-        Literal::Decimal(text) => text.parse::<f64>().ok()?,
-        Literal::Hexadecimal(text) => f64::from_bits(text.parse::<Double>().ok()?.to_bits() as u64),
-    };
-    let in_range = value.is_finite() && (value != 0.0 || literal.is_zero());
+    let value = literal.round()?;
+    let in_range = matches!(literal, Literal::Infinity { .. })
+        || value.is_finite() && (value != 0.0 || literal.is_zero());
     in_range.then_some(value)
+}
+
+/// A double as the end of a range may give it: like `parse_f64`, but with leading spaces, with what is out
+/// of range rounded to infinity or zero, and with nothing at all as zero.
+pub fn parse_f64_bound(text: &[u8]) -> Option<f64> {
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let spaces = text.iter().take_while(|byte| matches!(byte, b'\t'..=b'\r' | b' ')).count();
+    Literal::read(&text[spaces..])?.round()
 }
 
 /// A floating-point number's text, checked but not yet rounded to any format.
@@ -94,6 +99,16 @@ impl<'a> Literal<'a> {
         let exponent = exponent.clamp(-100_000, 100_000);
         let sign = if negative { "-" } else { "" };
         seen.then(|| Self::Hexadecimal(format!("{sign}0x{mantissa:x}p{exponent}")))
+    }
+
+    /// The nearest double.
+    fn round(&self) -> Option<f64> {
+        match self {
+            Self::Infinity { negative: true } => Some(f64::NEG_INFINITY),
+            Self::Infinity { negative: false } => Some(f64::INFINITY),
+            Self::Decimal(text) => text.parse().ok(),
+            Self::Hexadecimal(text) => Some(f64::from_bits(text.parse::<Double>().ok()?.to_bits() as u64)),
+        }
     }
 
     /// Whether the number is zero as written, not by rounding.
@@ -222,6 +237,26 @@ mod tests {
         ] {
             let value = parse_f64(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(value.to_bits(), expected.to_bits(), "{text}");
+        }
+    }
+
+    /// As ZCOUNT of Redis 8.10 takes them.
+    #[test]
+    fn ends_of_ranges() {
+        for (text, expected) in [
+            ("", Some(0.0)),
+            (" \t1", Some(1.0)),
+            ("1 ", None),
+            ("  ", None),
+            ("1e400", Some(f64::INFINITY)),
+            ("-1e400", Some(f64::NEG_INFINITY)),
+            ("1e-400", Some(0.0)),
+            ("0x10", Some(16.0)),
+            ("+inf", Some(f64::INFINITY)),
+            ("nan", None),
+            ("e", None),
+        ] {
+            assert_eq!(parse_f64_bound(text.as_bytes()), expected, "{text}");
         }
     }
 

@@ -20,6 +20,7 @@ const MISFITS: [&str; 6] = [
 fn is_beyond_grammar(request: &[Vec<u8>]) -> bool {
     let has = |word: &str| request.iter().any(|argument| argument.eq_ignore_ascii_case(word.as_bytes()));
     match &request[0].to_ascii_uppercase()[..] {
+        b"ZRANGE" | b"ZRANGESTORE" => has("LIMIT") || has("BYLEX") && has("WITHSCORES"),
         b"INCREX" => has("ENX") && has("PERSIST"),
         b"SHUTDOWN" => has("ABORT"),
         // The names of parameters and of DEBUG's subcommands are just strings to it.

@@ -53,6 +53,13 @@ fn value(entry: &Entry) -> Digest {
         set.iter().for_each(|member| mix(&mut members, digest(member.bytes(&mut digits))));
         bytes.extend(members);
     }
+    if let Some(set) = entry.sorted_set() {
+        for (member, score) in set.iter() {
+            part(&mut bytes, member.bytes(&mut digits));
+            // The two zeros are the same score.
+            bytes.extend((score + 0.0).to_be_bytes());
+        }
+    }
     digest(&bytes)
 }
 

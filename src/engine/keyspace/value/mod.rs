@@ -8,6 +8,7 @@ pub mod intset;
 mod list;
 pub mod listpack;
 mod packed;
+pub mod sorted_set;
 mod string;
 pub mod tree;
 
@@ -15,6 +16,7 @@ pub use array::Array;
 pub use hashed::{Hashed, Hasher};
 pub use list::{End, List, without_equal};
 pub use packed::{Form, Packed};
+pub use sorted_set::SortedSet;
 pub use string::{INLINE_MAX, IntBuf, LargeString};
 
 /// What users see as the type of a value.
@@ -66,6 +68,8 @@ pub enum Object {
     List(List),
     /// A set of many members, or of long ones.
     Set(Hashed),
+    /// A sorted set that is too large to be packed.
+    SortedSet(Box<SortedSet>),
 }
 
 impl Object {
@@ -76,6 +80,7 @@ impl Object {
             Object::Array(_) => Type::Array,
             Object::List(_) => Type::List,
             Object::Set(_) => Type::Set,
+            Object::SortedSet(_) => Type::SortedSet,
         }
     }
 
@@ -86,6 +91,7 @@ impl Object {
             Object::Array(_) => "sliced-array",
             Object::List(_) => "quicklist",
             Object::Set(_) => "hashtable",
+            Object::SortedSet(_) => "skiplist",
         }
     }
 
@@ -97,6 +103,7 @@ impl Object {
                 Object::Array(array) => size_of::<Array>() + array.memory_usage(),
                 Object::List(list) => list.memory_usage(),
                 Object::Set(set) => set.memory_usage(),
+                Object::SortedSet(set) => size_of::<SortedSet>() + set.memory_usage(),
             }
     }
 
@@ -107,6 +114,7 @@ impl Object {
             Object::Array(array) => array.slices(),
             Object::List(list) => list.free_effort(),
             Object::Set(set) => set.leaves() * LEAF_EFFORT,
+            Object::SortedSet(set) => set.leaves() * LEAF_EFFORT,
         }
     }
 
@@ -118,6 +126,7 @@ impl Object {
             Object::Array(array) => array.free_some(budget),
             Object::List(list) => list.free_some(budget),
             Object::Set(set) => set.free_some(budget / LEAF_EFFORT),
+            Object::SortedSet(set) => set.free_some(budget / LEAF_EFFORT),
         }
     }
 }
