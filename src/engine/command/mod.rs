@@ -20,6 +20,7 @@ pub mod array;
 pub mod bitmap;
 pub mod connection;
 pub mod generic;
+pub mod geo;
 pub mod hyperloglog;
 pub mod list;
 pub mod pubsub;
@@ -167,6 +168,7 @@ pub const GROUPS: &[&[&[Command]]] = &[
     hyperloglog::TOPICS,
     array::TOPICS,
     sorted_set::TOPICS,
+    geo::TOPICS,
     generic::TOPICS,
     connection::TOPICS,
     transaction::TOPICS,
