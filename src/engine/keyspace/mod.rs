@@ -13,6 +13,7 @@ pub mod eviction;
 pub mod list;
 pub mod set;
 pub mod sorted_set;
+mod stream;
 mod string;
 pub mod table;
 mod tables;

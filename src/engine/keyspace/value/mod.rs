@@ -7,8 +7,10 @@ pub mod hyperloglog;
 pub mod intset;
 mod list;
 pub mod listpack;
+pub mod ordered;
 mod packed;
 pub mod sorted_set;
+pub mod stream;
 mod string;
 pub mod tree;
 
@@ -17,6 +19,7 @@ pub use hashed::{Hashed, Hasher};
 pub use list::{End, List, without_equal};
 pub use packed::{Form, Packed};
 pub use sorted_set::SortedSet;
+pub use stream::Stream;
 pub use string::{INLINE_MAX, IntBuf, LargeString};
 
 /// What users see as the type of a value.
@@ -70,6 +73,8 @@ pub enum Object {
     Set(Hashed),
     /// A sorted set that is too large to be packed.
     SortedSet(Box<SortedSet>),
+    /// A stream.
+    Stream(Box<Stream>),
 }
 
 impl Object {
@@ -81,6 +86,7 @@ impl Object {
             Object::List(_) => Type::List,
             Object::Set(_) => Type::Set,
             Object::SortedSet(_) => Type::SortedSet,
+            Object::Stream(_) => Type::Stream,
         }
     }
 
@@ -92,6 +98,7 @@ impl Object {
             Object::List(_) => "quicklist",
             Object::Set(_) => "hashtable",
             Object::SortedSet(_) => "skiplist",
+            Object::Stream(_) => "stream",
         }
     }
 
@@ -104,6 +111,7 @@ impl Object {
                 Object::List(list) => list.memory_usage(),
                 Object::Set(set) => set.memory_usage(),
                 Object::SortedSet(set) => size_of::<SortedSet>() + set.memory_usage(),
+                Object::Stream(stream) => size_of::<Stream>() + stream.memory_usage(),
             }
     }
 
@@ -115,6 +123,7 @@ impl Object {
             Object::List(list) => list.free_effort(),
             Object::Set(set) => set.leaves() * LEAF_EFFORT,
             Object::SortedSet(set) => set.leaves() * LEAF_EFFORT,
+            Object::Stream(stream) => 1 + stream.free_effort(),
         }
     }
 
@@ -127,6 +136,7 @@ impl Object {
             Object::List(list) => list.free_some(budget),
             Object::Set(set) => set.free_some(budget / LEAF_EFFORT),
             Object::SortedSet(set) => set.free_some(budget / LEAF_EFFORT),
+            Object::Stream(stream) => stream.free_some(budget),
         }
     }
 }
