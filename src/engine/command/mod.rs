@@ -27,6 +27,7 @@ pub mod pubsub;
 pub mod server;
 pub mod set;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 pub mod transaction;
 
@@ -164,6 +165,7 @@ pub const GROUPS: &[&[&[Command]]] = &[
     string::TOPICS,
     list::TOPICS,
     set::TOPICS,
+    stream::TOPICS,
     bitmap::TOPICS,
     hyperloglog::TOPICS,
     array::TOPICS,

@@ -2,6 +2,7 @@
 //! two servers, or a server before and after a restart, hold the same.
 
 use crate::engine::command::{Call, Result};
+use crate::engine::keyspace::value::stream::{Stream, StreamId};
 use crate::engine::keyspace::{Entry, IntBuf, Type};
 use crate::engine::text::sha256;
 
@@ -60,7 +61,35 @@ fn value(entry: &Entry) -> Digest {
             bytes.extend((score + 0.0).to_be_bytes());
         }
     }
+    if let Some(stream) = entry.stream() {
+        stream_parts(&mut bytes, stream);
+    }
     digest(&bytes)
+}
+
+/// Entries, and what groups have read and not acknowledged. When that was, and how often, is not the same
+/// on replicas.
+fn stream_parts(bytes: &mut Vec<u8>, stream: &Stream) {
+    let mut digits = IntBuf::new();
+    let id = |bytes: &mut Vec<u8>, id: StreamId| bytes.extend([id.ms, id.seq].map(u64::to_be_bytes).concat());
+    id(bytes, stream.last_id);
+    for entry in stream.entries(StreamId::MIN, StreamId::MAX) {
+        id(bytes, entry.id);
+        bytes.extend((entry.fields() as u64).to_be_bytes());
+        for (field, value) in entry.pairs() {
+            part(bytes, field.bytes(&mut digits));
+            part(bytes, value.bytes(&mut digits));
+        }
+    }
+    for (name, group) in stream.groups() {
+        part(bytes, name);
+        id(bytes, group.last_id);
+        for (of, pending) in group.pending_from(StreamId::MIN) {
+            let consumer = pending.owner.and_then(|owner| group.consumer(owner));
+            id(bytes, of);
+            part(bytes, consumer.map_or(b"", |consumer| &consumer.name));
+        }
+    }
 }
 
 /// Appends bytes with their length, so that parts cannot be confused.

@@ -225,7 +225,7 @@ fn encode_entry(out: &mut Buffer, (ms, seq): (i64, i64), pairs: &[&[u8]], same_f
 
 impl<'a> Entry<'a> {
     /// How many fields it has.
-    pub fn len(&self) -> usize {
+    pub fn fields(&self) -> usize {
         self.fields
     }
 
