@@ -172,7 +172,10 @@ fn sort(call: &mut Call, may_store: bool) -> Result {
     let len = entry.map_or(0, len);
     let range = options.range(len);
     let elements = match entry {
-        Some(entry) if options.nosort => load(entry, range.clone(), options.descending),
+        Some(entry) if options.nosort => {
+            // A set has only one direction.
+            load(entry, range.clone(), options.descending && kind != Type::Set)
+        }
         Some(entry) => load(entry, 0..len, false),
         None => Argv::default(),
     };
@@ -192,25 +195,28 @@ fn sort(call: &mut Call, may_store: bool) -> Result {
 
 /// How many elements a list, a set or a sorted set has.
 fn len(entry: &Entry) -> usize {
-    match entry.set() {
-        Some(set) => set.len(),
-        None => entry.list().len(),
+    match (entry.set(), entry.sorted_set()) {
+        (Some(set), _) => set.len(),
+        (_, Some(sorted_set)) => sorted_set.len() as usize,
+        _ => entry.list().len(),
     }
 }
 
-/// A range of the elements in their own order, or from their end; a set has only one direction.
+/// A range of the elements in their own order, or from their end.
 fn load(entry: &Entry, range: Range<usize>, backward: bool) -> Argv {
     let (mut elements, mut digits) = (Argv::default(), IntBuf::new());
     let mut push = |element: Element| elements.push(element.bytes(&mut digits));
+    let len = len(entry);
+    let range = if backward { len - range.end..len - range.start } else { range };
     if let Some(set) = entry.set() {
         set.pick(range, &mut push);
+    } else if let Some(sorted_set) = entry.sorted_set() {
+        let positions = range.start as u64..range.end as u64;
+        sorted_set.pairs(positions, backward).for_each(|(member, _)| push(member));
+    } else if backward {
+        entry.list().elements_backward(range).for_each(push);
     } else {
-        let list = entry.list();
-        let mirrored = list.len() - range.end..list.len() - range.start;
-        match backward {
-            false => list.elements(range).for_each(push),
-            true => list.elements_backward(mirrored).for_each(push),
-        }
+        entry.list().elements(range).for_each(push);
     }
     elements
 }
