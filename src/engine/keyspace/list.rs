@@ -89,12 +89,12 @@ impl Batch {
         Elements::new(&self.run)
     }
 
-    /// The value of a new list.
-    pub fn to_value(&self, limits: Limits) -> NewValue<'_> {
+    /// The value of a new list that is going to grow at an end.
+    pub fn to_value(&self, end: End, limits: Limits) -> NewValue<'_> {
         if limits.allow(self.spelled, self.count) {
             NewValue::Packed(Packed { form: Form::List, count: self.count, run: &self.run })
         } else {
-            NewValue::Object(Box::new(Object::List(List::new(&self.run, self.count))))
+            NewValue::Object(Box::new(Object::List(List::new(&self.run, end))))
         }
     }
 }
@@ -195,7 +195,7 @@ impl Entry {
     /// Adds elements at an end and gives the new length.
     #[inline]
     pub fn list_push(&mut self, end: End, batch: &Batch, limits: Limits) -> usize {
-        self.make_room_in_list(batch, limits);
+        self.make_room_in_list(end, batch, limits);
         if let ListRef::Small(Packed { run, count, .. }) = self.list() {
             let (at, count) = (if end == End::Left { 0 } else { run.len() }, count + batch.count);
             self.splice(at..at, &batch.run, count);
@@ -209,11 +209,11 @@ impl Entry {
 
     /// Makes the list a big one if it would become too large for its entry.
     #[inline]
-    fn make_room_in_list(&mut self, batch: &Batch, limits: Limits) {
+    fn make_room_in_list(&mut self, end: End, batch: &Batch, limits: Limits) {
         if let ListRef::Small(Packed { run, count, .. }) = self.list()
             && !limits.allow(run.len().saturating_add(batch.spelled), count + batch.count)
         {
-            let list = List::new(run, count);
+            let list = List::new(run, end);
             self.set_value(NewValue::Object(Box::new(Object::List(list))));
         }
     }
@@ -267,7 +267,7 @@ impl Entry {
     /// Replaces the element at an index below the length.
     pub fn list_set(&mut self, index: usize, element: &[u8], limits: Limits) -> Option<Box<Object>> {
         let batch = Batch::new([element]);
-        self.make_room_in_list(&batch, limits);
+        self.make_room_in_list(End::Right, &batch, limits);
         if let ListRef::Small(packed) = self.list() {
             let (part, count) = (span(packed, index..index + 1), packed.count);
             self.splice(part, &batch.run, count);
@@ -280,7 +280,7 @@ impl Entry {
     /// Puts an element before the one at an index, or after all, and gives the new length.
     pub fn list_insert(&mut self, index: usize, element: &[u8], limits: Limits) -> usize {
         let batch = Batch::new([element]);
-        self.make_room_in_list(&batch, limits);
+        self.make_room_in_list(End::Right, &batch, limits);
         if let ListRef::Small(Packed { run, count, .. }) = self.list() {
             let at = listpack::locate(run, count, index);
             self.splice(at..at, &batch.run, count + 1);

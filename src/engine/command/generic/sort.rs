@@ -7,7 +7,7 @@ use crate::engine::command::call::Event;
 use crate::engine::command::keys::Access;
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::config::KeyspaceEvents;
-use crate::engine::keyspace::list::{Batch, Limits};
+use crate::engine::keyspace::list::{Batch, End, Limits};
 use crate::engine::keyspace::value::listpack::Element;
 use crate::engine::keyspace::{Entry, Expiry, IntBuf, Type};
 use crate::engine::protocol::{Args, Argv};
@@ -280,7 +280,7 @@ fn store<'e>(call: &mut Call, target: &[u8], gets: &[Pattern], sorted: impl Iter
     call.reply.int(batch.len() as i64);
     if !batch.is_empty() {
         let limits = Limits::new(call.server.config.list_max_listpack_size);
-        call.server.set(access, target, batch.to_value(limits), Expiry::Never);
+        call.server.set(access, target, batch.to_value(End::Right, limits), Expiry::Never);
         call.changed(target, STORED);
     } else if call.server.remove(access, target) {
         call.changed(target, DEL);

@@ -80,6 +80,6 @@ pub(super) fn add(call: &mut Call, key: &[u8], end: End, batch: &Batch) -> Resul
     if let Some(mut entry) = list_mut(call, key)? {
         return Ok(entry.list_push(end, batch, limits));
     }
-    call.server.set(call.access(), key, batch.to_value(limits), Expiry::Never);
+    call.server.set(call.access(), key, batch.to_value(end, limits), Expiry::Never);
     Ok(batch.len())
 }

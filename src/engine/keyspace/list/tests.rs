@@ -176,7 +176,7 @@ proptest! {
     fn ranges_and_indexes_agree(elements in vec(element(), 1..80), small: bool, from: Index, to: Index) {
         let batch = Batch::new(elements.iter().map(Vec::as_slice));
         let limits = if small { Limits::new(-5) } else { Limits::new(0) };
-        let entry = Entry::new(b"key", batch.to_value(limits), None, 0);
+        let entry = Entry::new(b"key", batch.to_value(End::Right, limits), None, 0);
         let list = entry.list();
         let (from, to) = (from.index(elements.len() + 1), to.index(elements.len() + 1));
         let range = from.min(to)..from.max(to);

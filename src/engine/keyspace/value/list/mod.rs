@@ -26,10 +26,10 @@ pub struct List {
 }
 
 impl List {
-    /// A list of the `count` elements of a run.
-    pub fn new(run: &[u8], count: usize) -> Self {
+    /// A list of the elements of a run that is going to grow at an end.
+    pub fn new(run: &[u8], end: End) -> Self {
         let mut list = Self::default();
-        list.push_leaves(End::Right, run, count);
+        list.push_leaves(end, run);
         list
     }
 
@@ -90,7 +90,7 @@ impl List {
     pub fn push(&mut self, end: End, run: &[u8], count: usize) {
         let pushed = self.edit_end(end, |leaf| leaf.push(end, run, count));
         if !pushed {
-            self.push_leaves(end, run, count);
+            self.push_leaves(end, run);
         }
     }
 
@@ -105,25 +105,27 @@ impl List {
 
     /// Fills the leaf at an end and adds leaves for the rest.
     #[cold]
-    fn push_leaves(&mut self, end: End, run: &[u8], mut count: usize) {
+    fn push_leaves(&mut self, end: End, run: &[u8]) {
         let mut rest = 0..run.len();
-        let mut leaves = Vec::new();
-        let mut room = Run::MAX_WEIGHT - self.end_weight(end).min(Run::MAX_WEIGHT);
-        while !rest.is_empty() {
-            let (part, taken) = next_leaf(run, rest.clone(), end, room);
-            if room < Run::MAX_WEIGHT && taken > 0 {
-                self.edit_end(end, |leaf| leaf.push(end, &run[part.clone()], taken));
-            } else if taken > 0 {
-                leaves.push(Run::growing(end, &run[part.clone()], taken));
-            }
+        let mut next = |room| {
+            let (part, count) = next_leaf(run, rest.clone(), end, room);
             match end {
                 End::Left => rest.end = part.start,
                 End::Right => rest.start = part.end,
             }
-            count -= taken;
-            room = Run::MAX_WEIGHT;
+            (&run[part], count, rest.is_empty())
+        };
+        if !self.is_empty() {
+            let (elements, count, _) = next(Run::MAX_WEIGHT.saturating_sub(self.end_weight(end)));
+            self.edit_end(end, |leaf| leaf.fill(end, elements, count));
         }
-        debug_assert_eq!(count, 0, "the count of a run's elements is wrong");
+        let (mut leaves, mut last) = (Vec::new(), false);
+        while !last {
+            let (elements, count, is_last) = next(Run::MAX_WEIGHT);
+            last = is_last;
+            let leaf = if last { Run::growing(end, elements, count) } else { Run::snug(elements, count) };
+            leaves.push(leaf);
+        }
         if end == End::Left {
             leaves.reverse();
         }

@@ -32,7 +32,7 @@ impl Run {
     }
 
     /// A run that takes little more than its elements.
-    fn snug(elements: &[u8], count: usize) -> Self {
+    pub fn snug(elements: &[u8], count: usize) -> Self {
         Self::build(&[elements], count, snug_capacity(elements.len()), Room::After)
     }
 
@@ -131,6 +131,14 @@ impl Run {
             self.splice(at..at, elements, self.count + count);
         }
         true
+    }
+
+    /// Adds the last elements that it has room for at an end.
+    pub fn fill(&mut self, end: End, elements: &[u8], count: usize) {
+        self.push(end, elements, count);
+        if self.buffer.len() > snug_capacity(self.weight()) {
+            *self = Self::snug(self.bytes(), self.count);
+        }
     }
 
     /// Replaces the elements by others.

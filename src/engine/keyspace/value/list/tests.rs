@@ -42,6 +42,22 @@ fn leaves_filled_from_either_end_are_full() {
 }
 
 #[test]
+fn leaves_of_a_few_large_elements_are_not_half_empty() {
+    for size in [Run::MAX_WEIGHT / 3 + 1, Run::MAX_WEIGHT / 2 + 1, Run::MAX_WEIGHT + 1] {
+        let element = listpack::encoded(&vec![b'x'; size]);
+        for (end, several) in [(End::Left, 1), (End::Right, 1), (End::Left, 5), (End::Right, 5)] {
+            let mut list = List::default();
+            for _ in 0..60 / several {
+                list.push(end, &element.repeat(several), several);
+            }
+            list.check();
+            let held: usize = list.tree.iter().map(Leaf::memory_usage).sum();
+            assert!(held < 60 * element.len() * 5 / 4, "{held} for 60 of {size} bytes");
+        }
+    }
+}
+
+#[test]
 fn a_queue_holds_no_more_leaves_than_it_needs() {
     for (into, out) in [(End::Left, End::Right), (End::Right, End::Left)] {
         let mut list = list(100);
