@@ -45,9 +45,11 @@ impl State {
                 }
                 size.into()
             }
-            "SINTERCARD" => {
-                let count = argument(&rest[0]) as usize;
-                (self.combined("SINTER", &rest[1..=count])?.len() as i64).into()
+            "SINTERCARD" | "SUNIONCARD" | "SDIFFCARD" => {
+                let keys = argument(&rest[0]) as usize;
+                let size = self.combined(name.trim_end_matches("CARD"), &rest[1..=keys])?.len() as i64;
+                let limit = rest.get(keys + 2).map_or(size, |limit| argument(limit));
+                size.min(limit).into()
             }
             _ => return Ok(None),
         }))

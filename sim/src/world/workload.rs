@@ -139,6 +139,9 @@ const SETS: &[&str] = &[
     "SUNIONSTORE S S S",
     "SDIFFSTORE S S S",
     "SINTERCARD 2 S S",
+    "SINTERCARD 2 S S LIMIT 1",
+    "SUNIONCARD 2 S S",
+    "SDIFFCARD 2 S S",
 ];
 
 const SORTED_SETS: &[&str] = &[
