@@ -137,9 +137,10 @@ fn sets<'a>(database: &'a Database, keys: Args, there: &[bool]) -> Vec<Option<Se
 fn members(call: &mut Call, how: Combination) -> Result {
     let keys = call.args.from(1);
     let there = read_all(call, keys)?;
+    let limits = limits(call.server);
     let sets = sets(&call.server.databases[call.session.db], keys, &there);
     let (mark, mut count) = (call.reply.mark(), 0);
-    let _all = combine(how, &sets, &mut |member| {
+    let _all = combine(how, &sets, &limits, &mut |member| {
         write_member(call.reply, member);
         count += 1;
         ControlFlow::Continue(())
@@ -163,9 +164,10 @@ fn count(call: &mut Call, how: Combination) -> Result {
     }
     let keys = call.args.from(2).first(keys);
     let there = read_all(call, keys)?;
+    let limits = limits(call.server);
     let sets = sets(&call.server.databases[call.session.db], keys, &there);
     let mut count = 0;
-    let _enough = combine(how, &sets, &mut |_| {
+    let _enough = combine(how, &sets, &limits, &mut |_| {
         count += 1;
         if count == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });

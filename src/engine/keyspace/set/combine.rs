@@ -1,7 +1,7 @@
 //! Unions, intersections and differences.
 //!
-//! Nothing is kept meanwhile: each member of one set is looked for in others. Big sets are all in the order
-//! of the same hashes, so that a look in one goes on where the last one ended.
+//! Nothing is kept meanwhile, unless there are many sets: each member of one set is looked for in others. Big
+//! sets are all in the order of the same hashes, so that a look in one goes on where the last one ended.
 
 use super::SetLimits;
 use super::view::SetRef;
@@ -22,15 +22,26 @@ pub enum Combination {
     Difference,
 }
 
+/// How many sets a member of a union is looked for in at most.
+const LOOKS_MAX: usize = 8;
+
 /// Shows every member of a combination once, until `seen` has enough. `None` is a set without members.
 pub fn combine(
     how: Combination,
     sets: &[Option<SetRef>],
+    limits: &SetLimits,
     seen: &mut dyn FnMut(Element) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     match how {
         Combination::Union => {
             let sets: Vec<SetRef> = sets.iter().flatten().copied().collect();
+            if sets.len() > LOOKS_MAX + 1 {
+                let (mut all, mut members) = (nothing(Form::IntSet), sets.iter().flat_map(|set| set.iter()));
+                return members.try_for_each(|member| match all.set_add(member, limits) {
+                    true => seen(member),
+                    false => ControlFlow::Continue(()),
+                });
+            }
             for (at, set) in sets.iter().enumerate() {
                 select(*set, &sets[..at], false, seen)?;
             }
@@ -45,12 +56,15 @@ pub fn combine(
             }
         }
         Combination::Difference => {
-            if let [Some(first), others @ ..] = sets {
-                // The largest is the likeliest to have a member.
-                let mut others: Vec<SetRef> = others.iter().flatten().copied().collect();
-                others.sort_by_key(|set| Reverse(set.len()));
-                select(*first, &others, false, seen)?;
+            let [Some(first), others @ ..] = sets else { return ControlFlow::Continue(()) };
+            if is_whittled(first, others) {
+                let rest = collect(how, sets, limits);
+                return rest.set().into_iter().flat_map(|set| set.iter()).try_for_each(seen);
             }
+            // The largest is the likeliest to have a member.
+            let mut others: Vec<SetRef> = others.iter().flatten().copied().collect();
+            others.sort_by_key(|set| Reverse(set.len()));
+            select(*first, &others, false, seen)?;
         }
     }
     ControlFlow::Continue(())
@@ -60,33 +74,39 @@ pub fn combine(
 pub fn collect(how: Combination, sets: &[Option<SetRef>], limits: &SetLimits) -> Entry {
     let narrow = how == Combination::Intersection;
     let smallest = sets.iter().flatten().min_by_key(|set| set.len());
-    let form = match smallest {
+    let mut result = nothing(match smallest {
         Some(SetRef::Small { .. } | SetRef::Big(_)) if narrow => Form::Set,
         _ => Form::IntSet,
-    };
-    let mut result = Entry::new(b"", NewValue::Packed(Packed::empty(form)), None, 0);
+    });
     let mut add = |member: Element| {
         result.set_add(member, limits);
         ControlFlow::Continue(())
     };
-    if let (Combination::Difference, [Some(first), others @ ..]) = (how, sets)
-        && is_whittled(first, others)
-    {
-        let _all = first.iter().try_for_each(add);
-        for member in others.iter().flatten().flat_map(|other| other.iter()) {
-            result.set_remove(member);
+    let _all = match (how, sets) {
+        (Combination::Union, sets) => sets.iter().flatten().flat_map(|set| set.iter()).try_for_each(add),
+        (Combination::Difference, [Some(first), others @ ..]) if is_whittled(first, others) => {
+            let copied = first.iter().try_for_each(add);
+            for member in others.iter().flatten().flat_map(|other| other.iter()) {
+                result.set_remove(member);
+            }
+            copied
         }
-    } else {
-        let _all = combine(how, sets, &mut add);
-    }
+        _ => combine(how, sets, limits, &mut add),
+    };
     if narrow {
         result.set_narrow(limits);
     }
     result
 }
 
-/// Whether Redis computes a difference by removing all other sets' members from a copy of the first. It is
-/// then in the form that the whole first set has.
+/// An entry without a name, of an empty set.
+fn nothing(form: Form) -> Entry {
+    Entry::new(b"", NewValue::Packed(Packed::empty(form)), None, 0)
+}
+
+/// Whether it takes less to remove all other sets' members from a copy of the first than to look for its
+/// members in all others. A stored difference is then in the form that the whole first set has, as in Redis,
+/// which counts alike.
 fn is_whittled(first: &SetRef, others: &[Option<SetRef>]) -> bool {
     let sizes = others.iter().flatten().map(SetRef::len);
     let looks = first.len().saturating_mul(1 + sizes.clone().count());

@@ -167,7 +167,7 @@ proptest! {
     #[test]
     fn combinations_agree_with_ordered_sets(
         entries in 0..60usize,
-        sets in prop::collection::vec(prop::option::of(prop::collection::vec(member(), 1..60)), 1..5),
+        sets in prop::collection::vec(prop::option::of(prop::collection::vec(member(), 1..60)), 1..14),
         enough in 1..100usize,
     ) {
         let limits = limits(entries);
@@ -184,14 +184,14 @@ proptest! {
             };
             let expected = models[1..].iter().fold(models[0].clone(), join);
             let mut seen = Vec::new();
-            let _all = combine(how, &views, &mut |member| {
+            let _all = combine(how, &views, &limits, &mut |member| {
                 seen.push(bytes(member));
                 ControlFlow::Continue(())
             });
             prop_assert_eq!(seen.len(), expected.len(), "each once");
             prop_assert_eq!(seen.into_iter().collect::<Model>(), expected.clone());
             let mut counted = 0;
-            let _enough = combine(how, &views, &mut |_| {
+            let _enough = combine(how, &views, &limits, &mut |_| {
                 counted += 1;
                 if counted == enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
