@@ -96,7 +96,8 @@ impl Call<'_> {
         keys.sort_unstable();
         keys.dedup();
         let (ticket, db, client) = (blocking.ticket(), self.session.db, self.session.client());
-        let wait = KeyWait { awaited, db, keys, ticket, request, command: self.command, ns: 0 };
+        let command = self.command;
+        let wait = KeyWait { awaited, db, keys, ticket, request, command, again_at: None, ns: 0 };
         blocking.add(client, &wait);
         // A command that is run again and waits again does not wait longer for it.
         let (deadline, silent) = match &blocking.resumed {
@@ -105,6 +106,14 @@ impl Call<'_> {
         };
         deadlines.extend(deadline.map(|at| (at, client)));
         self.session.blocked = Some(Blocked { on: Waiting::Keys(Box::new(wait)), deadline, silent });
+    }
+    /// What a client waits for may come about by itself: then its command is run again, if not before.
+    pub fn run_again_at(&mut self, at: u64) {
+        let client = self.session.client();
+        if let Some(Blocked { on: Waiting::Keys(wait), .. }) = &mut self.session.blocked {
+            wait.again_at = Some(at);
+            self.server.deadlines.insert((at, client));
+        }
     }
     /// Writes the lines of a HELP subcommand, framed as Redis frames them.
     pub fn help(&mut self, lines: &[&str]) -> Result {

@@ -232,8 +232,22 @@ impl Server {
         }
         if let Waiting::Keys(wait) = &blocked.on {
             self.blocking.remove(wait);
+            if let Some(at) = wait.again_at {
+                self.deadlines.remove(&(at, session.client()));
+            }
         }
         Some(blocked)
+    }
+
+    /// Whether a client's command is only to be run again now; if so, its keys count as changed.
+    pub fn is_run_again(&mut self, session: &Session, now: Now) -> bool {
+        let Some(Blocked { on: Waiting::Keys(wait), deadline, .. }) = &session.blocked else { return false };
+        let again = wait.again_at.is_some_and(|at| at <= now.mono_us)
+            && deadline.is_none_or(|deadline| deadline > now.mono_us);
+        if again {
+            wait.keys.iter().for_each(|key| self.blocking.signal(wait.db, key));
+        }
+        again
     }
 
     /// Ends a wait with a reply, which a client that wants none (CLIENT REPLY) does not get.

@@ -45,6 +45,8 @@ pub struct KeyWait {
     pub request: Argv,
     /// The number of its command.
     pub command: u16,
+    /// When it is run again even if nothing happens to the keys, in microseconds of the monotonic clock.
+    pub again_at: Option<u64>,
     /// Nanoseconds that the command has taken so far; waiting does not count.
     pub ns: u64,
 }

@@ -59,6 +59,8 @@ struct Delivery {
     created: bool,
     /// The group was given something that nobody had.
     advanced: bool,
+    /// When there will be an entry to be claimed, if nobody acknowledges it, in Unix milliseconds.
+    claimable_at: Option<i64>,
     /// Entries that the consumer now has to acknowledge.
     assigned: Vec<(StreamId, Pending)>,
 }
@@ -97,6 +99,7 @@ fn xreadgroup(call: &mut Call) -> Result {
     }
     call.server.propagation.nothing();
     let mut streams = Streams::new(&options, call.reply);
+    let mut claimable_at: Option<i64> = None;
     for (n, from) in positions.into_iter().enumerate() {
         let key = options.key(call, n);
         let reader = Reader { key, consumer, options: &options, now: call.now.unix_ms() };
@@ -108,10 +111,15 @@ fn xreadgroup(call: &mut Call) -> Result {
         let delivery = reader.read(stream, &mut taken, from, call.reply, &mut streams);
         let after = delivery.advanced.then_some((taken.last_id, taken.entries_read));
         stream.add_group(group, taken);
+        claimable_at = claimable_at.into_iter().chain(delivery.claimable_at).min();
         tell(call, (key, group, consumer), delivery, before, after);
     }
     if !streams.finish(call.reply) {
         wait(call, &options, Awaited::Group, &[]);
+        if let Some(at) = claimable_at {
+            let ms = at.saturating_sub(call.now.unix_ms()).max(1) as u64;
+            call.run_again_at(call.now.mono_us.saturating_add(ms.saturating_mul(1000)));
+        }
     }
     Ok(())
 }
@@ -157,6 +165,7 @@ impl Reader<'_> {
             From::New => {
                 let claimed = self.claimable(stream, group, streams.room());
                 let is_behind = stream.last_entry_id() > group.last_id;
+                delivery.claimable_at = self.next_claimable(stream, group);
                 if (is_behind || !claimed.is_empty()) && streams.begin(reply, self.key) {
                     self.claim(stream, group, (owner, claimed), (reply, streams), &mut delivery);
                     self.deliver(stream, group, owner, (reply, streams), &mut delivery);
@@ -199,6 +208,13 @@ impl Reader<'_> {
         let oldest = group.pending_by_time();
         let idle = oldest.take_while(|(_, pending)| self.now.saturating_sub(pending.time()) >= min_idle);
         idle.filter(|(id, _)| stream.get(*id).is_some()).take(count).collect()
+    }
+
+    /// When the oldest entry that the stream still has can be claimed.
+    fn next_claimable(&self, stream: &Stream, group: &Group) -> Option<i64> {
+        let min_idle = self.options.claim.filter(|_| self.options.block.is_some())?;
+        let (_, oldest) = group.pending_by_time().find(|(id, _)| stream.get(*id).is_some())?;
+        Some(oldest.time().saturating_add(min_idle))
     }
 
     fn claim(

@@ -435,7 +435,7 @@ proptest! {
                     keys.dedup();
                     let awaited = if one > 99 { Awaited::Group } else { Awaited::List };
                     let (ticket, request) = (blocking.ticket(), Default::default());
-                    let wait = KeyWait { awaited, db, keys, ticket, request, command: 0, ns: 0 };
+                    let wait = KeyWait { awaited, db, keys, ticket, request, command: 0, again_at: None, ns: 0 };
                     blocking.add(client, &wait);
                     model.waits.push((client, wait));
                 }
