@@ -13,6 +13,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("lost-message", "the last of several subscribers misses a message"),
     ("short-write", "what a full socket did not take is forgotten"),
     ("split-request", "a request that arrives in two pieces loses the first"),
+    ("missed-push", "now and then a client that waits for a key is not told that it has something"),
     ("lost-wakeup", "a connection that waits for room to write is never woken"),
 ];
 

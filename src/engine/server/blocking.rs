@@ -7,6 +7,7 @@
 
 use super::Server;
 use crate::engine::command::dispatch;
+use crate::engine::mutant;
 use crate::engine::protocol::Reply;
 use crate::engine::session::{Awaited, Blocked, ClientId, Closing, KeyWait, Session, Waiting};
 use crate::engine::time::Now;
@@ -141,6 +142,9 @@ impl Blocking {
     /// A key changed.
     #[cold]
     pub fn signal(&mut self, db: usize, key: &[u8]) {
+        if mutant::is_on("missed-push") && self.last_ticket.is_multiple_of(3) {
+            return;
+        }
         let Some(queue) = self.databases.get_mut(db).and_then(|keys| keys.get_mut(key)) else { return };
         if !std::mem::replace(&mut queue.ready, true) {
             self.ready.push_back((db, key.into()));
