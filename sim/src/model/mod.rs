@@ -3,8 +3,10 @@
 //! It is told what the client saw and answers with the states that could have shown that: the time a
 //! command ran at is known only to lie between question and answer, so an expiry may have come or not.
 
+mod bitmap;
 mod generic;
 mod hash;
+mod hyperloglog;
 mod list;
 mod set;
 mod sorted_set;
@@ -98,6 +100,10 @@ impl Call {
             "ZRANGE",
             "ZREVRANGE",
             "ZRANGEBYSCORE",
+            "GETBIT",
+            "BITCOUNT",
+            "BITPOS",
+            "BITFIELD_RO",
         ];
         match self {
             Call::Command(arguments) => READS.contains(&name(arguments).as_str()),
@@ -145,6 +151,8 @@ fn keys(arguments: &[Vec<u8>]) -> Vec<Key> {
     match name(arguments).as_str() {
         "MSET" | "MSETNX" => rest.iter().step_by(2).cloned().collect(),
         "MGET" | "DEL" | "UNLINK" | "EXISTS" | "TOUCH" | "WATCH" => rest.to_vec(),
+        "PFCOUNT" | "PFMERGE" => rest.to_vec(),
+        "BITOP" => rest[1..].to_vec(),
         "SINTER" | "SUNION" | "SDIFF" | "SINTERSTORE" | "SUNIONSTORE" | "SDIFFSTORE" => rest.to_vec(),
         "SINTERCARD" | "SUNIONCARD" | "SDIFFCARD" => rest[1..=argument(&rest[0]) as usize].to_vec(),
         "BLPOP" | "BRPOP" | "BZPOPMIN" | "BZPOPMAX" => rest[..rest.len() - 1].to_vec(),
@@ -420,6 +428,12 @@ impl State {
     /// What a command that leaves nothing to chance does and answers.
     fn certain(&mut self, name: &str, rest: &[Vec<u8>], at: Moment) -> Result<Expected, WrongType> {
         if let Some(expected) = self.string(name, rest, at)? {
+            return Ok(expected);
+        }
+        if let Some(expected) = self.bitmap(name, rest)? {
+            return Ok(expected);
+        }
+        if let Some(expected) = self.hyperloglog(name, rest)? {
             return Ok(expected);
         }
         if let Some(expected) = self.list(name, rest)? {

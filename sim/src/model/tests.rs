@@ -10,6 +10,10 @@ fn bulk(text: &str) -> Reply {
     Reply::Bulk(text.as_bytes().to_vec())
 }
 
+fn ints(numbers: &[i64]) -> Reply {
+    Reply::Array(numbers.iter().copied().map(Reply::Int).collect())
+}
+
 /// Plays commands one after the other at 1000 ms; each must answer as said.
 fn play(state: &State, lines: &[(&str, Reply)]) -> State {
     lines.iter().fold(state.clone(), |state, (words, reply)| {
@@ -44,6 +48,51 @@ fn strings() {
             ("GETDEL b", Reply::Null),
             ("SET n 9223372036854775807", Reply::ok()),
             ("INCR n", Reply::error("ERR increment or decrement would overflow")),
+        ],
+    );
+}
+
+#[test]
+fn bitmaps() {
+    play(
+        &State::default(),
+        &[
+            ("SETBIT a 7 1", Reply::Int(0)),
+            ("SETBIT a 7 1", Reply::Int(1)),
+            ("GET a", Reply::Bulk(vec![1])),
+            ("BITCOUNT a 0 5 BIT", Reply::Int(0)),
+            ("BITCOUNT a -1 -2", Reply::Int(0)),
+            ("BITPOS a 1", Reply::Int(7)),
+            ("BITPOS none 0", Reply::Int(0)),
+            ("SET f zz", Reply::ok()),
+            ("BITOP OR f f a", Reply::Int(2)),
+            ("BITPOS f 0 1 -1", Reply::Int(8)),
+            ("BITPOS f 0 2", Reply::Int(-1)),
+            ("BITOP NOT a none", Reply::Int(0)),
+            ("EXISTS a", Reply::Int(0)),
+            ("BITFIELD a SET u8 0 300 INCRBY i4 4 5 GET u8 0", ints(&[0, 1, 33])),
+            ("BITFIELD a OVERFLOW FAIL INCRBY u2 16 4", Reply::Array(vec![Reply::Null])),
+            ("STRLEN a", Reply::Int(3)),
+            ("BITFIELD a OVERFLOW SAT INCRBY i3 16 -9 GET u3 16", ints(&[-4, 4])),
+        ],
+    );
+}
+
+#[test]
+fn sketches() {
+    play(
+        &State::default(),
+        &[
+            ("PFADD a 1 2 3", Reply::Int(1)),
+            ("PFADD a 1", Reply::Int(0)),
+            ("PFCOUNT a", Reply::Int(3)),
+            ("PFADD b 3 4", Reply::Int(1)),
+            ("PFCOUNT a b none", Reply::Int(4)),
+            ("PFMERGE c a b", Reply::ok()),
+            ("PFCOUNT c", Reply::Int(4)),
+            ("TYPE c", Reply::Status(b"string".to_vec())),
+            ("SET d text", Reply::ok()),
+            ("PFADD d 1", Reply::error("WRONGTYPE Key is not a valid HyperLogLog string value.")),
         ],
     );
 }

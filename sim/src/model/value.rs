@@ -17,12 +17,17 @@ pub enum Value {
     Set(Rc<BTreeSet<Bytes>>),
     /// Workloads use whole numbers as scores.
     SortedSet(Rc<BTreeMap<Bytes, i64>>),
+    /// A HyperLogLog, to users a string: what it has seen, and whether its estimate is stored.
+    Sketch {
+        elements: Rc<BTreeSet<Bytes>>,
+        counted: bool,
+    },
 }
 
 impl Value {
     pub fn type_name(&self) -> &'static str {
         match self {
-            Value::String(_) => "string",
+            Value::String(_) | Value::Sketch { .. } => "string",
             Value::List(_) => "list",
             Value::Hash(_) => "hash",
             Value::Set(_) => "set",
@@ -33,7 +38,7 @@ impl Value {
     /// Collections without elements do not exist.
     fn is_empty_collection(&self) -> bool {
         match self {
-            Value::String(_) => false,
+            Value::String(_) | Value::Sketch { .. } => false,
             Value::List(list) => list.is_empty(),
             Value::Hash(hash) => hash.is_empty(),
             Value::Set(set) => set.is_empty(),
@@ -81,12 +86,13 @@ impl State {
         match self.entries.get(key).map(|entry| &entry.value) {
             None => Ok(None),
             Some(Value::String(bytes)) => Ok(Some(bytes.to_vec())),
+            Some(Value::Sketch { .. }) => panic!("the model does not know the bytes of a sketch"),
             Some(_) => Err(WrongType),
         }
     }
 
     /// Changes a value and keeps the expiry.
-    fn update(&mut self, key: &[u8], value: Value) {
+    pub(super) fn update(&mut self, key: &[u8], value: Value) {
         if value.is_empty_collection() {
             self.remove(key);
             return;

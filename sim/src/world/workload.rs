@@ -15,12 +15,14 @@ pub struct Topic {
 }
 
 /// All types of values.
-pub const TOPICS: [Topic; 5] = [
+pub const TOPICS: [Topic; 7] = [
     Topic { key: 'k', commands: STRINGS },
     Topic { key: 'l', commands: LISTS },
     Topic { key: 'h', commands: HASHES },
     Topic { key: 'S', commands: SETS },
     Topic { key: 'z', commands: SORTED_SETS },
+    Topic { key: 'b', commands: BITMAPS },
+    Topic { key: 'p', commands: SKETCHES },
 ];
 
 impl Topic {
@@ -168,6 +170,55 @@ const SORTED_SETS: &[&str] = &[
     "BZPOPMAX z z w",
 ];
 
+const BITMAPS: &[&str] = &[
+    "SETBIT b n 1",
+    "SETBIT b n 1",
+    "SETBIT b n 0",
+    "GETBIT b n",
+    "BITCOUNT b",
+    "BITCOUNT b i i",
+    "BITCOUNT b i i BIT",
+    "BITPOS b 1",
+    "BITPOS b 0",
+    "BITPOS b 0 i",
+    "BITPOS b 1 i i",
+    "BITPOS b 0 i i BIT",
+    "BITOP AND b b b",
+    "BITOP OR b b b",
+    "BITOP XOR b b b",
+    "BITOP NOT b b",
+    "BITOP DIFF b b b",
+    "BITOP DIFF1 b b b",
+    "BITOP ANDOR b b b",
+    "BITOP ONE b b b",
+    "BITFIELD b GET u8 n GET i5 n",
+    "BITFIELD b SET u4 n n GET i7 n",
+    "BITFIELD b INCRBY u5 n i",
+    "BITFIELD b OVERFLOW SAT INCRBY i3 n i",
+    "BITFIELD b OVERFLOW FAIL INCRBY u2 n n",
+    "BITFIELD_RO b GET u3 n",
+    "GET b",
+];
+
+/// Of few elements, which the estimate counts exactly.
+const SKETCHES: &[&str] = &[
+    "PFADD p",
+    "PFADD p f",
+    "PFADD p n",
+    "PFADD p n n f",
+    "PFCOUNT p",
+    "PFCOUNT p",
+    "PFCOUNT p p",
+    "PFMERGE p p",
+    "PFMERGE p p p",
+    "DEL p",
+    "DEL p p",
+    "TYPE p",
+    "EXISTS p p",
+    "RENAME p p",
+    "COPY p p REPLACE",
+];
+
 /// Those that give keys an expiry, or tell about it.
 const EXPIRING: &[&str] = &[
     "SET k v PX t",
@@ -188,6 +239,9 @@ const EXPIRING: &[&str] = &[
     "PTTL a",
     "EXPIRETIME a",
     "PEXPIRETIME a",
+    "PEXPIRE p t",
+    "PERSIST p",
+    "PTTL p",
 ];
 
 /// Whether the server has a command. What it does not have yet is left out of the workload.
@@ -276,7 +330,7 @@ impl Workload {
         self.words(group, pattern)
     }
 
-    /// Fills a pattern: k, l, h, S and z a key for a value of this type, a one for any, v a value that is
+    /// Fills a pattern: k, l, h, S, z, b and p a key for a value of this type, a one for any, v a value that is
     /// unique, f one of a few fields or members, n and i numbers, t milliseconds, w seconds to wait.
     fn words(&mut self, group: u64, pattern: &str) -> Vec<Vec<u8>> {
         // In COPY and RENAME of a key to itself lie rules of their own, which are none of ours here.
@@ -284,7 +338,7 @@ impl Workload {
         pattern
             .split(' ')
             .map(|word| match word {
-                "k" | "l" | "h" | "S" | "z" | "a" => {
+                "k" | "l" | "h" | "S" | "z" | "b" | "p" | "a" => {
                     let kind = self.kind(word);
                     let key = loop {
                         let key = (kind, self.draws.below(3));
@@ -307,11 +361,16 @@ impl Workload {
             .collect()
     }
 
-    /// The type of value that a key is meant for; now and then another, for the error.
+    /// The type of value that a key is meant for; now and then another, for the error. Sketches are not mixed
+    /// with others: the commands of strings would show their bytes, which the model does not know.
     fn kind(&mut self, word: &str) -> char {
         match word.chars().next() {
+            Some('p') => 'p',
             Some(kind) if kind != 'a' && !self.draws.chance(20_000) => kind,
-            _ => self.draws.pick(&self.plan.topics).key,
+            _ => match self.draws.pick(&self.plan.topics).key {
+                'p' => 'k',
+                kind => kind,
+            },
         }
     }
 
