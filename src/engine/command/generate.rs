@@ -123,7 +123,17 @@ const PARAMETERS: [&str; 12] = [
     "client-output-buffer-limit",
     "*",
 ];
-const TEXTS: [&[u8]; 4] = [b"a", b"b", b"yes", b"KEA"];
+/// Types of BITFIELD's integers, the last of them too wide.
+const INTEGER_TYPES: [&str; 8] = ["u8", "i8", "u1", "i1", "i13", "u63", "i64", "u64"];
+/// The last two are HyperLogLogs, an empty one and a corrupt one.
+const TEXTS: [&[u8]; 6] = [
+    b"a",
+    b"b",
+    b"yes",
+    b"KEA",
+    b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80\x7f\xff",
+    b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80\x84\x7f\xff",
+];
 /// Lengths at which the inside changes: embedded or not (44), inline or not (1024).
 const LENGTHS: [usize; 6] = [44, 45, 1024, 1025, 1, 4096];
 
@@ -291,7 +301,13 @@ impl Generator<'_> {
                 if arg.name == "numkeys" {
                     self.counts.push(self.request.len());
                 }
-                integer(arg.name, choice).to_string().into()
+                let number = integer(arg.name, choice).to_string();
+                let counts_fields = arg.name == "offset" && self.request[0].starts_with(b"BITFIELD");
+                if counts_fields && choice.below(4) == 0 {
+                    format!("#{number}").into()
+                } else {
+                    number.into()
+                }
             }
             _ => string(arg.name, choice),
         };
@@ -312,6 +328,8 @@ fn integer(name: &str, choice: &mut dyn Choice) -> i64 {
         "client-id" | "clientid" => choice.below(6) as i64,
         "index" | "index1" | "index2" | "db" | "destination-db" => choice.below(17) as i64,
         "cursor" => *pick(&[0, 0, 0, 1, 1 << 40], choice),
+        // As an offset of bits, gigabits would be allowed and cost much.
+        "offset" => Some(*pick(&INTEGERS, choice)).filter(|n| !(1 << 20..1 << 32).contains(n)).unwrap_or(7),
         // Below 1 it is no count: SCAN calls that a syntax error.
         "count" => (*pick(&INTEGERS, choice)).max(1),
         _ if choice.below(2) == 0 => choice.below(12) as i64,
@@ -324,6 +342,7 @@ fn string(name: &str, choice: &mut dyn Choice) -> Vec<u8> {
     match name {
         "channel" | "shardchannel" => (*pick(&CHANNELS, choice)).into(),
         "type" => pick(&TYPES, choice).as_bytes().into(),
+        "encoding" => pick(&INTEGER_TYPES, choice).as_bytes().into(),
         "parameter" => pick(&PARAMETERS, choice).as_bytes().into(),
         "command" | "command-name" | "subcommand" => {
             let all: Vec<_> = rows().collect();

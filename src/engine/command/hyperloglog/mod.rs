@@ -37,3 +37,6 @@ fn view(string: &Entry) -> Result<View<'_>> {
 fn sparse_max(call: &Call) -> usize {
     usize::try_from(call.server.config.hll_sparse_max_bytes).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests;
