@@ -21,6 +21,7 @@ pub mod bitmap;
 pub mod connection;
 pub mod generic;
 pub mod geo;
+pub mod hash;
 pub mod hyperloglog;
 pub mod list;
 pub mod pubsub;
@@ -163,6 +164,7 @@ fn container(_: &mut Call) -> Result {
 /// Every row, group by group: the only list of commands.
 pub const GROUPS: &[&[&[Command]]] = &[
     string::TOPICS,
+    hash::TOPICS,
     list::TOPICS,
     set::TOPICS,
     stream::TOPICS,

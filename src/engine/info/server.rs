@@ -171,8 +171,11 @@ pub(super) const KEYSPACE: Section = Section {
     lines: |view, out| {
         for (index, database) in view.server.databases.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
             let (keys, expires) = (database.len(), database.expires());
-            let avg_ttl = database.avg_ttl(view.now.unix_ms());
-            let _ = write!(out, "db{index}:keys={keys},expires={expires},avg_ttl={avg_ttl},subexpiry=0\r\n");
+            let (avg_ttl, hashes) = (database.avg_ttl(view.now.unix_ms()), database.timed_hashes());
+            let _ = write!(
+                out,
+                "db{index}:keys={keys},expires={expires},avg_ttl={avg_ttl},subexpiry={hashes}\r\n"
+            );
         }
     },
     ..SECTION

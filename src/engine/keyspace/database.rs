@@ -1,7 +1,7 @@
 //! What commands see of a database.
 
 use super::entry::{Entry, NewValue};
-use super::table::{ExpireStep, Garbage, KeyHasher, Position, Table};
+use super::table::{Due, ExpireStep, Garbage, KeyHasher, Position, Table};
 use super::tables::Tables;
 use super::value::Object;
 use crate::engine::rng::Rng;
@@ -80,7 +80,11 @@ impl Database {
     pub fn expires(&self) -> usize {
         self.tables.expires()
     }
-    /// The mean time to live of those, in milliseconds; 0 if there are none or it is over.
+    /// How many hashes have fields that expire.
+    pub fn timed_hashes(&self) -> usize {
+        self.tables.timed_hashes()
+    }
+    /// The mean time to live of keys that expire, in milliseconds; 0 if there are none or it is over.
     pub fn avg_ttl(&self, now_ms: i64) -> i64 {
         match self.expires() as i128 {
             0 => 0,
@@ -249,10 +253,10 @@ impl Database {
         self.tables.sample(true, rng, n, seen);
     }
 
-    /// Takes out keys whose time is over, going on where the last step stopped: see
+    /// Takes out keys whose time is over and names hashes with such fields, going on where the last step stopped: see
     /// [`Table::expire_step`].
-    pub fn expire_step(&mut self, now_ms: i64, budget: usize, expired: &mut dyn FnMut(Entry)) -> ExpireStep {
-        self.tables.expire_step(now_ms, budget, expired)
+    pub fn expire_step(&mut self, now_ms: i64, budget: usize, due: &mut dyn FnMut(Due)) -> ExpireStep {
+        self.tables.expire_step(now_ms, budget, due)
     }
 
     /// Empties the database at once. What was in it is to be freed in slices.
@@ -303,6 +307,12 @@ impl<'a> EntryMut<'a> {
     pub fn set_expiry(&mut self, expires_at: Option<i64>) {
         let position = self.position;
         self.tables.update(self.slot, |table| table.set_expiry(position, expires_at));
+    }
+
+    /// Changes the entry with the closure, which may change when fields of a hash expire.
+    pub fn update<R>(&mut self, change: impl FnOnce(&mut Entry) -> R) -> R {
+        let position = self.position;
+        self.tables.update(self.slot, |table| table.update(position, change))
     }
 
     /// Takes the entry out of the database.

@@ -182,6 +182,16 @@ impl Entry {
         self.header() & HAS_EXPIRY != 0
     }
 
+    /// Whether it holds a hash whose fields may expire: `false` for all other values, told by the header.
+    #[inline]
+    pub(super) fn may_have_expiring_fields(&self) -> bool {
+        let header = self.header();
+        match header & KIND {
+            PACKED => header >> WIDTH_SHIFT & 7 == Form::ExpiringHash as u32,
+            kind => kind == OBJECT,
+        }
+    }
+
     /// Whether its time is over. A key lives through the millisecond it expires at, as in Redis.
     #[inline]
     pub fn is_expired(&self, now_ms: i64) -> bool {

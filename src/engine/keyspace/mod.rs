@@ -10,6 +10,7 @@ mod array;
 pub mod database;
 pub mod entry;
 pub mod eviction;
+pub mod hash;
 pub mod list;
 pub mod set;
 pub mod sorted_set;
@@ -23,5 +24,5 @@ pub use database::{Database, EntryMut, Expiry, KeyHash, Layout, Place, SetOutcom
 pub use entry::{Entry, NewValue};
 pub use set::{SetLimits, SetRef};
 pub use sorted_set::{NewSortedSet, SortedSetLimits, SortedSetRef};
-pub use table::{ExpireStep, Garbage, Table};
+pub use table::{Due, ExpireStep, Garbage, Table};
 pub use value::{Array, Form, Hasher, IntBuf, Object, Packed, Type, ValueRef};

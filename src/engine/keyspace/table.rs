@@ -74,6 +74,14 @@ pub struct ExpireStep {
     pub complete: bool,
 }
 
+/// What the active expiry found.
+pub enum Due<'a> {
+    /// A key whose time is over, which was taken out.
+    Key(Entry),
+    /// The key of a hash that has fields whose time is over, which stays as it is.
+    Fields(&'a [u8]),
+}
+
 /// A hash table of entries.
 pub struct Table {
     hasher: KeyHasher,
@@ -81,8 +89,10 @@ pub struct Table {
     segments: Vec<Segment>,
     len: usize,
     volatile: usize,
+    /// Hashes with fields that expire.
+    timed_hashes: usize,
     expiry_sum: i128,
-    /// One bit for each segment that has entries that expire.
+    /// One bit for each segment that has entries that expire, or fields that do.
     volatile_segments: Vec<u64>,
     /// Where the active expiry goes on.
     expire_next: usize,
@@ -102,6 +112,7 @@ impl Table {
             segments: Vec::new(),
             len: 0,
             volatile: 0,
+            timed_hashes: 0,
             expiry_sum: 0,
             volatile_segments: Vec::new(),
             expire_next: 0,
@@ -126,7 +137,11 @@ impl Table {
     pub fn expires(&self) -> usize {
         self.volatile
     }
-    /// The sum of all expiries in Unix milliseconds.
+    /// How many hashes have fields that expire.
+    pub fn timed_hashes(&self) -> usize {
+        self.timed_hashes
+    }
+    /// The sum of all expiries of keys in Unix milliseconds.
     pub fn expiry_sum(&self) -> i128 {
         self.expiry_sum
     }
@@ -221,6 +236,7 @@ impl Table {
             self.volatile += 1;
             self.expiry_sum += i128::from(at);
         }
+        self.timed_hashes += usize::from(entry.fields_due().is_some());
         let index = self.segment_with_room(hash);
         let place = self.segments[index].insert(hash, entry);
         self.note_volatile(index);
@@ -255,17 +271,23 @@ impl Table {
         value: NewValue<'_>,
         expires_at: Option<i64>,
     ) -> Option<Box<Object>> {
-        if expires_at.is_none() && !self.entry(position).has_expiry() {
+        let may_be_timed = matches!(value, NewValue::Object(_) | NewValue::Packed(_));
+        if expires_at.is_none() && !may_be_timed && self.entry(position).due().is_none() {
             return self.entry_mut(position).set_value(value);
         }
         self.update(position, |entry| entry.overwrite(value, expires_at))
     }
 
-    fn update<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
-        let before = self.entry(position).expires_at();
+    /// Changes the entry at a position with the closure, which may change its expiry or its fields'.
+    pub fn update<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
+        let entry = self.entry(position);
+        let before = entry.expires_at();
+        self.timed_hashes -= usize::from(entry.fields_due().is_some());
         let index = position.segment as usize;
         let result = self.segments[index].update(position.place, change);
-        let after = self.entry(position).expires_at();
+        let entry = self.entry(position);
+        let after = entry.expires_at();
+        self.timed_hashes += usize::from(entry.fields_due().is_some());
         self.volatile = self.volatile + usize::from(after.is_some()) - usize::from(before.is_some());
         self.expiry_sum += i128::from(after.unwrap_or(0)) - i128::from(before.unwrap_or(0));
         self.note_volatile(index);
@@ -279,6 +301,9 @@ impl Table {
         if let Some(at) = entry.expires_at() {
             self.volatile -= 1;
             self.expiry_sum -= i128::from(at);
+        }
+        if entry.due().is_some() {
+            self.timed_hashes -= usize::from(entry.fields_due().is_some());
             self.note_volatile(index);
         }
         entry

@@ -1,7 +1,7 @@
 //! One table, or one for each cluster hash slot, behind the same face.
 
 use super::entry::Entry;
-use super::table::{CURSOR_BITS, ExpireStep, KeyHasher, Table};
+use super::table::{CURSOR_BITS, Due, ExpireStep, KeyHasher, Table};
 use crate::engine::rng::Rng;
 use crate::engine::text::crc16::key_slot;
 
@@ -20,6 +20,7 @@ pub(super) struct BySlot {
     tables: Vec<Option<Box<Table>>>,
     keys: Counts,
     volatile: Counts,
+    timed_hashes: Counts,
     expiry_sum: i128,
     /// The slot in which the active expiry goes on.
     expire_next: usize,
@@ -36,6 +37,7 @@ impl Tables {
             tables: (0..SLOTS).map(|_| None).collect(),
             keys: Counts::new(),
             volatile: Counts::new(),
+            timed_hashes: Counts::new(),
             expiry_sum: 0,
             expire_next: 0,
         }))
@@ -91,6 +93,13 @@ impl Tables {
         }
     }
 
+    pub(super) fn timed_hashes(&self) -> usize {
+        match self {
+            Self::Single(table) => table.timed_hashes(),
+            Self::BySlot(by_slot) => by_slot.timed_hashes.total() as usize,
+        }
+    }
+
     pub(super) fn expiry_sum(&self) -> i128 {
         match self {
             Self::Single(table) => table.expiry_sum(),
@@ -108,7 +117,7 @@ impl Tables {
                     .flatten()
                     .map(|table| size_of::<Table>() + table.memory_usage())
                     .sum();
-                tables + size_of::<BySlot>() + SLOTS * 2 * size_of::<u64>() + SLOTS * size_of::<usize>()
+                tables + size_of::<BySlot>() + SLOTS * 3 * size_of::<u64>() + SLOTS * size_of::<usize>()
             }
         }
     }
@@ -188,15 +197,10 @@ impl Tables {
         }
     }
 
-    pub(super) fn expire_step(
-        &mut self,
-        now_ms: i64,
-        budget: usize,
-        expired: &mut dyn FnMut(Entry),
-    ) -> ExpireStep {
+    pub(super) fn expire_step(&mut self, now_ms: i64, budget: usize, due: &mut dyn FnMut(Due)) -> ExpireStep {
         match self {
-            Self::Single(table) => table.expire_step(now_ms, budget, expired),
-            Self::BySlot(by_slot) => by_slot.expire_step(now_ms, budget, expired),
+            Self::Single(table) => table.expire_step(now_ms, budget, due),
+            Self::BySlot(by_slot) => by_slot.expire_step(now_ms, budget, due),
         }
     }
 
@@ -208,6 +212,8 @@ impl Tables {
                 let of = |count: fn(&Table) -> usize| table.as_deref().map_or(0, count) as u64;
                 assert_eq!(by_slot.keys.get(slot), of(Table::len), "keys in slot {slot}");
                 assert_eq!(by_slot.volatile.get(slot), of(Table::expires), "keys that expire in slot {slot}");
+                let timed = (by_slot.timed_hashes.get(slot), of(Table::timed_hashes));
+                assert_eq!(timed.0, timed.1, "hashes with fields that expire in slot {slot}");
                 let strays =
                     table.iter().flat_map(|t| t.iter()).filter(|e| usize::from(key_slot(e.key())) != slot);
                 assert_eq!(strays.count(), 0, "keys in the wrong slot");
@@ -221,9 +227,10 @@ impl BySlot {
     fn update<R>(&mut self, slot: usize, change: impl FnOnce(&mut Table) -> R) -> R {
         let table =
             self.tables[slot].get_or_insert_with(|| Box::new(Table::with_hasher(self.hasher.clone())));
-        let before = (table.len(), table.expires(), table.expiry_sum());
+        let counts = |table: &Table| (table.len(), table.expires(), table.expiry_sum(), table.timed_hashes());
+        let before = counts(table);
         let result = change(table);
-        let after = (table.len(), table.expires(), table.expiry_sum());
+        let after = counts(table);
         if after.0 == 0 {
             self.tables[slot] = None;
         }
@@ -234,6 +241,9 @@ impl BySlot {
             self.volatile.add(slot, after.1 as i64 - before.1 as i64);
         }
         self.expiry_sum += after.2 - before.2;
+        if after.3 != before.3 {
+            self.timed_hashes.add(slot, after.3 as i64 - before.3 as i64);
+        }
         result
     }
 
@@ -244,12 +254,13 @@ impl BySlot {
         self.tables[slot].as_deref()
     }
 
-    fn expire_step(&mut self, now_ms: i64, budget: usize, expired: &mut dyn FnMut(Entry)) -> ExpireStep {
+    fn expire_step(&mut self, now_ms: i64, budget: usize, due: &mut dyn FnMut(Due)) -> ExpireStep {
         let mut step = ExpireStep::default();
         let first = self.expire_next;
         let mut wrapped = false;
         while step.effort < budget {
-            let slot = self.volatile.next(self.expire_next).filter(|&slot| !wrapped || slot < first);
+            let next = [&self.volatile, &self.timed_hashes].map(|counts| counts.next(self.expire_next));
+            let slot = next.into_iter().flatten().min().filter(|&slot| !wrapped || slot < first);
             let Some(slot) = slot else {
                 if wrapped || first == 0 {
                     (step.complete, self.expire_next) = (true, 0);
@@ -258,7 +269,7 @@ impl BySlot {
                 (wrapped, self.expire_next) = (true, 0);
                 continue;
             };
-            let done = self.update(slot, |table| table.expire_step(now_ms, budget - step.effort, expired));
+            let done = self.update(slot, |table| table.expire_step(now_ms, budget - step.effort, due));
             step.expired += done.expired;
             step.effort += done.effort.max(1);
             if done.complete {

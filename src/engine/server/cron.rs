@@ -2,7 +2,7 @@
 
 use super::Server;
 use crate::engine::effect::Level;
-use crate::engine::keyspace::ExpireStep;
+use crate::engine::keyspace::{Due, ExpireStep};
 use crate::engine::session::{ClientId, Closing, Session, Waiting};
 use crate::engine::time::Now;
 
@@ -96,7 +96,7 @@ impl Server {
         let mut done = ExpireStep { complete: true, ..ExpireStep::default() };
         for _ in 0..self.databases.len() {
             let db = self.cron.database % self.databases.len();
-            if self.databases[db].expires() > 0 {
+            if self.databases[db].expires() + self.databases[db].timed_hashes() > 0 {
                 if done.effort >= budget {
                     done.complete = false;
                     break;
@@ -119,15 +119,31 @@ impl Server {
     }
 
     fn expire_in(&mut self, db: usize, budget: usize, now: Now) -> ExpireStep {
-        let mut expired = Vec::new();
-        let step = self.databases[db].expire_step(now.unix_ms(), budget, &mut |entry| expired.push(entry));
+        let (mut expired, mut hashes) = (Vec::new(), Vec::new());
+        let mut step = self.databases[db].expire_step(now.unix_ms(), budget, &mut |due| match due {
+            Due::Key(entry) => expired.push(entry),
+            Due::Fields(key) => hashes.push(Box::<[u8]>::from(key)),
+        });
         for entry in expired {
             self.stats.expired_keys_active += 1;
             self.after_expiry(db, &entry);
             self.discard_entry(entry);
         }
+        // Fields have a budget of their own: finding them may have spent the other.
+        let mut left = budget;
+        for key in hashes {
+            let removed = self.expire_due_fields(db, &key, now.unix_ms(), left);
+            left -= removed;
+            step.expired += removed;
+            step.effort += removed;
+            if left == 0 {
+                step.complete = false;
+                break;
+            }
+        }
         step
     }
+
     /// Answers those whose time is up.
     fn end_waits(&mut self, now: Now) {
         while let Some((at, client)) = self.deadlines.first().copied()

@@ -14,6 +14,9 @@ pub struct Stats {
     pub net_output_bytes: u64,
     pub expired_keys: u64,
     pub expired_keys_active: u64,
+    /// Fields of hashes removed because their time was over, and how many of them by the clock.
+    pub expired_fields: u64,
+    pub expired_fields_active: u64,
     pub expired_time_cap_reached: u64,
     pub expired_stale_perc: f64,
     pub evicted_keys: u64,

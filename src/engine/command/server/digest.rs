@@ -2,6 +2,7 @@
 //! two servers, or a server before and after a restart, hold the same.
 
 use crate::engine::command::{Call, Result};
+use crate::engine::keyspace::hash::HashRef;
 use crate::engine::keyspace::value::stream::{Stream, StreamId};
 use crate::engine::keyspace::{Entry, IntBuf, Type};
 use crate::engine::text::sha256;
@@ -64,7 +65,23 @@ fn value(entry: &Entry) -> Digest {
     if let Some(stream) = entry.stream() {
         stream_parts(&mut bytes, stream);
     }
+    if let Some(hash) = entry.hash() {
+        bytes.extend(fields_of(hash));
+    }
     digest(&bytes)
+}
+
+/// The fields of a hash, whose order says nothing.
+fn fields_of(hash: HashRef) -> Digest {
+    let (mut fields, mut digits) = (Digest::default(), IntBuf::new());
+    hash.for_each(|field| {
+        let mut record = Vec::new();
+        part(&mut record, field.name.bytes(&mut digits));
+        part(&mut record, field.value.bytes(&mut digits));
+        record.extend(field.expires_at.unwrap_or(0).to_be_bytes());
+        mix(&mut fields, digest(&record));
+    });
+    fields
 }
 
 /// Entries, and what groups have read and not acknowledged. When that was, and how often, is not the same

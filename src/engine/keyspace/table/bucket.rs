@@ -12,7 +12,7 @@ const TAG_TOPS: u64 = 0x0080_8080_8080_8080;
 const VOLATILE: u8 = 0x80;
 
 /// Byte `i` of `meta` describes slot `i`: 0 if it is empty, else seven bits of the key's hash, and on
-/// top whether the entry expires. So a search reads entries that very likely match, and a search for
+/// top whether the entry, or a field of its hash, expires. So a search reads entries that very likely match, and a search for
 /// keys that expire reads no others. Byte 7 counts the entries that found this bucket full and
 /// went on to a later one; at 255 it sticks.
 #[repr(C, align(64))]
@@ -70,7 +70,7 @@ impl Bucket {
         Slots(!self.equal(0).0 & TAG_TOPS)
     }
 
-    /// Slots whose entry expires.
+    /// Slots whose entry expires, or has fields that do.
     pub(super) fn volatile(&self) -> Slots {
         Slots(self.meta & TAG_TOPS)
     }
@@ -95,7 +95,7 @@ impl Bucket {
 
     /// Puts an entry into an empty slot.
     pub(super) fn put(&mut self, slot: usize, tag: u8, entry: Entry) {
-        self.set_meta(slot, if entry.has_expiry() { tag | VOLATILE } else { tag });
+        self.set_meta(slot, if entry.due().is_some() { tag | VOLATILE } else { tag });
         let old = self.entries[slot].replace(entry);
         debug_assert!(old.is_none(), "the slot was in use");
     }
@@ -109,7 +109,7 @@ impl Bucket {
     /// Notes anew whether the entry expires.
     pub(super) fn refresh(&mut self, slot: usize) {
         let tag = self.tag(slot) & !VOLATILE;
-        self.set_meta(slot, if self.entry(slot).has_expiry() { tag | VOLATILE } else { tag });
+        self.set_meta(slot, if self.entry(slot).due().is_some() { tag | VOLATILE } else { tag });
     }
 
     /// The tag byte of a slot, with the mark of those that expire.

@@ -1,6 +1,6 @@
 //! Entries by chance and entries by time: RANDOMKEY, eviction, active expiry.
 
-use super::{Entry, ExpireStep, MAX_BUCKETS, Place, Position, Rng, SLOTS, Table};
+use super::{Due, Entry, ExpireStep, MAX_BUCKETS, Place, Position, Rng, SLOTS, Table};
 
 /// Draws that find an empty slot before [`Table::random`] walks on from where it is. Segments are at
 /// least a third full, so so many in a row do not happen in a table that has been grown.
@@ -71,8 +71,9 @@ impl Table {
             let segment = &self.segments[index];
             let start = rng.below(segment.len() as u64) as usize;
             for bucket in (start..segment.len()).chain(0..start) {
-                for place in segment.volatile_in(bucket).take(left) {
-                    seen(segment.entry(place));
+                let entries = segment.volatile_in(bucket).map(|place| segment.entry(place));
+                for entry in entries.filter(|entry| entry.has_expiry()).take(left) {
+                    seen(entry);
                     left -= 1;
                 }
             }
@@ -80,7 +81,7 @@ impl Table {
         }
     }
 
-    /// The first segment from `from` on that has entries that expire.
+    /// The first segment from `from` on that has entries that expire, or fields that do.
     fn next_volatile(&self, from: usize) -> Option<usize> {
         let mut word = from / 64;
         let mut bits = self.volatile_segments.get(word)? & !0 << (from % 64);
@@ -91,14 +92,15 @@ impl Table {
         Some(word * 64 + bits.trailing_zeros() as usize)
     }
 
-    /// Takes out entries that are expired and hands them over, going on where the last step stopped.
+    /// Takes out entries that are expired and hands them over, and names hashes that have fields that are,
+    /// going on where the last step stopped.
     /// Segments in which nothing is due are passed over at the price of one; in others each entry that
     /// expires costs one. A step ends once `budget` is spent, or when it has been all the way round.
-    pub fn expire_step(&mut self, now_ms: i64, budget: usize, expired: &mut dyn FnMut(Entry)) -> ExpireStep {
+    pub fn expire_step(&mut self, now_ms: i64, budget: usize, due: &mut dyn FnMut(Due)) -> ExpireStep {
         let mut step = ExpireStep::default();
         let mut left = self.segments.len();
         while step.effort < budget {
-            if self.volatile == 0 || left == 0 {
+            if self.volatile + self.timed_hashes == 0 || left == 0 {
                 step.complete = true;
                 break;
             }
@@ -116,19 +118,13 @@ impl Table {
             left -= 1;
             self.expire_next = index + 1;
             if self.segments[index].earliest() < now_ms {
-                self.expire_segment(index, now_ms, &mut step, expired);
+                self.expire_segment(index, now_ms, &mut step, due);
             }
         }
         step
     }
 
-    fn expire_segment(
-        &mut self,
-        index: usize,
-        now_ms: i64,
-        step: &mut ExpireStep,
-        expired: &mut dyn FnMut(Entry),
-    ) {
+    fn expire_segment(&mut self, index: usize, now_ms: i64, step: &mut ExpireStep, due: &mut dyn FnMut(Due)) {
         let mut earliest = i64::MAX;
         for bucket in 0..self.segments[index].len() {
             let places: [Option<Place>; SLOTS] = {
@@ -140,10 +136,13 @@ impl Table {
                 let entry = self.segments[index].entry(place);
                 if entry.is_expired(now_ms) {
                     let hash = self.hash(entry.key());
-                    expired(self.take_entry(hash, Position { segment: index as u32, place }));
+                    due(Due::Key(self.take_entry(hash, Position { segment: index as u32, place })));
                     step.expired += 1;
                 } else {
-                    earliest = earliest.min(entry.expires_at().unwrap_or(i64::MAX));
+                    if entry.fields_due().is_some_and(|at| at < now_ms) {
+                        due(Due::Fields(entry.key()));
+                    }
+                    earliest = earliest.min(entry.due().unwrap_or(i64::MAX));
                 }
             }
         }
@@ -170,6 +169,7 @@ impl Table {
         assert_eq!(self.iter().count(), self.len);
         let expiries = || self.iter().filter_map(Entry::expires_at);
         assert_eq!(expiries().count(), self.volatile);
+        assert_eq!(self.iter().filter_map(Entry::fields_due).count(), self.timed_hashes);
         assert_eq!(expiries().map(i128::from).sum::<i128>(), self.expiry_sum);
     }
 }

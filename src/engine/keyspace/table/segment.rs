@@ -50,7 +50,7 @@ pub(super) struct Place {
 /// `insert`, `remove`, `update`, `entry_mut` or `drain`: a version for snapshots would be kept there.
 pub(super) struct Segment {
     buckets: Box<[Bucket]>,
-    /// No entry expires before this (Unix milliseconds); `i64::MAX` if none expires.
+    /// Nothing is due before this (Unix milliseconds), no key and no field; `i64::MAX` if nothing ever is.
     earliest: i64,
     prefix: u32,
     count: u32,
@@ -81,11 +81,11 @@ impl Segment {
     pub(super) fn count(&self) -> usize {
         self.count as usize
     }
-    /// How many of them expire.
+    /// How many of them expire, or have fields that do.
     pub(super) fn volatile(&self) -> usize {
         self.volatile as usize
     }
-    /// A bound below all expiries.
+    /// A bound below all expiries, of keys and of fields.
     pub(super) fn earliest(&self) -> i64 {
         self.earliest
     }
@@ -157,7 +157,7 @@ impl Segment {
     pub(super) fn entry(&self, place: Place) -> &Entry {
         self.buckets[place.bucket as usize].entry(place.slot as usize)
     }
-    /// The entry at a place in use; its key and expiry must stay as they are.
+    /// The entry at a place in use; its key and all expiries must stay as they are.
     #[inline]
     pub(super) fn entry_mut(&mut self, place: Place) -> &mut Entry {
         self.buckets[place.bucket as usize].entry_mut(place.slot as usize)
@@ -171,7 +171,7 @@ impl Segment {
     /// Adds an entry whose key is not there yet. There must be an empty slot.
     pub(super) fn insert(&mut self, hash: u64, entry: Entry) -> Place {
         debug_assert!(self.count() < self.buckets.len() * SLOTS, "the row is full");
-        if let Some(at) = entry.expires_at() {
+        if let Some(at) = entry.due() {
             self.volatile += 1;
             self.earliest = self.earliest.min(at);
         }
@@ -196,7 +196,7 @@ impl Segment {
         }
         let entry = self.buckets[at].take(place.slot as usize);
         self.count -= 1;
-        if entry.has_expiry() {
+        if entry.due().is_some() {
             self.volatile -= 1;
             if self.volatile == 0 {
                 self.earliest = i64::MAX;
@@ -205,13 +205,13 @@ impl Segment {
         entry
     }
 
-    /// Changes an entry with the closure, which may change its expiry.
+    /// Changes an entry with the closure, which may change its expiry or its fields'.
     pub(super) fn update<R>(&mut self, place: Place, change: impl FnOnce(&mut Entry) -> R) -> R {
         let bucket = &mut self.buckets[place.bucket as usize];
         let entry = bucket.entry_mut(place.slot as usize);
-        self.volatile -= u32::from(entry.has_expiry());
+        self.volatile -= u32::from(entry.due().is_some());
         let result = change(entry);
-        if let Some(at) = entry.expires_at() {
+        if let Some(at) = entry.due() {
             self.volatile += 1;
             self.earliest = self.earliest.min(at);
         } else if self.volatile == 0 {
@@ -273,7 +273,7 @@ impl Segment {
         (base + offset).next_multiple_of(step) as u64
     }
 
-    /// The entries of one bucket that expire.
+    /// The entries of one bucket that expire, or have fields that do.
     pub(super) fn volatile_in(&self, bucket: usize) -> impl Iterator<Item = Place> {
         self.buckets[bucket].volatile().map(move |slot| Place { bucket: bucket as u32, slot: slot as u32 })
     }
@@ -306,19 +306,19 @@ impl Segment {
                 let entry = bucket.entry(slot);
                 let hash = hash(entry.key());
                 assert_eq!(bucket.tag(slot) & 0x7f, tag(hash), "the tag is the key's");
-                assert_eq!(bucket.tag(slot) & 0x80 != 0, entry.has_expiry(), "the mark is right");
+                assert_eq!(bucket.tag(slot) & 0x80 != 0, entry.due().is_some(), "the mark is right");
                 assert!(
                     self.depth == 0 || hash >> (64 - self.depth) == u64::from(self.prefix),
                     "wrong segment"
                 );
-                assert!(entry.expires_at().is_none_or(|at| at >= self.earliest), "the bound holds");
+                assert!(entry.due().is_none_or(|at| at >= self.earliest), "the bound holds");
                 let mut step = self.home(hash);
                 while step != at {
                     passed[step] += 1;
                     step = self.next(step);
                 }
                 count += 1;
-                volatile += u32::from(entry.has_expiry());
+                volatile += u32::from(entry.due().is_some());
             }
         }
         assert_eq!((count, volatile), (self.count, self.volatile), "the counts are right");

@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod bits;
+pub mod hash;
 pub mod hashed;
 pub mod hyperloglog;
 pub mod intset;
@@ -15,6 +16,7 @@ mod string;
 pub mod tree;
 
 pub use array::Array;
+pub use hash::{Field, Hash};
 pub use hashed::{Hashed, Hasher};
 pub use list::{End, List, without_equal};
 pub use packed::{Form, Packed};
@@ -67,6 +69,8 @@ pub enum Object {
     LargeString(LargeString),
     /// An array.
     Array(Box<Array>),
+    /// A hash of many fields, or of long ones.
+    Hash(Hash),
     /// A list that is too large for its entry.
     List(List),
     /// A set of many members, or of long ones.
@@ -83,6 +87,7 @@ impl Object {
         match self {
             Object::LargeString(_) => Type::String,
             Object::Array(_) => Type::Array,
+            Object::Hash(_) => Type::Hash,
             Object::List(_) => Type::List,
             Object::Set(_) => Type::Set,
             Object::SortedSet(_) => Type::SortedSet,
@@ -95,6 +100,7 @@ impl Object {
         match self {
             Object::LargeString(_) => "raw",
             Object::Array(_) => "sliced-array",
+            Object::Hash(_) => "hashtable",
             Object::List(_) => "quicklist",
             Object::Set(_) => "hashtable",
             Object::SortedSet(_) => "skiplist",
@@ -108,6 +114,7 @@ impl Object {
             + match self {
                 Object::LargeString(string) => string.capacity(),
                 Object::Array(array) => size_of::<Array>() + array.memory_usage(),
+                Object::Hash(hash) => hash.memory_usage(),
                 Object::List(list) => list.memory_usage(),
                 Object::Set(set) => set.memory_usage(),
                 Object::SortedSet(set) => size_of::<SortedSet>() + set.memory_usage(),
@@ -120,6 +127,7 @@ impl Object {
         match self {
             Object::LargeString(_) => 1,
             Object::Array(array) => array.slices(),
+            Object::Hash(hash) => hash.free_effort(),
             Object::List(list) => list.free_effort(),
             Object::Set(set) => set.leaves() * LEAF_EFFORT,
             Object::SortedSet(set) => set.leaves() * LEAF_EFFORT,
@@ -133,6 +141,7 @@ impl Object {
         match self {
             Object::LargeString(_) => true,
             Object::Array(array) => array.free_some(budget),
+            Object::Hash(hash) => hash.free_some(budget),
             Object::List(list) => list.free_some(budget),
             Object::Set(set) => set.free_some(budget / LEAF_EFFORT),
             Object::SortedSet(set) => set.free_some(budget / LEAF_EFFORT),
