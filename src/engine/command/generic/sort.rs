@@ -103,7 +103,11 @@ impl<'a> Pattern<'a> {
         let Some(entry) = server.read(access, &key) else { return seen(None) };
         match field {
             None => seen(entry.string(&mut IntBuf::new())),
-            Some(_) => seen(None),
+            Some(name) => {
+                let (mut digits, found) = (IntBuf::new(), entry.hash().and_then(|hash| hash.get(name)));
+                let live = found.filter(|field| !field.is_expired(access.now.unix_ms()));
+                seen(live.as_ref().map(|field| field.value.bytes(&mut digits)))
+            }
         }
     }
 }
