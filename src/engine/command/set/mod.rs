@@ -43,3 +43,6 @@ fn remove_empty(call: &mut Call, key: &[u8]) {
     call.server.remove(call.access(), key);
     call.changed(key, generic_event("del"));
 }
+
+#[cfg(test)]
+mod tests;
