@@ -159,6 +159,11 @@ impl Reply {
     }
     /// A floating-point number: a bulk string in RESP2.
     pub fn double(&mut self, value: f64) {
+        // Most scores are whole numbers that need no more than their digits.
+        let whole = value as i64;
+        if whole as f64 == value && whole.unsigned_abs() < 1 << 53 && whole != 0 {
+            return self.double_text(itoa::Buffer::new().format(whole));
+        }
         self.double_text(&crate::engine::text::number::format_f64(value));
     }
     /// A floating-point number that is text already: its digits as a bulk string in RESP2.

@@ -29,6 +29,12 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
 /// `infinity` in any case. No spaces, no NaN; out of range, or too small to be told from zero, is no
 /// number either.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    // Fifteen digits make a number that a double holds exactly.
+    if text.len() <= 15
+        && let Some(whole) = parse_i64(text)
+    {
+        return Some(whole as f64);
+    }
     let literal = Literal::read(text)?;
     let value = literal.round()?;
     let in_range = matches!(literal, Literal::Infinity { .. })

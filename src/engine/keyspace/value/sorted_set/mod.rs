@@ -262,17 +262,26 @@ impl SortedSet {
     /// Puts a member, which is in the index already, where it belongs.
     fn insert_in_order(&mut self, member: &[u8], score: f64) {
         let at_or_before = |bound: &order::Bound| bound.is_at_or_before(score, member);
-        let equal = self.order.edit_for(at_or_before, |run| match run.find(score, member) {
+        let group = self.order.edit_for(at_or_before, |run| match run.find(score, member) {
             Ok(_) => unreachable!("it was not there"),
             Err(at) => {
                 run.insert(at, score, member);
-                run.has_equal(at)
+                run.group_len(at)
             }
         });
-        let is_last = || self.order.last().is_some_and(|run| run.pair(run.count() - 1) == (member, score));
-        if equal == Some(true) || equal.is_none() && !is_last() {
-            self.name_group(member, score);
+        match group {
+            Some(len) if len <= GROUP_MAX => {}
+            None if self.ends_with(member, score) => {}
+            _ => self.name_group(member, score),
         }
+    }
+
+    /// Whether a member is the last, and the only one of its score, as far as the last run shows.
+    fn ends_with(&self, member: &[u8], score: f64) -> bool {
+        self.order.last().is_some_and(|run| {
+            let last = run.count() - 1;
+            last > 0 && run.pair(last) == (member, score) && run.pair(last - 1).1 < score
+        })
     }
 
     /// The positions of all members with a score.

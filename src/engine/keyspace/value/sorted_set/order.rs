@@ -137,15 +137,12 @@ impl Run {
         self.members.drain(span);
     }
 
-    /// Whether a neighbour of the member at an offset has the same score, as far as this run shows.
-    pub fn has_equal(&self, at: usize) -> Option<bool> {
-        let equal = |other: usize| self.scores.get(other).map(|score| *score == self.scores[at]);
-        let (left, right) = (equal(at.wrapping_sub(1)), equal(at + 1));
-        match (left, right) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        }
+    /// How many members have the score of the one at an offset, if this run shows both ends of them.
+    pub fn group_len(&self, at: usize) -> Option<u64> {
+        let score = self.scores[at];
+        let before = self.scores[..at].iter().rev().position(|other| *other != score)?;
+        let after = self.scores[at..].iter().position(|other| *other != score)?;
+        Some((before + after) as u64)
     }
 
     /// Gives the member at an offset another score, if it stays where it is for certain.
