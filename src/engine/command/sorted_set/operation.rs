@@ -7,6 +7,7 @@ use crate::engine::hash::{Map, Seed};
 use crate::engine::keyspace::value::listpack::Element;
 use crate::engine::keyspace::value::sorted_set::compare;
 use crate::engine::keyspace::{Entry, IntBuf, SetRef, SortedSetRef, Type};
+use crate::engine::protocol::Args;
 use crate::engine::server::Server;
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{Arg, Flags, KEY, int as int_arg, key, key_at, keys_counted, one_of, token};
@@ -281,42 +282,46 @@ impl Input<'_> {
     }
 }
 
-/// The keys from the argument `at` on, after their number, and the options after them.
-fn read_request(
-    call: &mut Call,
-    at: usize,
-    operation: Operation,
-    purpose: Purpose,
-) -> Result<(usize, Options)> {
-    let count = int(call.args.at(at))?;
-    if count < 1 {
-        return Err(Error::text(format!("ERR at least 1 input key is needed for '{}' command", call.name())));
-    }
-    let there = call.args.len() - at - 1;
-    let keys = usize::try_from(count).ok().filter(|keys| *keys <= there).ok_or(Error::SYNTAX)?;
-    let access = call.access();
-    for key in call.args.from(at + 1).iter().take(keys) {
-        let entry = call.server.read(access, key);
-        if entry.is_some_and(|entry| !matches!(entry.type_of(), Type::SortedSet | Type::Set)) {
-            return Err(Error::WRONG_TYPE);
-        }
-    }
-    let options = Options::read(Cursor::new(call.args, at + 1 + keys), keys, operation, purpose)?;
-    Ok((keys, options))
+/// What is asked for.
+struct Request {
+    /// The first key's argument.
+    first: usize,
+    /// Whether each key is there.
+    there: Vec<bool>,
+    options: Options,
 }
 
-/// The inputs at `keys` arguments from `at` on. What has expired is gone: the keys were read before.
-fn inputs<'a>(
-    server: &'a Server,
-    db: usize,
-    call_keys: impl Iterator<Item = &'a [u8]>,
-    options: &Options,
-) -> Vec<Input<'a>> {
-    let input = |(at, key)| Input {
-        source: Source::of(server.databases[db].lookup(key)),
-        weight: options.weights.get(at).copied().unwrap_or(1.0),
-    };
-    call_keys.enumerate().map(input).collect()
+impl Request {
+    /// Reads the number of keys at the argument `at`, the keys and the options after them.
+    fn read(call: &mut Call, at: usize, operation: Operation, purpose: Purpose) -> Result<Self> {
+        let (count, first) = (int(call.args.at(at))?, at + 1);
+        if count < 1 {
+            let name = call.name();
+            return Err(Error::text(format!("ERR at least 1 input key is needed for '{name}' command")));
+        }
+        let left = call.args.len() - first;
+        let keys = usize::try_from(count).ok().filter(|keys| *keys <= left).ok_or(Error::SYNTAX)?;
+        let (access, mut there) = (call.access(), Vec::with_capacity(keys));
+        for key in call.args.from(first).iter().take(keys) {
+            let entry = call.server.read(access, key);
+            if entry.is_some_and(|entry| !matches!(entry.type_of(), Type::SortedSet | Type::Set)) {
+                return Err(Error::WRONG_TYPE);
+            }
+            there.push(entry.is_some());
+        }
+        let options = Options::read(Cursor::new(call.args, first + keys), keys, operation, purpose)?;
+        Ok(Self { first, there, options })
+    }
+
+    /// The inputs. A key that was not there when it was read may be hidden only.
+    fn inputs<'a>(&self, server: &'a Server, db: usize, args: Args<'_>) -> Vec<Input<'a>> {
+        let keys = args.from(self.first).iter().zip(&self.there);
+        let input = |(at, (key, there)): (usize, (&[u8], &bool))| Input {
+            source: Source::of(server.databases[db].lookup(key).filter(|_| *there)),
+            weight: self.options.weights.get(at).copied().unwrap_or(1.0),
+        };
+        keys.enumerate().map(input).collect()
+    }
 }
 
 /// Shows the members that all inputs have, with their scores, until `seen` has enough. `inputs` begins
@@ -373,22 +378,21 @@ fn result(mut inputs: Vec<Input>, operation: Operation, aggregate: Aggregate, se
 }
 
 fn show(call: &mut Call, operation: Operation) -> Result {
-    let (keys, options) = read_request(call, 1, operation, Purpose::Show)?;
-    let keys = call.args.from(2).iter().take(keys);
-    let inputs = inputs(call.server, call.session.db, keys, &options);
-    let pairs = result(inputs, operation, options.aggregate, call.server.seed);
-    reply_pairs_header(call.reply, pairs.len(), options.with_scores);
+    let request = Request::read(call, 1, operation, Purpose::Show)?;
+    let inputs = request.inputs(call.server, call.session.db, call.args);
+    let Options { aggregate, with_scores, .. } = request.options;
+    let pairs = result(inputs, operation, aggregate, call.server.seed);
+    reply_pairs_header(call.reply, pairs.len(), with_scores);
     for (member, score) in &pairs {
-        reply_pair(call.reply, (Element::Str(member), *score), options.with_scores);
+        reply_pair(call.reply, (Element::Str(member), *score), with_scores);
     }
     Ok(())
 }
 
 fn store(call: &mut Call, operation: Operation) -> Result {
-    let (keys, options) = read_request(call, 2, operation, Purpose::Store)?;
-    let keys = call.args.from(3).iter().take(keys);
-    let inputs = inputs(call.server, call.session.db, keys, &options);
-    let pairs = result(inputs, operation, options.aggregate, call.server.seed);
+    let request = Request::read(call, 2, operation, Purpose::Store)?;
+    let inputs = request.inputs(call.server, call.session.db, call.args);
+    let pairs = result(inputs, operation, request.options.aggregate, call.server.seed);
     let event = match operation {
         Operation::Union => "zunionstore",
         Operation::Intersection => "zinterstore",
@@ -399,14 +403,13 @@ fn store(call: &mut Call, operation: Operation) -> Result {
 }
 
 fn zintercard(call: &mut Call) -> Result {
-    let (keys, options) = read_request(call, 1, Operation::Intersection, Purpose::Count)?;
-    let keys = call.args.from(2).iter().take(keys);
-    let mut inputs = inputs(call.server, call.session.db, keys, &options);
+    let request = Request::read(call, 1, Operation::Intersection, Purpose::Count)?;
+    let mut inputs = request.inputs(call.server, call.session.db, call.args);
     inputs.sort_by_key(|input| input.source.len());
     let mut count = 0;
-    intersect(&inputs, options.aggregate, |_, _| {
+    intersect(&inputs, request.options.aggregate, |_, _| {
         count += 1;
-        if count < options.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if count < request.options.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     call.reply.int(count as i64);
     Ok(())

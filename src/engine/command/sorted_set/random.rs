@@ -71,9 +71,9 @@ fn zrandmember(call: &mut Call) -> Result {
         }
         None => None,
     };
-    call.server.read_sorted_set(access, key)?;
+    let there = call.server.read_sorted_set(access, key)?.is_some();
     let Server { databases, rng, seed, .. } = &mut *call.server;
-    let set = databases[access.db].lookup(key).and_then(Entry::sorted_set);
+    let set = databases[access.db].lookup(key).filter(|_| there).and_then(Entry::sorted_set);
     let (positions, with_scores) = match (&set, request) {
         (Some(set), Some((count, with_scores))) => (draw(set.len(), count, rng, *seed), with_scores),
         (None, Some(_)) => (Vec::new(), false),
