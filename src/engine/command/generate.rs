@@ -298,7 +298,7 @@ impl Generator<'_> {
                 seconds.saturating_mul(factor).to_string().into()
             }
             ArgKind::Integer => {
-                if arg.name == "numkeys" {
+                if matches!(arg.name, "numkeys" | "numfields") {
                     self.counts.push(self.request.len());
                 }
                 let number = integer(arg.name, choice).to_string();
