@@ -38,6 +38,9 @@ pub fn keys_of(row: &Command, args: Args) -> Option<Vec<CallKey>> {
         let Some(first) = begin(spec, args) else { continue };
         find(spec, first, args, &mut keys)?;
     }
+    if row.name == "SORT" {
+        keys.extend(sort_destination(row, args));
+    }
     if keys.is_empty() && !row.categories.has(Categories::SCRIPTING) {
         return None;
     }
@@ -93,6 +96,24 @@ fn find(spec: &Keys, first: usize, args: Args, keys: &mut Vec<CallKey>) -> Optio
     }
     keys.extend((first..=last).step_by(step.max(1)).map(|index| CallKey { index, flags: spec.flags }));
     Some(())
+}
+
+/// The key after the last STORE of SORT, which stands where no specification can say: among options whose
+/// operands may spell the same word.
+fn sort_destination(row: &Command, args: Args) -> Option<CallKey> {
+    let (mut index, mut destination) = (2, None);
+    while let Some(option) = args.get(index) {
+        index += match option.to_ascii_uppercase().as_slice() {
+            b"LIMIT" => 3,
+            b"BY" | b"GET" => 2,
+            b"STORE" => {
+                destination = Some(index + 1).filter(|index| *index < args.len()).or(destination);
+                2
+            }
+            _ => 1,
+        };
+    }
+    Some(CallKey { index: destination?, flags: row.keys.last()?.flags })
 }
 
 /// Commands whose use of the key depends on their options.

@@ -148,6 +148,9 @@ impl<'a> Given<'a> {
                 if given.fields.len() > 0 {
                     return Err(Error::new("ERR FIELDS keyword specified multiple times"));
                 }
+                if cursor.left() == 0 {
+                    return Err(call.arity_error());
+                }
                 let count = cursor.value().ok().and_then(|count| int(count).ok()).filter(|count| *count > 0);
                 let count = usize::try_from(count.ok_or(bad_count.clone())?).unwrap_or(usize::MAX);
                 let fields = call.args.from(cursor.position());
@@ -169,6 +172,10 @@ impl<'a> Given<'a> {
     /// Those of HEXPIRE and its kin.
     pub fn of_expire(call: &Call<'a>) -> Result<Self> {
         let bad_count = Error::new("ERR Parameter `numFields` should be greater than 0");
+        let last = call.args.at(call.args.len() - 2);
+        if last.eq_ignore_ascii_case(b"FIELDS") {
+            return Err(Error::new("ERR FIELDS requires at least numfields and one field argument"));
+        }
         Self::read(call, 3, 1, bad_count, |cursor, given| {
             let condition = match () {
                 () if cursor.keyword("NX") => Conditions::Nx,

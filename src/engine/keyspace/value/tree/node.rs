@@ -406,7 +406,8 @@ impl<L: Leaf> Inner<L> {
         })
     }
 
-    /// Lets `join` add `added` elements to a child at an end, and takes in the siblings it gives back.
+    /// Lets `join` add `added` elements to a child at an end, and takes in the siblings it gives back. A
+    /// node that overflows at an end stays full: more will come there.
     fn join(
         &mut self,
         at: usize,
@@ -415,7 +416,8 @@ impl<L: Leaf> Inner<L> {
     ) -> Vec<Slot<L>> {
         let extra = join(&mut self.children[at]);
         self.lens[at] = self.lens[at] + added - extra.iter().map(|slot| slot.len).sum::<u64>();
-        let siblings = self.insert(at + 1, extra, SplitAt::Middle);
+        let split_at = if at == 0 { SplitAt::Start } else { SplitAt::End };
+        let siblings = self.insert(at + 1, extra, split_at);
         self.leaves = self.children.iter().map(Child::leaves).sum();
         siblings
     }
