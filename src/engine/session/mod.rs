@@ -4,8 +4,10 @@
 //! lies in [`Session::reply`].
 
 pub mod clients;
+mod fieldsets;
 mod waiting;
 
+pub use fieldsets::Fieldsets;
 pub use waiting::{Awaited, Blocked, KeyWait, Waiting};
 
 use super::protocol::{Argv, Parser, Reply};
@@ -181,6 +183,8 @@ pub struct Session {
     pub transaction: Option<Box<Transaction>>,
     /// WATCH.
     pub watched: Vec<Watched>,
+    /// HIMPORT PREPARE: boxed, as most clients prepare nothing.
+    pub fieldsets: Option<Box<Fieldsets>>,
     /// What it listens to: boxed, as most clients listen to nothing.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Waits for something.
@@ -307,6 +311,7 @@ impl Session {
             + self.in_flight
             + self.input.capacity.max(self.input.used)
             + self.parser.memory()
+            + self.fieldsets.as_ref().map_or(0, |sets| sets.memory())
             + self.transaction.as_ref().map_or(0, |transaction| transaction.memory())
             + self.watched.len() * (size_of::<Watched>() + 64)
             + (channels + patterns + shards) * SUBSCRIPTION

@@ -107,6 +107,7 @@ impl Server {
     fn reset(&mut self, session: &mut Session) {
         self.release(session);
         session.transaction = None;
+        session.fieldsets = None;
         if let Some(identity) = &mut session.identity {
             identity.name = Box::default();
         }

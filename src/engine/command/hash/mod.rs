@@ -3,6 +3,7 @@
 mod counter;
 mod expire;
 mod expired;
+mod import;
 mod lifetime;
 mod random;
 mod read;
@@ -27,6 +28,7 @@ pub const TOPICS: &[&[Command]] = &[
     scan::COMMANDS,
     expire::COMMANDS,
     lifetime::COMMANDS,
+    import::COMMANDS,
 ];
 
 const HASH: Command = Command { group: Group::Hash, categories: Categories::HASH, ..BASE };

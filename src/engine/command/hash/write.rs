@@ -97,8 +97,8 @@ pub(super) fn put(call: &mut Call, key: &[u8], pairs: Args, expiry: FieldExpiry)
     Ok(new.unwrap_or(0))
 }
 
-/// Makes a hash that has no fields yet.
-fn create(call: &mut Call, key: &[u8]) {
+/// Makes a hash that has no fields yet, whatever the key held.
+pub(super) fn create(call: &mut Call, key: &[u8]) {
     let access = call.access();
     call.server.set(access, key, NewValue::Packed(Packed::empty(Form::Hash)), Expiry::Never);
 }
