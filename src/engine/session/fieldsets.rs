@@ -5,21 +5,24 @@ use std::collections::BTreeMap;
 /// Estimate of what a name costs beside its bytes.
 const NAME: usize = 32;
 
+/// Names of fields, in the order in which values will come.
+pub type Fields = Box<[Box<[u8]>]>;
+
 /// The lists of one client, by name.
 #[derive(Debug, Default)]
 pub struct Fieldsets {
-    by_name: BTreeMap<Box<[u8]>, Box<[Box<[u8]>]>>,
+    by_name: BTreeMap<Box<[u8]>, Fields>,
     bytes: usize,
 }
 
 impl Fieldsets {
-    /// The fields of a list, in the order in which values will come.
+    /// The fields of a list.
     pub fn get(&self, name: &[u8]) -> Option<&[Box<[u8]>]> {
         self.by_name.get(name).map(|fields| &**fields)
     }
 
     /// Adds a list, or replaces the one of this name.
-    pub fn insert(&mut self, name: &[u8], fields: Box<[Box<[u8]>]>) {
+    pub fn insert(&mut self, name: &[u8], fields: Fields) {
         self.remove(name);
         self.bytes += cost(name, &fields);
         self.by_name.insert(name.into(), fields);
