@@ -123,7 +123,15 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
     Some(&TABLE[NAMES[at].1])
 }
 
+/// The longest string in bytes, whatever `proto-max-bulk-len` says: what an element of a collection can hold.
+const STRING_MAX: u64 = u32::MAX as u64;
+
 impl Config {
+    /// How long an argument or a string may become, in bytes.
+    pub fn longest_string(&self) -> u64 {
+        self.proto_max_bulk_len.min(STRING_MAX)
+    }
+
     /// The names that CONFIG GET gives for some patterns, each once, with their values: those of the
     /// first pattern first, in the order of [`TABLE`]. A name without wildcards is given as it was asked
     /// for, and finds hidden parameters too.

@@ -593,3 +593,9 @@ proptest! {
         config.rewrite(&text, &[], true);
     }
 }
+
+#[test]
+fn no_string_outgrows_what_an_element_can_hold() {
+    let long = Config { proto_max_bulk_len: 6 << 30, ..Config::default() };
+    assert_eq!((Config::default().longest_string(), long.longest_string()), (512 << 20, u32::MAX as u64));
+}

@@ -200,7 +200,7 @@ impl Server {
         scratch.ranges.clear();
         scratch.requests.clear();
         let limits =
-            Limits { bulk: self.config.proto_max_bulk_len as i64, authenticated: !self.needs_auth(session) };
+            Limits { bulk: self.config.longest_string() as i64, authenticated: !self.needs_auth(session) };
         // AUTH changes the limits of what follows it.
         let ahead = if session.authenticated { AHEAD } else { 1 };
         let mut at = from;

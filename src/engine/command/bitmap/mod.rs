@@ -22,5 +22,5 @@ const OFFSET: Error = Error::new("ERR bit offset is not an integer or out of ran
 fn offset(call: &Call, arg: &[u8], width: i64) -> Result<u64> {
     let offset = parse_i64(arg).and_then(|offset| offset.checked_mul(width)).ok_or(OFFSET)?;
     let offset = u64::try_from(offset).map_err(|_| OFFSET)?;
-    if offset / 8 >= call.server.config.proto_max_bulk_len { Err(OFFSET) } else { Ok(offset) }
+    if offset / 8 >= call.server.config.longest_string() { Err(OFFSET) } else { Ok(offset) }
 }

@@ -31,8 +31,6 @@ const RANGE: Error =
     Error::new("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
 /// Expired fields that are removed first, so that draws do not hit them.
 const REMOVED_FIRST: usize = 1000;
-/// Draws that hit expired fields before one that lives is looked for in order.
-const DRAWS: usize = 100;
 
 fn hrandfield(call: &mut Call) -> Result {
     let (access, key) = (call.access(), call.args.at(1));
@@ -62,22 +60,19 @@ fn hrandfield(call: &mut Call) -> Result {
         }
         return Ok(());
     };
+    let pool = Pool::new(hash, now_ms, count.is_some_and(|count| count.unsigned_abs() > 1));
     match count {
-        None => match draw(&hash, rng, now_ms) {
+        None => match pool.draw(rng) {
             Some(field) => element(reply, field.name),
             None => reply.null(),
         },
-        Some(count @ 0..) => different(reply, &hash, rng, (count as usize, values), now_ms),
+        Some(count @ 0..) => different(reply, &pool, rng, (count as usize, values)),
+        Some(_) if pool.len() == 0 => reply.array(0),
         Some(count) => {
             let count = count.unsigned_abs() as usize;
             let (mark, longest) = (reply.mark(), config.proto_max_bulk_len as usize);
-            if draw(&hash, rng, now_ms).is_none() {
-                reply.array(0);
-                return Ok(());
-            }
             reply.array(if values && !reply.is_resp3() { count * 2 } else { count });
-            for _ in 0..count {
-                let Some(field) = draw(&hash, rng, now_ms) else { break };
+            for field in std::iter::repeat_with(|| pool.draw(rng)).take(count).flatten() {
                 show(reply, &field, values);
                 // Nobody may ask for more than a request could ever say.
                 if reply.since(mark).len() > longest {
@@ -89,43 +84,62 @@ fn hrandfield(call: &mut Call) -> Result {
     Ok(())
 }
 
-/// A field, each with the same chance.
-fn draw<'a>(hash: &HashRef<'a>, rng: &mut Rng, now_ms: i64) -> Option<Field<'a>> {
-    let living = |field: &Field| !field.is_expired(now_ms);
-    for _ in 0..DRAWS {
-        let field = hash.at(rng.below(hash.len() as u64) as usize);
-        if living(&field) {
-            return Some(field);
-        }
+/// The fields to draw from.
+struct Pool<'a> {
+    hash: HashRef<'a>,
+    /// Those that live, where a position does not lead to one at once: some fields have expired, or many are
+    /// to be drawn from a run, in which every position means a walk.
+    living: Option<Vec<Field<'a>>>,
+}
+
+impl<'a> Pool<'a> {
+    fn new(hash: HashRef<'a>, now_ms: i64, many: bool) -> Self {
+        let expired = hash.next_due().is_some_and(|at| at < now_ms);
+        let walks = many && matches!(hash, HashRef::Small { .. });
+        let living = (expired || walks).then(|| {
+            let mut living = Vec::new();
+            hash.for_each(|field| living.extend(Some(field).filter(|field| !field.is_expired(now_ms))));
+            living
+        });
+        Self { hash, living }
     }
-    (0..hash.len()).map(|at| hash.at(at)).find(living)
+
+    fn len(&self) -> usize {
+        self.living.as_ref().map_or(self.hash.len(), Vec::len)
+    }
+
+    fn at(&self, position: usize) -> Field<'a> {
+        self.living.as_ref().map_or_else(|| self.hash.at(position), |living| living[position])
+    }
+
+    /// A field, each with the same chance.
+    fn draw(&self, rng: &mut Rng) -> Option<Field<'a>> {
+        let len = self.len() as u64;
+        (len > 0).then(|| self.at(rng.below(len) as usize))
+    }
 }
 
 /// Writes so many different fields, or all if there are fewer.
-fn different(reply: &mut Reply, hash: &HashRef, rng: &mut Rng, (count, values): (usize, bool), now_ms: i64) {
-    let (mark, mut shown) = (reply.mark(), 0);
-    let len = hash.len();
-    let mut write = |field: Field| {
-        if !field.is_expired(now_ms) {
-            show(reply, &field, values);
-            shown += 1;
-        }
-    };
+fn different(reply: &mut Reply, pool: &Pool, rng: &mut Rng, (count, values): (usize, bool)) {
+    let len = pool.len();
+    let shown = count.min(len);
+    reply.array(if values && !reply.is_resp3() { shown * 2 } else { shown });
     if count >= len {
-        hash.for_each(write);
-    } else {
-        // Floyd's algorithm: one draw for each position that is taken.
-        let mut taken = BTreeSet::new();
-        for last in len - count..len {
-            let drawn = rng.below(last as u64 + 1) as usize;
-            if !taken.insert(drawn) {
-                taken.insert(last);
-            }
+        match &pool.living {
+            Some(living) => living.iter().for_each(|field| show(reply, field, values)),
+            None => pool.hash.for_each(|field| show(reply, &field, values)),
         }
-        taken.into_iter().for_each(|at| write(hash.at(at)));
+        return;
     }
-    let flat = values && !reply.is_resp3();
-    reply.array_at(mark, if flat { shown * 2 } else { shown });
+    // Floyd's algorithm: one draw for each position that is taken.
+    let mut taken = BTreeSet::new();
+    for last in len - count..len {
+        let drawn = rng.below(last as u64 + 1) as usize;
+        if !taken.insert(drawn) {
+            taken.insert(last);
+        }
+    }
+    taken.into_iter().for_each(|at| show(reply, &pool.at(at), values));
 }
 
 /// Writes a name, or a name and a value: a pair of its own in RESP3.

@@ -37,7 +37,7 @@ pub(super) const COMMANDS: &[Command] = &[
 
 /// Refuses a string that would become too long.
 fn check_length(call: &Call, length: i64) -> Result {
-    if length > call.server.config.proto_max_bulk_len as i64 { Err(Error::TOO_LONG) } else { Ok(()) }
+    if length > call.server.config.longest_string() as i64 { Err(Error::TOO_LONG) } else { Ok(()) }
 }
 
 fn append(call: &mut Call) -> Result {

@@ -74,7 +74,8 @@ impl Stream {
         debug_assert!(id > self.last_id, "ids ascend");
         let bytes = pairs.iter().map(|part| part.len()).sum();
         self.last_id = id;
-        self.entries_added += 1;
+        // XSETID may have set it to the most that replies can say, where it stays.
+        self.entries_added = (self.entries_added + 1).min(i64::MAX as u64);
         let full = match self.nodes.last() {
             None => true,
             Some(last) if last.is_full(bytes, limits) => {
