@@ -15,6 +15,7 @@ pub mod mutant;
 pub mod prefetch;
 pub mod protocol;
 pub mod pubsub;
+pub mod rdb;
 pub mod rng;
 pub mod server;
 pub mod session;

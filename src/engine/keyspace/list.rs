@@ -31,7 +31,8 @@ impl Limits {
         }
     }
 
-    fn allow(self, run: usize, count: usize) -> bool {
+    /// Whether a list whose elements take so many bytes, and are so many, lies in its entry.
+    pub fn allow(self, run: usize, count: usize) -> bool {
         run.saturating_add(listpack::FRAME) <= self.bytes && count <= self.count
     }
 

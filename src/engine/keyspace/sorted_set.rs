@@ -1,7 +1,7 @@
 //! What sorted sets can do, wherever the entry keeps them.
 
 use super::entry::{Entry, NewValue};
-use super::value::listpack::{self, Buffer, Element, Elements};
+use super::value::listpack::{self, Buffer, Element, Elements, Sink};
 use super::value::sorted_set::{Change, Pairs as LargePairs, SortedSet, compare};
 use super::value::{Form, Hasher, IntBuf, Object, Packed, ValueRef};
 use crate::engine::text::number::format_f64;
@@ -29,7 +29,7 @@ pub enum SortedSetRef<'a> {
 }
 
 /// A score as a listpack holds it: as an integer if it is one, which the sign of zero is lost to.
-fn encode_score(score: f64, out: &mut Buffer) {
+pub fn encode_score(score: f64, out: &mut impl Sink) {
     if score.abs() <= (i64::MAX / 2) as f64 && score.trunc() == score {
         return Element::Int(score as i64).encode(out);
     }

@@ -5,6 +5,7 @@
 
 pub mod ascii;
 pub mod crc16;
+pub mod crc64;
 pub mod glob;
 pub mod lcs;
 pub mod long_double;

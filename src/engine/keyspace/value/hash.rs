@@ -38,6 +38,18 @@ impl Hash {
     pub fn new(hasher: Arc<Hasher>) -> Self {
         Self { fields: Hashed::new(hasher), due: Tree::new() }
     }
+    /// A hash of these records, each with the hash of its field's name, in the order of hashes: name and
+    /// value, and when the field expires if it does, as encoded elements. Names differ.
+    pub fn from_sorted<'a>(
+        records: impl Iterator<Item = (u64, &'a [u8])> + Clone,
+        hasher: Arc<Hasher>,
+    ) -> Self {
+        let due = records.clone().filter_map(|(hash, record)| Some((field_of(record).expires_at?, hash)));
+        let mut due: Vec<(i64, u64)> = due.collect();
+        due.sort_unstable();
+        let leaves = due.chunks(DueLeaf::FILLED).map(|due| DueLeaf(due.to_vec()));
+        Self { due: Tree::from_leaves(leaves), fields: Hashed::from_sorted(records, hasher) }
+    }
     /// How many fields it has.
     #[inline]
     pub fn len(&self) -> usize {
@@ -72,6 +84,10 @@ impl Hash {
     /// All fields.
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
         self.fields.iter().map(field_of)
+    }
+    /// The fields from a position on.
+    pub fn iter_from(&self, position: usize) -> impl Iterator<Item = Field<'_>> {
+        self.fields.iter_from(position).map(field_of)
     }
     /// Shows about `count` fields and returns the cursor for the next step: see [`Hashed::scan`].
     pub fn scan<'a>(&'a self, cursor: u64, count: usize, seen: &mut dyn FnMut(Field<'a>)) -> u64 {
@@ -152,6 +168,9 @@ fn field_of(record: &[u8]) -> Field<'_> {
 struct DueLeaf(Vec<(i64, u64)>);
 
 impl DueLeaf {
+    /// How many moments leaves have that are built at once.
+    const FILLED: usize = Self::MAX_WEIGHT * 3 / 4 / size_of::<(i64, u64)>();
+
     fn insert(&mut self, due: (i64, u64)) {
         let at = self.0.partition_point(|other| *other <= due);
         self.0.insert(at, due);

@@ -25,6 +25,36 @@ use std::ops::Range;
 /// Where elements are encoded before they go to their place.
 pub type Buffer = SmallVec<[u8; 256]>;
 
+/// What elements are encoded into.
+pub trait Sink {
+    /// Adds bytes at the end.
+    fn add(&mut self, bytes: &[u8]);
+    /// How many bytes there are.
+    fn size(&self) -> usize;
+}
+
+impl Sink for Buffer {
+    #[inline]
+    fn add(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+    #[inline]
+    fn size(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Sink for Vec<u8> {
+    #[inline]
+    fn add(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+    #[inline]
+    fn size(&self) -> usize {
+        self.len()
+    }
+}
+
 /// Bytes that a listpack has beside its elements: a header of six and an end mark.
 pub const FRAME: usize = 7;
 
@@ -91,30 +121,30 @@ impl<'a> Element<'a> {
 
     /// Adds its encoding to `out`.
     #[inline]
-    pub fn encode(&self, out: &mut Buffer) {
-        let start = out.len();
+    pub fn encode(&self, out: &mut impl Sink) {
+        let start = out.size();
         self.encode_head_and_payload(out);
-        let len = out.len() - start;
+        let len = out.size() - start;
         encode_back_len(len, out);
     }
 
-    fn encode_head_and_payload(&self, out: &mut Buffer) {
+    fn encode_head_and_payload(&self, out: &mut impl Sink) {
         match *self {
             Element::Str(bytes) => {
                 match bytes.len() {
-                    len @ 0..64 => out.push(0x80 | len as u8),
-                    len @ 64..4096 => out.extend_from_slice(&[0xe0 | (len >> 8) as u8, len as u8]),
+                    len @ 0..64 => out.add(&[0x80 | len as u8]),
+                    len @ 64..4096 => out.add(&[0xe0 | (len >> 8) as u8, len as u8]),
                     len => {
-                        out.push(0xf0);
+                        out.add(&[0xf0]);
                         let len = u32::try_from(len).expect("a string of at most 512 MB");
-                        out.extend_from_slice(&len.to_le_bytes());
+                        out.add(&len.to_le_bytes());
                     }
                 }
-                out.extend_from_slice(bytes);
+                out.add(bytes);
             }
-            Element::Int(value @ 0..=127) => out.push(value as u8),
+            Element::Int(value @ 0..=127) => out.add(&[value as u8]),
             Element::Int(value @ -4096..=4095) => {
-                out.extend_from_slice(&[0xc0 | (value >> 8) as u8 & 0x1f, value as u8]);
+                out.add(&[0xc0 | (value >> 8) as u8 & 0x1f, value as u8]);
             }
             Element::Int(value) => {
                 let (head, width) = match value {
@@ -123,8 +153,8 @@ impl<'a> Element<'a> {
                     -0x8000_0000..0x8000_0000 => (0xf3, 4),
                     _ => (0xf4, 8),
                 };
-                out.push(head);
-                out.extend_from_slice(&value.to_le_bytes()[..width]);
+                out.add(&[head]);
+                out.add(&value.to_le_bytes()[..width]);
             }
         }
     }
@@ -136,12 +166,20 @@ pub fn encoded(bytes: &[u8]) -> Buffer {
     Element::from_bytes(bytes).encoded()
 }
 
-fn encode_back_len(len: usize, out: &mut Buffer) {
-    let width = back_len_width(len);
-    for place in (0..width).rev() {
-        let more = if place + 1 < width { 0x80 } else { 0 };
-        out.push((len >> (7 * place)) as u8 & 0x7f | more);
+fn encode_back_len(len: usize, out: &mut impl Sink) {
+    let (bytes, width) = back_len(len);
+    out.add(&bytes[..width]);
+}
+
+/// The back length of so many bytes of head and payload, and its width.
+#[inline]
+fn back_len(len: usize) -> ([u8; 5], usize) {
+    let (mut bytes, width) = ([0; 5], back_len_width(len));
+    for place in 0..width {
+        let more = if place > 0 { 0x80 } else { 0 };
+        bytes[place] = (len >> (7 * (width - 1 - place))) as u8 & 0x7f | more;
     }
+    (bytes, width)
 }
 
 fn back_len_width(len: usize) -> usize {
@@ -320,44 +358,77 @@ impl DoubleEndedIterator for Elements<'_> {
     }
 }
 
-/// Checks a run from outside: how many elements it has, or where the first broken one begins. Integers
-/// that are not written in the shortest way, or as strings, count as broken.
-pub fn validate(run: &[u8]) -> Result<usize, usize> {
-    let (mut at, mut count) = (0, 0);
-    while at < run.len() {
-        let head_len = match run[at] {
-            0xe0..0xf0 => 2,
-            0xf0 => 5,
-            0..0xc0 => 1,
-            head @ (0xc0..0xe0 | 0xf1..=0xf4) => integer_width(head),
-            _ => return Err(at),
-        };
-        if run.len() - at < head_len {
-            return Err(at);
-        }
-        let end = string_span(run, at).map_or(at + head_len, |span| span.end);
-        if end > run.len() {
-            return Err(at);
-        }
-        let (element, mut canonical) = (element_unchecked(run, at), Buffer::new());
-        match element {
-            Element::Str(bytes) => Element::from_bytes(bytes).encode(&mut canonical),
-            integer => integer.encode(&mut canonical),
-        }
-        if !run[at..].starts_with(&canonical) {
-            return Err(at);
-        }
-        at += canonical.len();
-        count += 1;
-    }
-    Ok(count)
+/// How much is right with a run from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Soundness {
+    /// All: it has so many elements.
+    Sound(usize),
+    /// Its so many elements can be read, but some are not written in the shortest way, or integers as strings.
+    Wordy(usize),
+    /// The element at this place cannot be read.
+    Broken(usize),
 }
 
-fn element_unchecked(run: &[u8], at: usize) -> Element<'_> {
-    match string_span(run, at) {
-        Some(span) => Element::Str(&run[span]),
-        None => Element::Int(integer(run, at)),
+/// Checks a run from outside.
+pub fn check(run: &[u8]) -> Soundness {
+    let (mut at, mut count, mut wordy) = (0, 0, false);
+    while at < run.len() {
+        let Some((end, shortest)) = check_element(run, at) else { return Soundness::Broken(at) };
+        wordy |= !shortest;
+        at = end;
+        count += 1;
     }
+    if wordy { Soundness::Wordy(count) } else { Soundness::Sound(count) }
+}
+
+/// Where the element at a place ends, and whether it is written in the shortest way; `None` if it is broken.
+#[inline]
+fn check_element(run: &[u8], at: usize) -> Option<(usize, bool)> {
+    let head_len = match run[at] {
+        0xe0..0xf0 => 2,
+        0xf0 => 5,
+        0..0xc0 => 1,
+        head @ (0xc0..0xe0 | 0xf1..=0xf4) => integer_width(head),
+        _ => return None,
+    };
+    if run.len() - at < head_len {
+        return None;
+    }
+    let (end, shortest) = match string_span(run, at) {
+        None => (at + head_len, integer_width_of(integer(run, at)) == head_len),
+        Some(span) => {
+            let bytes = run.get(span.clone())?;
+            let shortest_head = match bytes.len() {
+                0..64 => 1,
+                64..4096 => 2,
+                _ => 5,
+            };
+            let is_string = matches!(Element::from_bytes(bytes), Element::Str(_));
+            (span.end, is_string && shortest_head == head_len)
+        }
+    };
+    let (back, width) = back_len(end - at);
+    (run.get(end..end + width)? == &back[..width]).then_some((end + width, shortest))
+}
+
+/// Bytes of the head and payload of an integer in the shortest way.
+fn integer_width_of(value: i64) -> usize {
+    match value {
+        0..=127 => 1,
+        -4096..=4095 => 2,
+        -0x8000..0x8000 => 3,
+        -0x80_0000..0x80_0000 => 4,
+        -0x8000_0000..0x8000_0000 => 5,
+        _ => 9,
+    }
+}
+
+/// The elements of a run that can be read, written in the shortest way.
+pub fn shortened(run: &[u8]) -> Vec<u8> {
+    let mut short = Vec::with_capacity(run.len());
+    let mut digits = IntBuf::new();
+    Elements::new(run).for_each(|element| Element::from_bytes(element.bytes(&mut digits)).encode(&mut short));
+    short
 }
 
 #[cfg(test)]

@@ -92,6 +92,30 @@ impl HashLeaf {
         Self { hasher: Some(hasher), ..Self::default() }
     }
 
+    /// How heavy leaves are that are built at once: some room is left for records to come.
+    pub const FILLED: usize = Self::MAX_WEIGHT * 7 / 8;
+
+    /// What a record adds to a leaf's weight.
+    pub fn weight_of(record: &[u8]) -> usize {
+        let inline =
+            if record.len() > INLINE_MAX { size_of::<u32>() + size_of::<Arc<[u8]>>() } else { record.len() };
+        size_of::<u32>() + inline
+    }
+
+    /// One of these records, in the order of hashes.
+    pub fn of(records: &[(u64, &[u8])], hasher: Arc<Hasher>) -> Self {
+        let mut leaf = Self { lower: records.first().map_or(0, |(hash, _)| *hash), ..Self::new(hasher) };
+        leaf.index.reserve_exact(records.len());
+        let inline = |record: &[u8]| if record.len() > INLINE_MAX { size_of::<u32>() } else { record.len() };
+        leaf.run.reserve_exact(records.iter().map(|(_, record)| inline(record)).sum());
+        for (at, &(hash, record)) in records.iter().enumerate() {
+            leaf.index.push(tag(hash) | offset_bits(leaf.run.len()));
+            let end = leaf.run.len();
+            leaf.store(at, end..end, &[record]);
+        }
+        leaf
+    }
+
     /// How many records it has.
     #[inline]
     pub fn count(&self) -> usize {

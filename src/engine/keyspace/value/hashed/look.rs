@@ -63,6 +63,13 @@ impl Hashed {
         Records { leaf: self.tree.cursor_first(), at: 0 }
     }
 
+    /// The records from a position on.
+    pub fn iter_from(&self, position: usize) -> Records<'_> {
+        let leaf = self.tree.cursor_at(position as u64).filter(|_| position < self.len());
+        let at = leaf.as_ref().map_or(0, |leaf| position - leaf.base() as usize);
+        Records { leaf, at }
+    }
+
     /// For looking for many members.
     pub fn finder(&self) -> Finder<'_> {
         Finder { records: self, leaf: None }

@@ -69,6 +69,23 @@ impl Hashed {
         Self { hasher, tree: Tree::new() }
     }
 
+    /// A collection of these records, each with its member's hash, in the order of hashes. Members differ.
+    pub fn from_sorted<'a>(records: impl Iterator<Item = (u64, &'a [u8])>, hasher: Arc<Hasher>) -> Self {
+        let (mut leaves, mut pending, mut weight) = (Vec::new(), Vec::<(u64, &[u8])>::new(), 0);
+        for record in records {
+            let more = HashLeaf::weight_of(record.1);
+            if weight + more > HashLeaf::FILLED && !pending.is_empty() {
+                leaves.push(HashLeaf::of(&pending, hasher.clone()));
+                pending.clear();
+                weight = 0;
+            }
+            pending.push(record);
+            weight += more;
+        }
+        leaves.push(HashLeaf::of(&pending, hasher.clone()));
+        Self { hasher, tree: Tree::from_leaves(leaves) }
+    }
+
     /// How many records there are.
     #[inline]
     pub fn len(&self) -> usize {

@@ -54,6 +54,18 @@ impl List {
         (bytes <= most).then_some(bytes)
     }
 
+    /// The number of leaves.
+    pub fn leaves(&self) -> usize {
+        self.tree.leaves()
+    }
+
+    /// The leaf with the element at an index: its elements, how many they are, and how many of them come
+    /// before.
+    pub fn leaf_at(&self, index: usize) -> Option<(&[u8], usize, usize)> {
+        let (run, offset) = self.tree.leaf_at(index as u64).filter(|_| index < self.len())?;
+        Some((run.bytes(), run.len() as usize, offset as usize))
+    }
+
     /// Its elements, leaf by leaf.
     pub fn runs(&self) -> impl Iterator<Item = &[u8]> {
         self.tree.iter().map(Run::bytes)

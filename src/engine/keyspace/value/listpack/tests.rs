@@ -41,18 +41,24 @@ fn elements_are_encoded_as_redis_does() {
 #[test]
 fn broken_runs_are_refused_where_they_break() {
     let good = run_of(&[b"a".to_vec(), b"12".to_vec()]);
-    assert_eq!(validate(&good), Ok(2));
-    assert_eq!(validate(&good[..good.len() - 1]), Err(3));
-    for broken in [
-        &b"\xff"[..],
-        b"\xf5\x00",
-        b"\xf0\xff\xff\xff\xff",
-        b"\xe1",
-        b"\x8212\x03",
-        b"\xc0\x01\x02",
-        b"\x01\x02",
+    assert_eq!(check(&good), Soundness::Sound(2));
+    assert_eq!(check(&good[..good.len() - 1]), Soundness::Broken(3));
+    for broken in [&b"\xff"[..], b"\xf5\x00", b"\xf0\xff\xff\xff\xff", b"\xe1", b"\x01\x02"] {
+        assert_eq!(check(broken), Soundness::Broken(0), "{}", broken.escape_ascii());
+    }
+}
+
+#[test]
+fn what_could_be_shorter_is_made_so() {
+    for (wordy, short) in [
+        (&b"\x8212\x03"[..], &b"\x0c\x01"[..]),
+        (b"\xc0\x01\x02", b"\x01\x01"),
+        (b"\xf1\x80\x00\x03", b"\xc0\x80\x02"),
+        (b"\xe0\x01a\x03", b"\x81a\x02"),
+        (b"\xf0\x01\x00\x00\x00a\x06", b"\x81a\x02"),
     ] {
-        assert_eq!(validate(broken), Err(0), "{}", broken.escape_ascii());
+        assert_eq!(check(wordy), Soundness::Wordy(1), "{}", wordy.escape_ascii());
+        assert_eq!(shortened(wordy), short);
     }
 }
 
@@ -70,7 +76,8 @@ proptest! {
     #[test]
     fn a_run_is_a_sequence(elements in prop::collection::vec(element(), 0..20), index in 0..20usize) {
         let run = run_of(&elements);
-        prop_assert_eq!(validate(&run), Ok(elements.len()));
+        prop_assert_eq!(check(&run), Soundness::Sound(elements.len()));
+        prop_assert_eq!(&shortened(&run), &run);
         prop_assert_eq!(Elements::new(&run).map(bytes).collect::<Vec<_>>(), elements.clone());
         let backwards: Vec<_> = Elements::new(&run).rev().map(bytes).collect();
         prop_assert_eq!(backwards, elements.iter().rev().cloned().collect::<Vec<_>>());
@@ -87,8 +94,12 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(run in prop::collection::vec(any::<u8>(), 0..40)) {
-        if let Ok(count) = validate(&run) {
+        if let Soundness::Sound(count) | Soundness::Wordy(count) = check(&run) {
             prop_assert_eq!(Elements::new(&run).count(), count);
+            let short = shortened(&run);
+            prop_assert_eq!(check(&short), Soundness::Sound(count));
+            let spelled = |run: &[u8]| Elements::new(run).map(bytes).collect::<Vec<_>>();
+            prop_assert_eq!(spelled(&run), spelled(&short));
         }
     }
 }

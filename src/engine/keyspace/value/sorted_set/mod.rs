@@ -32,20 +32,17 @@ impl SortedSet {
     /// A set of these members, which are in order and differ.
     pub fn from_pairs<'a>(pairs: impl Iterator<Item = (&'a [u8], f64)>, hasher: Arc<Hasher>) -> Self {
         let pairs: Vec<_> = pairs.collect();
-        let mut runs = vec![Run::default()];
-        for &(member, score) in &pairs {
-            let last = runs.last_mut().expect("there is always one");
-            if !last.is_full(member) {
-                last.push(score, member);
-                continue;
-            }
-            let mut run = Run::default();
-            run.push(score, member);
-            let (before, its_score) = last.pair(last.count() - 1);
-            run.follows(its_score, before);
-            runs.push(run);
-        }
-        Self { order: Tree::from_leaves(runs), index: index_of(&pairs, &hasher), hasher }
+        let index = index_of(&pairs, &hasher);
+        Self { order: order_of(&pairs), index, hasher }
+    }
+
+    /// A set of these members, which are in order; `None` if some are the same.
+    pub fn from_untrusted(pairs: &[(&[u8], f64)], hasher: Arc<Hasher>) -> Option<Self> {
+        let mut members: Vec<(u64, &[u8])> =
+            pairs.iter().map(|(member, _)| (hasher.hash(member), *member)).collect();
+        members.sort_unstable();
+        let differ = members.windows(2).all(|two| two[0] != two[1]);
+        differ.then(|| Self { order: order_of(pairs), index: index_of(pairs, &hasher), hasher })
     }
 
     /// How many members it has.
@@ -367,6 +364,24 @@ struct Found {
 #[inline]
 fn hash(hasher: &Hasher, member: &[u8]) -> u32 {
     (hasher.hash(member) >> 32) as u32
+}
+
+/// Runs of these members, which are in order.
+fn order_of(pairs: &[(&[u8], f64)]) -> Tree<Run> {
+    let mut runs = vec![Run::default()];
+    for &(member, score) in pairs {
+        let last = runs.last_mut().expect("there is always one");
+        if !last.is_full(member) {
+            last.push(score, member);
+            continue;
+        }
+        let mut run = Run::default();
+        run.push(score, member);
+        let (before, its_score) = last.pair(last.count() - 1);
+        run.follows(its_score, before);
+        runs.push(run);
+    }
+    Tree::from_leaves(runs)
 }
 
 /// The index of these members, which are in order.

@@ -1,0 +1,62 @@
+//! What DUMP gives and RESTORE takes: a kind, a value, a version and a checksum.
+
+use super::reader::Reader;
+use super::source::{Error, Slice};
+use super::value::{Context, Limits, ValueEncoder, decode};
+use super::writer::{Options, Writer, version_of};
+use super::{Dialect, VERSION};
+use crate::engine::keyspace::Entry;
+use crate::engine::text::crc64::crc64;
+
+/// Version and checksum.
+const FOOTER: usize = 2 + 8;
+
+/// The payload of an entry's value.
+pub fn dump(entry: Entry, compress: bool) -> Vec<u8> {
+    let options = Options { compress, version: VERSION };
+    let (mut value, mut writer) = (ValueEncoder::new(entry), Writer::new(options));
+    let kind = value.kind(options);
+    writer.byte(kind);
+    while !value.step(&mut writer, usize::MAX) {}
+    let mut payload = writer.out;
+    payload.extend_from_slice(&(version_of(kind) as u16).to_le_bytes());
+    payload.extend_from_slice(&crc64(&payload).to_le_bytes());
+    payload
+}
+
+/// Why a payload is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its version is unknown, or its checksum another.
+    Footer,
+    /// Its value is broken.
+    Value(Error),
+    /// It is an empty collection, or more follows the value.
+    NoValue,
+}
+
+/// The kind and value of a payload, and who wrote it.
+pub fn verified(payload: &[u8], check_sum: bool) -> Result<(&[u8], Dialect), Refusal> {
+    let (body, footer) = payload.split_last_chunk::<FOOTER>().ok_or(Refusal::Footer)?;
+    let [low, high, sum @ ..] = *footer;
+    let dialect = Dialect::of(u16::from_le_bytes([low, high]).into()).ok_or(Refusal::Footer)?;
+    let computed = || crc64(&payload[..payload.len() - 8]).to_le_bytes();
+    if !check_sum || computed() == sum { Ok((body, dialect)) } else { Err(Refusal::Footer) }
+}
+
+/// Makes an entry of a key and the value of a payload.
+pub fn restore(
+    payload: &[u8],
+    check_sum: bool,
+    limits: &Limits,
+    key: &[u8],
+    expires_at: Option<i64>,
+    clock: u32,
+) -> Result<Entry, Refusal> {
+    let (body, dialect) = verified(payload, check_sum)?;
+    let (kind, value) = body.split_first().ok_or(Refusal::NoValue)?;
+    let mut reader = Reader::new(Slice::new(value));
+    let entry = decode(&mut reader, *kind, Context { dialect, limits }, key, expires_at, clock);
+    let whole = reader.position() == value.len() as u64;
+    entry.map_err(Refusal::Value)?.filter(|_| whole).ok_or(Refusal::NoValue)
+}
