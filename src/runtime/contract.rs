@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -348,6 +349,124 @@ fn files_are_replaced_whole_and_logs_grow() {
         fs::remove(&b).unwrap();
         let nothing = fs::write_atomically(&directory.join("none").join("file"), b"");
         assert_eq!(nothing.unwrap_err().kind(), ErrorKind::NotFound);
+    });
+}
+
+/// A directory of this run's own.
+fn a_directory() -> PathBuf {
+    let directory = fs::temporary(&format!("seedis-{:x}", rng::seed()));
+    fs::create_dir(&directory).unwrap();
+    directory
+}
+
+/// Removes a directory's files; an empty directory in /tmp does no harm.
+async fn clear(directory: &Path) {
+    for (name, _) in fs::list(directory).unwrap() {
+        fs::remove_file(&directory.join(name)).await.unwrap();
+    }
+}
+
+fn read_file(path: &Path) -> Vec<u8> {
+    let mut file = fs::File::open(path).unwrap();
+    let (mut all, mut buffer) = (Vec::new(), [0; 1000]);
+    loop {
+        match file.read(&mut buffer).unwrap() {
+            0 => return all,
+            read => all.extend_from_slice(&buffer[..read]),
+        }
+    }
+}
+
+#[test]
+fn a_file_is_written_read_moved_in_and_cut() {
+    run(async {
+        let directory = a_directory();
+        let path = directory.join("data");
+        let mut file = fs::File::create(&path).unwrap();
+        assert!(file.write(b"some").await.unwrap() > 0);
+        file.seek(0).unwrap();
+        let long: Vec<u8> = (0..5000u32).flat_map(u32::to_le_bytes).collect();
+        file.write_all(&long).await.unwrap();
+        file.sync_data().await.unwrap();
+        assert_eq!(file.len().unwrap(), 20_000);
+        assert_eq!(read_file(&path), long);
+        file.seek(19_999).unwrap();
+        let mut two = [7; 2];
+        assert_eq!(file.read(&mut two).unwrap(), 1);
+        assert_eq!((file.read(&mut two).unwrap(), two), (0, [0, 7]));
+        file.set_len(3).await.unwrap();
+        file.seek(5).unwrap();
+        file.write_all(b"!").await.unwrap();
+        file.set_len(7).await.unwrap();
+        file.sync_all().await.unwrap();
+        assert_eq!(read_file(&path), [0, 0, 0, 0, 0, b'!', 0]);
+        fs::File::create(&path).unwrap();
+        assert_eq!(read_file(&path), b"");
+        clear(&directory).await;
+    });
+}
+
+#[test]
+fn appending_begins_at_the_end_and_syncs_in_pieces() {
+    run(async {
+        let directory = a_directory();
+        let path = directory.join("log");
+        for part in [b"one", b"two"] {
+            let mut file = fs::File::append_to(&path).unwrap();
+            file.sync_every(2);
+            file.write_all(part).await.unwrap();
+        }
+        assert_eq!(read_file(&path), b"onetwo");
+        let mut reading = fs::File::open(&path).unwrap();
+        // EBADF.
+        assert_eq!(reading.write(b"x").await.unwrap_err().raw_os_error(), Some(9));
+        clear(&directory).await;
+    });
+}
+
+#[test]
+fn names_come_and_go_while_files_stay_open() {
+    run(async {
+        let directory = a_directory();
+        let [a, b, c] = ["a", "b", "c"].map(|name| directory.join(name));
+        let mut file = fs::File::create(&a).unwrap();
+        file.write_all(b"1").await.unwrap();
+        fs::write(&b, b"replaced").unwrap();
+        let mut replaced = fs::File::open(&b).unwrap();
+        fs::rename(&a, &b).await.unwrap();
+        fs::link(&b, &c).await.unwrap();
+        assert_eq!(fs::link(&b, &c).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        file.write_all(b"2").await.unwrap();
+        assert_eq!((read_file(&b), read_file(&c)), (b"12".to_vec(), b"12".to_vec()));
+        assert_eq!(replaced.read(&mut [0; 20]).unwrap(), 8);
+        let file_of_2 = fs::Metadata { is_dir: false, len: 2 };
+        let listed = [("b".into(), file_of_2), ("c".into(), file_of_2)];
+        assert_eq!(fs::list(&directory).unwrap(), listed);
+        fs::remove_file(&b).await.unwrap();
+        fs::remove_file(&c).await.unwrap();
+        fs::sync_dir(&directory).await.unwrap();
+        file.write_all(b"3").await.unwrap();
+        assert_eq!(file.len().unwrap(), 3);
+        assert_eq!(fs::list(&directory).unwrap(), []);
+    });
+}
+
+#[test]
+fn what_is_not_there_cannot_be_found() {
+    run(async {
+        let directory = a_directory();
+        let (none, other) = (directory.join("none"), directory.join("other"));
+        let kinds = [
+            fs::File::open(&none).unwrap_err().kind(),
+            fs::File::create(&none.join("file")).unwrap_err().kind(),
+            fs::File::append_to(&none.join("file")).unwrap_err().kind(),
+            fs::rename(&none, &other).await.unwrap_err().kind(),
+            fs::remove_file(&none).await.unwrap_err().kind(),
+            fs::link(&none, &other).await.unwrap_err().kind(),
+            fs::sync_dir(&none).await.unwrap_err().kind(),
+            fs::list(&none).unwrap_err().kind(),
+        ];
+        assert_eq!(kinds, [ErrorKind::NotFound; 8]);
     });
 }
 

@@ -7,7 +7,7 @@
 //! | module    | what it opens                                                                  |
 //! |-----------|--------------------------------------------------------------------------------|
 //! | `net`     | [`net::Listener`], [`net::Stream`]: TCP and unix sockets, for use in poll functions |
-//! | `fs`      | small whole files, appended logs; blocking, for start-up and rare commands      |
+//! | `fs`      | small whole files, appended logs; [`fs::File`]: data, synced and renamed         |
 //! | `time`    | [`time::now`], [`time::stopwatch`], [`time::Sleep`], [`time::timeout`]          |
 //! | `task`    | [`task::spawn_local`], [`task::yield_now`], [`task::block_on_main`]             |
 //! | `thread`  | [`thread::spawn_runtime`]: a thread with a runtime of its own                   |

@@ -2,9 +2,10 @@
 //!
 //! madsim gives the scheduler, virtual time and nodes. What it lacks is ours, each part a plugin of
 //! madsim with a random stream of its own: [`net`] is TCP down to the segment, [`clock`] gives each
-//! node its own idea of time, [`fs`] its own files, [`machine`] its entropy and its signals.
+//! node its own idea of time, [`disk`] its own files that a power failure can take, [`machine`] its entropy and its signals.
 
 mod clock;
+mod disk;
 pub mod fs;
 mod machine;
 pub mod net;

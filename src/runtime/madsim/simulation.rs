@@ -5,7 +5,7 @@ use std::future::Future;
 use ::madsim::runtime::Runtime;
 
 pub use super::clock::SimClock;
-pub use super::fs::SimDisk;
+pub use super::disk::SimDisk;
 pub use super::machine::SimMachine;
 pub use super::net::{AcceptError, Death, Link, SimNet};
 pub use super::signal::Signal;

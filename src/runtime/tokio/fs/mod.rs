@@ -1,10 +1,14 @@
-//! Small whole files and appended logs. Every call blocks: they serve start-up, CONFIG REWRITE and the
-//! log, never the data.
+//! Small whole files and appended logs, whose every call blocks: they serve start-up, CONFIG REWRITE and the
+//! log. For data there is [`File`].
 
-use std::fs::{File, OpenOptions};
+mod file;
+
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+
+pub use file::{File, link, list, remove_file, rename, sync_dir};
 
 /// What is known of a file without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +51,7 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = directory.join(temporary);
     let written = (|| {
-        let mut file = File::create(&temporary)?;
+        let mut file = std::fs::File::create(&temporary)?;
         if let Ok(old) = std::fs::metadata(path) {
             file.set_permissions(old.permissions())?;
         }
@@ -60,12 +64,12 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
         _ = std::fs::remove_file(&temporary);
         return written;
     }
-    File::open(directory)?.sync_all()
+    std::fs::File::open(directory)?.sync_all()
 }
 
 /// A file that only grows, made if it is missing.
 #[derive(Debug)]
-pub struct Appender(File);
+pub struct Appender(std::fs::File);
 
 impl Appender {
     pub fn open(path: &Path) -> io::Result<Self> {
@@ -74,7 +78,7 @@ impl Appender {
 
     /// The standard output of the process.
     pub fn standard_output() -> io::Result<Self> {
-        Ok(Self(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+        Ok(Self(std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?)))
     }
 
     /// Adds all bytes.
