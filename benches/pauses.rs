@@ -1,5 +1,5 @@
-//! How long one call of the engine holds the loop, at most: a table that grows, expires, is flushed, and
-//! collections that grow, shrink and are deleted.
+//! How long one call of the engine holds the loop, at most: a table that grows, expires, is flushed, a snapshot
+//! of all keys, and collections that grow, shrink and are deleted.
 //!
 //! `cargo bench --bench pauses`, or with a number of keys or elements, and of one part alone:
 //! `cargo bench --bench pauses -- 1000000 list`
@@ -150,13 +150,75 @@ fn collection(kind: &Collection, elements: u64) {
 fn main() {
     let number = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(10_000_000);
     let wanted = |part: &str| {
-        let named = ["keys", "list", "hash", "set", "zset", "stream", "array"];
+        let named = ["keys", "snapshot", "list", "hash", "set", "zset", "stream", "array"];
         !std::env::args().any(|arg| named.contains(&arg.as_str())) || std::env::args().any(|arg| arg == part)
     };
     if wanted("keys") {
         keyspace(number);
     }
+    if wanted("snapshot") {
+        snapshot(number);
+    }
     COLLECTIONS.iter().filter(|kind| wanted(kind.name)).for_each(|kind| collection(kind, number));
+}
+
+/// A snapshot of all keys: alone, while keys are set between its steps, of a database that is flushed, and of one
+/// big string that is changed.
+fn snapshot(keys: u64) {
+    let mut server = Loopback::new(Config::default(), 1).expect("the defaults are valid");
+    let client = server.connect();
+    for n in 0..keys {
+        server.send(client, &set(n, ""));
+        server.take_heard(client);
+    }
+    let sets = |server: &mut Loopback, phase: &mut Phase, count: u64| {
+        for _ in 0..count {
+            let n = server.server.rng.below(keys);
+            let request = set(n, "");
+            phase.time(|| server.send(client, &request));
+            server.take_heard(client);
+        }
+    };
+    let mut phase = Phase::default();
+    sets(&mut server, &mut phase, 1_000_000);
+    phase.print("SET of old keys, no snapshot");
+
+    for sets_a_step in [0, 64] {
+        let (mut steps, mut between, mut waiting) = (Phase::default(), Phase::default(), 0);
+        assert!(server.server.begin_snapshot());
+        while server.server.snapshot_wants_step() {
+            // Somebody else encodes and frees the chunks: that is not part of the step.
+            let chunk = steps.time(|| server.server.snapshot_step());
+            sets(&mut server, &mut between, sets_a_step);
+            waiting = waiting.max(server.server.snapshot_memory());
+            drop(chunk);
+        }
+        steps.print(&format!("snapshot, {sets_a_step} SETs between steps"));
+        if sets_a_step > 0 {
+            between.print("SET while it is taken");
+            println!("{:32} {waiting:>9} bytes captured before a change wait for a step, at most", "");
+        }
+    }
+
+    let (mut flush, mut steps) = (Phase::default(), Phase::default());
+    assert!(server.server.begin_snapshot());
+    flush.time(|| server.send(client, b"FLUSHALL\r\n"));
+    while server.server.snapshot_wants_step() {
+        drop(steps.time(|| server.server.snapshot_step()));
+    }
+    flush.print("FLUSHALL during a snapshot");
+    steps.print("snapshot of what was flushed");
+
+    let (mut step, mut first, mut second) = (Phase::default(), Phase::default(), Phase::default());
+    server.send(client, b"SETRANGE s 67108863 x\r\n");
+    assert!(server.server.begin_snapshot());
+    let chunk = step.time(|| server.server.snapshot_step());
+    first.time(|| server.send(client, b"SETRANGE s 0 y\r\n"));
+    second.time(|| server.send(client, b"SETRANGE s 1 y\r\n"));
+    drop(chunk);
+    step.print("snapshot of a string of 64 MB");
+    first.print("its first change then");
+    second.print("its second change");
 }
 
 /// All keys of a database.

@@ -1,6 +1,7 @@
 //! What commands see of a database.
 
 use super::entry::{Entry, NewValue};
+use super::snapshot::{Versions, Walk};
 use super::table::{Due, ExpireStep, Garbage, KeyHasher, Position, Table};
 use super::tables::Tables;
 use super::value::Object;
@@ -39,8 +40,8 @@ pub struct SetOutcome {
 /// The hash of a key and the slot it belongs to: computed once for a batch, then used to prefetch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyHash {
-    hash: u64,
-    slot: u16,
+    pub(super) hash: u64,
+    pub(super) slot: u16,
 }
 
 /// Where an entry is in its database, until the next change that adds, removes or moves one.
@@ -54,7 +55,10 @@ pub struct Place {
 /// missing is for the caller to say ([`Entry::is_expired`]).
 pub struct Database {
     hasher: KeyHasher,
-    tables: Tables,
+    pub(super) tables: Tables,
+    pub(super) versions: Versions,
+    /// The snapshot that is being taken.
+    pub(super) walk: Option<Walk>,
 }
 
 impl Database {
@@ -65,7 +69,7 @@ impl Database {
             Layout::Single => Tables::single(hasher.clone()),
             Layout::BySlot => Tables::by_slot(hasher.clone()),
         };
-        Self { hasher, tables }
+        Self { hasher, tables, versions: Versions::default(), walk: None }
     }
 
     /// How many keys there are, expired ones included.
@@ -134,8 +138,7 @@ impl Database {
     /// The entry of a key whose hash is known, to change it.
     #[inline]
     pub fn lookup_mut_hashed(&mut self, hash: KeyHash, key: &[u8]) -> Option<EntryMut<'_>> {
-        let position = self.tables.get(hash.slot)?.find(hash.hash, key)?;
-        Some(EntryMut { tables: &mut self.tables, slot: hash.slot, position })
+        self.find_hashed(hash, key).map(|place| self.at_mut(place))
     }
     /// Where the entry of a key is.
     #[inline]
@@ -156,7 +159,7 @@ impl Database {
     /// The entry at a place that `find` gave, to change it.
     #[inline]
     pub fn at_mut(&mut self, place: Place) -> EntryMut<'_> {
-        EntryMut { tables: &mut self.tables, slot: place.slot, position: place.position }
+        EntryMut { tables: &mut self.tables, versions: &mut self.versions, place }
     }
     /// Whether the key is there.
     pub fn contains(&self, key: &[u8]) -> bool {
@@ -178,13 +181,14 @@ impl Database {
 
     /// Replaces value and expiry of the entry at a place. Returns the object that was its value.
     pub fn overwrite(&mut self, place: Place, value: NewValue<'_>, expiry: Expiry) -> Option<Box<Object>> {
-        self.tables.update(place.slot, |table| {
+        let Self { tables, versions, .. } = self;
+        tables.update(place.slot, |table| {
             let expires_at = match expiry {
                 Expiry::Never => None,
                 Expiry::At(at) => Some(at),
                 Expiry::Keep => table.entry(place.position).expires_at(),
             };
-            table.overwrite(place.position, value, expires_at)
+            table.overwrite(place.position, value, expires_at, versions)
         })
     }
 
@@ -192,30 +196,34 @@ impl Database {
     pub fn insert(&mut self, hash: KeyHash, key: &[u8], value: NewValue<'_>, expiry: Expiry, clock: u32) {
         let expires_at = if let Expiry::At(at) = expiry { Some(at) } else { None };
         let entry = Entry::new(key, value, expires_at, clock);
-        self.tables.update(hash.slot, |table| table.insert_new(hash.hash, entry));
+        let Self { tables, versions, .. } = self;
+        tables.update(hash.slot, |table| table.insert_new(hash.hash, entry, versions));
     }
 
     /// Adds an entry under its own key; one with the same key is replaced and returned.
     pub fn put(&mut self, entry: Entry) -> Option<Entry> {
         let KeyHash { hash, slot } = self.hash(entry.key());
-        self.tables.update(slot, |table| table.insert(hash, entry))
+        let Self { tables, versions, .. } = self;
+        tables.update(slot, |table| table.insert(hash, entry, versions))
     }
 
     /// The entry of a key, to change it; if there is none, one with this value is made.
     pub fn lookup_or_create(&mut self, key: &[u8], value: NewValue<'_>, clock: u32) -> EntryMut<'_> {
         let KeyHash { hash, slot } = self.hash(key);
-        let position = self.tables.update(slot, |table| match table.find(hash, key) {
+        let Self { tables, versions, .. } = self;
+        let position = tables.update(slot, |table| match table.find(hash, key) {
             Some(position) => position,
-            None => table.insert_new(hash, Entry::new(key, value, None, clock)),
+            None => table.insert_new(hash, Entry::new(key, value, None, clock), versions),
         });
-        EntryMut { tables: &mut self.tables, slot, position }
+        self.at_mut(Place { slot, position })
     }
 
     /// Takes a key out. Dropping the entry frees it.
     pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         let KeyHash { hash, slot } = self.hash(key);
-        self.tables.get(slot)?;
-        self.tables.update(slot, |table| table.remove(hash, key))
+        let Self { tables, versions, .. } = self;
+        tables.get(slot)?;
+        tables.update(slot, |table| table.remove(hash, key, versions))
     }
 
     /// Gives the entry of `from` the key `to`, with its expiry. An entry that `to` had is returned in
@@ -256,13 +264,17 @@ impl Database {
     /// Takes out keys whose time is over and names hashes with such fields, going on where the last step stopped: see
     /// [`Table::expire_step`].
     pub fn expire_step(&mut self, now_ms: i64, budget: usize, due: &mut dyn FnMut(Due)) -> ExpireStep {
-        self.tables.expire_step(now_ms, budget, due)
+        self.tables.expire_step(now_ms, budget, &mut self.versions, due)
     }
 
-    /// Empties the database at once. What was in it is to be freed in slices.
+    /// Empties the database at once. What was in it is to be freed in slices; a snapshot under way keeps it
+    /// until it has what it needs.
     pub fn flush(&mut self) -> Garbage {
         let mut garbage = Garbage::new();
         self.tables.take().into_iter().for_each(|table| garbage.push_table(table));
+        let garbage = self.discard(garbage);
+        // What comes from now on is new.
+        self.walk.iter_mut().for_each(|walk| walk.frontier = None);
         garbage
     }
 
@@ -280,12 +292,13 @@ impl Database {
         if self.tables.get(slot).is_some() {
             garbage.push_table(self.tables.update(slot, Table::take));
         }
-        garbage
+        self.discard(garbage)
     }
 
     /// Checks every invariant; panics on the first that does not hold.
     pub fn check(&self) {
         self.tables.check();
+        self.check_versions();
         assert_eq!(self.iter().count(), self.len());
     }
 }
@@ -293,45 +306,47 @@ impl Database {
 /// An entry in its database, to be changed. Dereferences to [`Entry`] for all that changes only the value.
 pub struct EntryMut<'a> {
     tables: &'a mut Tables,
-    slot: u16,
-    position: Position,
+    versions: &'a mut Versions,
+    place: Place,
 }
 
 impl<'a> EntryMut<'a> {
     /// The entry, for as long as the database is borrowed.
     pub fn into_mut(self) -> &'a mut Entry {
-        self.tables.values_mut(self.slot).expect("it has this entry").entry_mut(self.position)
+        let Self { tables, versions, place } = self;
+        tables.values_mut(place.slot).expect("it has this entry").entry_mut(place.position, versions)
     }
 
     /// Changes or removes the expiry (Unix milliseconds).
     pub fn set_expiry(&mut self, expires_at: Option<i64>) {
-        let position = self.position;
-        self.tables.update(self.slot, |table| table.set_expiry(position, expires_at));
+        let Self { tables, versions, place } = self;
+        tables.update(place.slot, |table| table.set_expiry(place.position, expires_at, versions));
     }
 
     /// Changes the entry with the closure, which may change when fields of a hash expire.
     pub fn update<R>(&mut self, change: impl FnOnce(&mut Entry) -> R) -> R {
-        let position = self.position;
-        self.tables.update(self.slot, |table| table.update(position, change))
+        let Self { tables, versions, place } = self;
+        tables.update(place.slot, |table| table.update(place.position, versions, change))
     }
 
     /// Takes the entry out of the database.
     pub fn remove(self) -> Entry {
-        let position = self.position;
-        self.tables.update(self.slot, |table| table.remove_at(position))
+        let Self { tables, versions, place } = self;
+        tables.update(place.slot, |table| table.remove_at(place.position, versions))
     }
 }
 
 impl Deref for EntryMut<'_> {
     type Target = Entry;
     fn deref(&self) -> &Entry {
-        self.tables.get(self.slot).expect("it has this entry").entry(self.position)
+        self.tables.get(self.place.slot).expect("it has this entry").entry(self.place.position)
     }
 }
 
 impl DerefMut for EntryMut<'_> {
     fn deref_mut(&mut self) -> &mut Entry {
-        self.tables.values_mut(self.slot).expect("it has this entry").entry_mut(self.position)
+        let Self { tables, versions, place } = self;
+        tables.values_mut(place.slot).expect("it has this entry").entry_mut(place.position, versions)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! byte 0        flags: kind of value, has expiry, changed in place, width of an integer
-//!               or form of a packed collection
+//!               or form of a packed collection, epoch (see `snapshot.rs`)
 //! bytes 1..4    access clock, 24 bits (LRU seconds or LFU minutes and counter)
 //! 8 bytes       expiry in Unix milliseconds, only if flagged
 //! varint        length of the key (seven bits a byte, lowest first)
@@ -42,7 +42,10 @@ const HAS_EXPIRY: u32 = 1 << 2;
 const RAW: u32 = 1 << 3;
 const WIDTH_SHIFT: u32 = 4; // three bits: width of an integer, less one; form of a packed collection
 const VALUE_FLAGS: u32 = KIND | RAW | 0b111 << WIDTH_SHIFT;
+const EPOCH: u32 = 1 << 7;
 const CLOCK_SHIFT: u32 = 8;
+/// What an entry that is built anew takes over from the header of the old one.
+const KEPT: u32 = EPOCH | !0 << CLOCK_SHIFT;
 
 /// What a key is set to.
 #[derive(Debug)]
@@ -141,17 +144,18 @@ const _: fn() = || {
 impl Entry {
     /// An entry of its own.
     pub fn new(key: &[u8], value: NewValue<'_>, expires_at: Option<i64>, clock: u32) -> Self {
-        Self::build(key, &value.into(), expires_at, clock)
+        Self::build(key, &value.into(), expires_at, clock << CLOCK_SHIFT)
     }
 
-    fn build(key: &[u8], value: &Encoded<'_>, expires_at: Option<i64>, clock: u32) -> Self {
+    /// Builds an entry that takes the place of one with the header `old`: clock and epoch stay.
+    fn build(key: &[u8], value: &Encoded<'_>, expires_at: Option<i64>, old: u32) -> Self {
         let key_at = HEADER + if expires_at.is_some() { EXPIRY } else { 0 };
         let used = key_at + varint_len(key.len()) + key.len() + value.len();
         let mut entry = Self { allocation: memory::allocate(size_class(used)), owns: PhantomData };
         let flags = value.flags() | if expires_at.is_some() { HAS_EXPIRY } else { 0 };
         // SAFETY: the allocation has `used` bytes, and the writes go from 0 to `used` in layout order.
         unsafe {
-            entry.write_header(flags | clock << CLOCK_SHIFT);
+            entry.write_header(flags | old & KEPT);
             if let Some(at) = expires_at {
                 entry.at(HEADER).cast::<i64>().write_unaligned(at);
             }
@@ -249,7 +253,7 @@ impl Entry {
                 return displaced;
             }
         }
-        *self = Self::build(self.key(), &value, expires_at, self.clock());
+        *self = Self::build(self.key(), &value, expires_at, self.header());
         displaced
     }
 
@@ -293,9 +297,17 @@ impl Entry {
                 Encoded::Object(copy)
             }
         };
-        let entry = Self::build(key, &value, self.expires_at(), self.clock());
+        let entry = Self::build(key, &value, self.expires_at(), self.header());
         entry.write_header(entry.header() | self.header() & RAW);
         entry
+    }
+
+    /// A copy for a snapshot, which costs O(1) where the value is big: it shares what it can.
+    pub(super) fn capture(&mut self) -> Self {
+        if let Some(Object::LargeString(string)) = self.object_mut() {
+            string.share();
+        }
+        self.duplicate(self.key())
     }
 
     /// Moves the value into a new allocation; what remains of this entry holds a dummy.
@@ -308,7 +320,7 @@ impl Entry {
             (None, ValueRef::Packed(packed)) => packed.into(),
             (None, ValueRef::Object(_)) => unreachable!("the object was taken"),
         };
-        let entry = Self::build(key.unwrap_or(self.key()), &value, expires_at, self.clock());
+        let entry = Self::build(key.unwrap_or(self.key()), &value, expires_at, self.header());
         entry.write_header(entry.header() | self.header() & RAW);
         entry
     }
@@ -349,7 +361,7 @@ impl Entry {
         if size_class(at + width + len) != self.size() {
             let mut grown = [0; INLINE_MAX];
             grown[..old].copy_from_slice(self.slice(at + old_width, old));
-            *self = Self::build(self.key(), &Encoded::Str(&grown[..len]), self.expires_at(), self.clock());
+            *self = Self::build(self.key(), &Encoded::Str(&grown[..len]), self.expires_at(), self.header());
             let (start, key_len) = self.key_span();
             debug_assert_eq!(self.read_varint(start + key_len), (len, width));
             return self.mark_raw(start + key_len + width, len);
@@ -378,7 +390,7 @@ impl Entry {
         if size_class(at + head + len) != self.size() {
             let run = [&run[..part.start], with, &run[part.end..]];
             let value = Encoded::Packed { form, count, run };
-            *self = Self::build(self.key(), &value, self.expires_at(), self.clock());
+            *self = Self::build(self.key(), &value, self.expires_at(), self.header());
             return;
         }
         // SAFETY: the new run ends within the allocation, whose class stays the same. What stays moves
@@ -415,6 +427,28 @@ impl Entry {
     #[inline]
     pub fn set_clock(&self, clock: u32) {
         self.write_header(self.header() & 0xff | clock << CLOCK_SHIFT);
+    }
+
+    /// The epoch bit, which tells old entries from those that a snapshot need not capture.
+    #[inline]
+    pub(super) fn epoch(&self) -> bool {
+        self.header() & EPOCH != 0
+    }
+
+    /// Sets the epoch bit.
+    #[inline]
+    pub(super) fn set_epoch(&self, epoch: bool) {
+        self.write_header(self.header() & !EPOCH | if epoch { EPOCH } else { 0 });
+    }
+
+    /// Bytes of memory that it shares with no other entry, not counting what trees have of their own.
+    pub(super) fn unshared_bytes(&self) -> usize {
+        let object = match self.value() {
+            ValueRef::Object(Object::LargeString(string)) => size_of::<Object>() + string.unshared_bytes(),
+            ValueRef::Object(_) => size_of::<Object>(),
+            _ => 0,
+        };
+        self.size() + object
     }
 
     /// Bytes of memory held by key and value, the table's slot not counted.

@@ -3,6 +3,7 @@
 //! - [`Entry`] is one allocation that holds key, expiry, access clock and value.
 //! - [`Table`] finds entries by key: extendible hashing that never moves more than a segment at once.
 //! - [`Database`] is what commands see: one table, or one per cluster hash slot.
+//! - `snapshot` captures it as it was at one moment, while it goes on changing.
 //! - [`value`] is what an entry can hold.
 //! - [`eviction`] chooses what to forget when memory is short.
 
@@ -13,6 +14,7 @@ pub mod eviction;
 pub mod hash;
 pub mod list;
 pub mod set;
+mod snapshot;
 pub mod sorted_set;
 mod stream;
 mod string;

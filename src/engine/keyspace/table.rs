@@ -19,6 +19,7 @@ mod sample;
 mod segment;
 
 use super::entry::{Entry, NewValue};
+use super::snapshot::Versions;
 use super::value::Object;
 use crate::engine::rng::Rng;
 use bucket::SLOTS;
@@ -27,6 +28,9 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_micro_inline};
 use segment::{MAX_BUCKETS, POSITION_BITS, Place, Segment};
 
 pub use garbage::Garbage;
+
+/// Bytes copied for a snapshot that take about as long as looking at one more entry.
+const COPIED_AT_ONE: usize = 512;
 
 /// Bits of a SCAN cursor.
 pub const CURSOR_BITS: u32 = POSITION_BITS;
@@ -52,15 +56,6 @@ impl KeyHasher {
 pub struct Position {
     segment: u32,
     place: Place,
-}
-
-/// What [`Table::find_or_insert`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// The key was there.
-    Present(Position),
-    /// It was not; now it is.
-    Inserted(Position),
 }
 
 /// What a step of the active expiry did.
@@ -192,8 +187,10 @@ impl Table {
 
     /// The entry at a position, to change its value.
     #[inline]
-    pub fn entry_mut(&mut self, position: Position) -> &mut Entry {
-        self.segments[position.segment as usize].entry_mut(position.place)
+    pub fn entry_mut(&mut self, position: Position, versions: &mut Versions) -> &mut Entry {
+        let entry = self.segments[position.segment as usize].entry_mut(position.place);
+        versions.preserve(entry);
+        entry
     }
 
     /// The entry of this key.
@@ -204,33 +201,23 @@ impl Table {
         segment.find(hash, key).map(|place| segment.entry(place))
     }
 
-    /// The entry of this key, to change its value.
-    #[inline]
-    pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Entry> {
-        self.find(hash, key).map(|position| self.entry_mut(position))
-    }
-
     /// Adds an entry; one with the same key is replaced and returned.
-    pub fn insert(&mut self, hash: u64, entry: Entry) -> Option<Entry> {
+    pub fn insert(&mut self, hash: u64, entry: Entry, versions: &mut Versions) -> Option<Entry> {
         match self.find(hash, entry.key()) {
-            Some(position) => Some(self.update(position, |old| std::mem::replace(old, entry))),
+            Some(position) => {
+                versions.admit(&entry);
+                Some(self.update(position, versions, |old| std::mem::replace(old, entry)))
+            }
             None => {
-                self.insert_new(hash, entry);
+                self.insert_new(hash, entry, versions);
                 None
             }
         }
     }
 
-    /// The entry of this key; if there is none, the one that `make` gives.
-    pub fn find_or_insert(&mut self, hash: u64, key: &[u8], make: impl FnOnce() -> Entry) -> Found {
-        match self.find(hash, key) {
-            Some(position) => Found::Present(position),
-            None => Found::Inserted(self.insert_new(hash, make())),
-        }
-    }
-
     /// Adds an entry whose key is not there yet.
-    pub fn insert_new(&mut self, hash: u64, entry: Entry) -> Position {
+    pub fn insert_new(&mut self, hash: u64, entry: Entry, versions: &Versions) -> Position {
+        versions.admit(&entry);
         self.len += 1;
         if let Some(at) = entry.expires_at() {
             self.volatile += 1;
@@ -244,24 +231,24 @@ impl Table {
     }
 
     /// Takes out the entry of this key.
-    pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+    pub fn remove(&mut self, hash: u64, key: &[u8], versions: &mut Versions) -> Option<Entry> {
         let position = self.find(hash, key)?;
-        let entry = self.take_entry(hash, position);
+        let entry = self.take_entry(hash, position, versions);
         self.tidy(position.segment as usize);
         Some(entry)
     }
 
     /// Takes out the entry at a position.
-    pub fn remove_at(&mut self, position: Position) -> Entry {
+    pub fn remove_at(&mut self, position: Position, versions: &mut Versions) -> Entry {
         let hash = self.hash(self.entry(position).key());
-        let entry = self.take_entry(hash, position);
+        let entry = self.take_entry(hash, position, versions);
         self.tidy(position.segment as usize);
         entry
     }
 
     /// Changes the expiry of the entry at a position.
-    pub fn set_expiry(&mut self, position: Position, expires_at: Option<i64>) {
-        self.update(position, |entry| entry.set_expiry(expires_at));
+    pub fn set_expiry(&mut self, position: Position, expires_at: Option<i64>, versions: &mut Versions) {
+        self.update(position, versions, |entry| entry.set_expiry(expires_at));
     }
 
     /// Replaces value and expiry of the entry at a position, and gives back a displaced object.
@@ -270,17 +257,23 @@ impl Table {
         position: Position,
         value: NewValue<'_>,
         expires_at: Option<i64>,
+        versions: &mut Versions,
     ) -> Option<Box<Object>> {
         let may_be_timed = matches!(value, NewValue::Object(_) | NewValue::Packed(_));
         if expires_at.is_none() && !may_be_timed && self.entry(position).due().is_none() {
-            return self.entry_mut(position).set_value(value);
+            return self.entry_mut(position, versions).set_value(value);
         }
-        self.update(position, |entry| entry.overwrite(value, expires_at))
+        self.update(position, versions, |entry| entry.overwrite(value, expires_at))
     }
 
     /// Changes the entry at a position with the closure, which may change its expiry or its fields'.
-    pub fn update<R>(&mut self, position: Position, change: impl FnOnce(&mut Entry) -> R) -> R {
-        let entry = self.entry(position);
+    pub fn update<R>(
+        &mut self,
+        position: Position,
+        versions: &mut Versions,
+        change: impl FnOnce(&mut Entry) -> R,
+    ) -> R {
+        let entry = &*self.entry_mut(position, versions);
         let before = entry.expires_at();
         self.timed_hashes -= usize::from(entry.fields_due().is_some());
         let index = position.segment as usize;
@@ -294,9 +287,10 @@ impl Table {
         result
     }
 
-    fn take_entry(&mut self, hash: u64, position: Position) -> Entry {
+    fn take_entry(&mut self, hash: u64, position: Position, versions: &mut Versions) -> Entry {
         let index = position.segment as usize;
-        let entry = self.segments[index].remove(hash, position.place);
+        let mut entry = self.segments[index].remove(hash, position.place);
+        versions.preserve(&mut entry);
         self.len -= 1;
         if let Some(at) = entry.expires_at() {
             self.volatile -= 1;
@@ -436,6 +430,26 @@ impl Table {
         let Some(index) = self.directory.find(position) else { return 0 };
         let next = self.segments[index].scan(position, |key| self.hash(key), seen);
         next >> (64 - POSITION_BITS)
+    }
+
+    /// Captures what is old in the segment at a place of the hash space. Returns how many entries it looked
+    /// at, and the place to go on from: the next segment's, the same if `budget` was spent on copying, none
+    /// after the last.
+    pub(super) fn walk(
+        &mut self,
+        place: u64,
+        budget: usize,
+        versions: &mut Versions,
+    ) -> (usize, Option<u64>) {
+        let Some(index) = self.directory.find(place) else { return (0, None) };
+        let segment = &mut self.segments[index];
+        let (before, limit) = (versions.bytes(), budget.saturating_mul(COPIED_AT_ONE));
+        let all = segment.walk(|entry| {
+            versions.preserve(entry);
+            versions.bytes() - before < limit
+        });
+        let effort = segment.count() + (versions.bytes() - before) / COPIED_AT_ONE;
+        (effort, if all { segment.end() } else { Some(place) })
     }
 
     /// All entries, in no order that means anything.

@@ -1,6 +1,7 @@
 //! One table, or one for each cluster hash slot, behind the same face.
 
 use super::entry::Entry;
+use super::snapshot::{Frontier, Versions};
 use super::table::{CURSOR_BITS, Due, ExpireStep, KeyHasher, Table};
 use crate::engine::rng::Rng;
 use crate::engine::text::crc16::key_slot;
@@ -197,11 +198,37 @@ impl Tables {
         }
     }
 
-    pub(super) fn expire_step(&mut self, now_ms: i64, budget: usize, due: &mut dyn FnMut(Due)) -> ExpireStep {
+    pub(super) fn expire_step(
+        &mut self,
+        now_ms: i64,
+        budget: usize,
+        versions: &mut Versions,
+        due: &mut dyn FnMut(Due),
+    ) -> ExpireStep {
         match self {
-            Self::Single(table) => table.expire_step(now_ms, budget, due),
-            Self::BySlot(by_slot) => by_slot.expire_step(now_ms, budget, due),
+            Self::Single(table) => table.expire_step(now_ms, budget, versions, due),
+            Self::BySlot(by_slot) => by_slot.expire_step(now_ms, budget, versions, due),
         }
+    }
+
+    /// Goes on with a walk at one segment, see [`Table::walk`]; where it goes on then is `None` after the last.
+    pub(super) fn walk(
+        &mut self,
+        Frontier { slot, place }: Frontier,
+        budget: usize,
+        versions: &mut Versions,
+    ) -> (usize, Option<Frontier>) {
+        let (effort, place) =
+            self.values_mut(slot).map_or((0, None), |table| table.walk(place, budget, versions));
+        let next = match self {
+            _ if place.is_some() => place.map(|place| Frontier { slot, place }),
+            Self::Single(_) => None,
+            Self::BySlot(by_slot) => {
+                let next = by_slot.keys.next(usize::from(slot) + 1);
+                next.map(|slot| Frontier { slot: slot as u16, place: 0 })
+            }
+        };
+        (effort, next)
     }
 
     /// Checks every invariant; panics on the first that does not hold.
@@ -254,7 +281,13 @@ impl BySlot {
         self.tables[slot].as_deref()
     }
 
-    fn expire_step(&mut self, now_ms: i64, budget: usize, due: &mut dyn FnMut(Due)) -> ExpireStep {
+    fn expire_step(
+        &mut self,
+        now_ms: i64,
+        budget: usize,
+        versions: &mut Versions,
+        due: &mut dyn FnMut(Due),
+    ) -> ExpireStep {
         let mut step = ExpireStep::default();
         let first = self.expire_next;
         let mut wrapped = false;
@@ -269,7 +302,8 @@ impl BySlot {
                 (wrapped, self.expire_next) = (true, 0);
                 continue;
             };
-            let done = self.update(slot, |table| table.expire_step(now_ms, budget - step.effort, due));
+            let left = budget - step.effort;
+            let done = self.update(slot, |table| table.expire_step(now_ms, left, versions, due));
             step.expired += done.expired;
             step.effort += done.effort.max(1);
             if done.complete {

@@ -68,6 +68,7 @@ impl Server {
             self.make_room(now);
         }
         self.free_slices();
+        self.sweep_snapshot();
         self.serve_what_is_ready(now);
     }
 
@@ -80,7 +81,7 @@ impl Server {
 
     /// When the next `tick` is due, in microseconds of the monotonic clock.
     pub fn next_deadline(&self, now: Now) -> u64 {
-        let busy = self.cron.lags || self.evicting || !self.garbage.is_empty();
+        let busy = self.cron.lags || self.evicting || !self.garbage.is_empty() || self.is_sweeping();
         let cron = if busy { self.cron.due.min(now.mono_us + SOON_US) } else { self.cron.due };
         self.deadlines.first().map_or(cron, |(at, _)| cron.min(*at))
     }

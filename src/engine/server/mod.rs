@@ -20,6 +20,7 @@ pub mod observe;
 pub mod pause;
 pub mod propagation;
 pub mod rates;
+pub mod snapshot;
 pub mod stats;
 pub mod watch;
 
@@ -46,6 +47,7 @@ use observe::Notable;
 use pause::Pause;
 use propagation::Propagation;
 use rates::Rates;
+use snapshot::Snapshot;
 use stats::{CommandStats, ErrorStats, Stats};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -228,6 +230,8 @@ pub struct Server {
     pub cron_paused: bool,
     /// What was removed and is still to be freed.
     pub garbage: VecDeque<Discarded>,
+    /// All databases at one moment, for whoever saves them.
+    snapshot: Option<Snapshot>,
     /// Clients that wait until nothing is left to be freed.
     pub flushing: Vec<ClientId>,
     /// There was more to evict than one command may.
@@ -296,6 +300,7 @@ impl Server {
             mono_us: 0,
             cron_paused: false,
             garbage: VecDeque::new(),
+            snapshot: None,
             flushing: Vec::new(),
             evicting: false,
             lap: 0,

@@ -1,6 +1,7 @@
 //! One cache line of a segment: seven entries with a tag each.
 
 use crate::engine::keyspace::entry::Entry;
+use crate::engine::prefetch::prefetch;
 
 /// Entries in a bucket.
 pub(super) const SLOTS: usize = 7;
@@ -138,6 +139,11 @@ impl Bucket {
         if self.overflow() != u8::MAX {
             self.set_meta(SLOTS, self.overflow() - 1);
         }
+    }
+
+    /// Starts loading its entries.
+    pub(super) fn prefetch_entries(&self) {
+        self.occupied().for_each(|slot| prefetch(self.entry(slot).address()));
     }
 
     /// Its entries, in slot order.

@@ -43,6 +43,30 @@ impl Garbage {
         self.entries.is_empty() && self.buckets.is_empty() && self.segments.is_empty()
     }
 
+    /// Takes out one entry, whichever.
+    pub fn pop(&mut self) -> Option<Entry> {
+        while self.entries.is_empty() && !self.is_empty() {
+            self.unpack();
+        }
+        self.entries.pop()
+    }
+
+    /// Turns a bucket into entries, or a segment into buckets.
+    fn unpack(&mut self) {
+        if let Some(bucket) = self.buckets.pop() {
+            // Two buckets ahead, so that misses overlap.
+            if let Some(next) = self.buckets.len().checked_sub(2) {
+                self.buckets[next].prefetch_entries();
+            }
+            self.entries.extend(bucket.into_entries());
+        } else if let Some(segments) = self.segments.last_mut() {
+            match segments.pop() {
+                Some(segment) => self.buckets = segment.into_buckets(),
+                None => drop(self.segments.pop()),
+            }
+        }
+    }
+
     /// Frees about `budget` allocations, at least one entry if there is any; `true` when nothing is left.
     pub fn free_some(&mut self, budget: usize) -> bool {
         let mut effort = 0;
@@ -54,17 +78,12 @@ impl Garbage {
                 }
                 self.entries.pop();
                 effort += whole.min(left.max(1));
-            } else if let Some(bucket) = self.buckets.pop() {
-                self.entries.extend(bucket.into_entries());
-            } else if let Some(segments) = self.segments.last_mut() {
-                match segments.pop() {
-                    Some(segment) => self.buckets = segment.into_buckets(),
-                    None => drop(self.segments.pop()),
-                }
-                effort += 1;
-            } else {
+            } else if self.is_empty() {
                 (self.entries, self.buckets) = (Vec::new(), Vec::new());
                 return true;
+            } else {
+                effort += usize::from(self.buckets.is_empty());
+                self.unpack();
             }
         }
         self.is_empty()

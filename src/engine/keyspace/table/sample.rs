@@ -1,6 +1,6 @@
 //! Entries by chance and entries by time: RANDOMKEY, eviction, active expiry.
 
-use super::{Due, Entry, ExpireStep, MAX_BUCKETS, Place, Position, Rng, SLOTS, Table};
+use super::{Due, Entry, ExpireStep, MAX_BUCKETS, Place, Position, Rng, SLOTS, Table, Versions};
 
 /// Draws that find an empty slot before [`Table::random`] walks on from where it is. Segments are at
 /// least a third full, so so many in a row do not happen in a table that has been grown.
@@ -96,7 +96,13 @@ impl Table {
     /// going on where the last step stopped.
     /// Segments in which nothing is due are passed over at the price of one; in others each entry that
     /// expires costs one. A step ends once `budget` is spent, or when it has been all the way round.
-    pub fn expire_step(&mut self, now_ms: i64, budget: usize, due: &mut dyn FnMut(Due)) -> ExpireStep {
+    pub fn expire_step(
+        &mut self,
+        now_ms: i64,
+        budget: usize,
+        versions: &mut Versions,
+        due: &mut dyn FnMut(Due),
+    ) -> ExpireStep {
         let mut step = ExpireStep::default();
         let mut left = self.segments.len();
         while step.effort < budget {
@@ -118,13 +124,20 @@ impl Table {
             left -= 1;
             self.expire_next = index + 1;
             if self.segments[index].earliest() < now_ms {
-                self.expire_segment(index, now_ms, &mut step, due);
+                self.expire_segment(index, now_ms, &mut step, versions, due);
             }
         }
         step
     }
 
-    fn expire_segment(&mut self, index: usize, now_ms: i64, step: &mut ExpireStep, due: &mut dyn FnMut(Due)) {
+    fn expire_segment(
+        &mut self,
+        index: usize,
+        now_ms: i64,
+        step: &mut ExpireStep,
+        versions: &mut Versions,
+        due: &mut dyn FnMut(Due),
+    ) {
         let mut earliest = i64::MAX;
         for bucket in 0..self.segments[index].len() {
             let places: [Option<Place>; SLOTS] = {
@@ -136,7 +149,8 @@ impl Table {
                 let entry = self.segments[index].entry(place);
                 if entry.is_expired(now_ms) {
                     let hash = self.hash(entry.key());
-                    due(Due::Key(self.take_entry(hash, Position { segment: index as u32, place })));
+                    let position = Position { segment: index as u32, place };
+                    due(Due::Key(self.take_entry(hash, position, versions)));
                     step.expired += 1;
                 } else {
                     if entry.fields_due().is_some_and(|at| at < now_ms) {

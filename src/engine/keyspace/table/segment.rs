@@ -47,7 +47,7 @@ pub(super) struct Place {
 }
 
 /// All entries with the same first `depth` bits of their hashes. Every change to them goes through
-/// `insert`, `remove`, `update`, `entry_mut` or `drain`: a version for snapshots would be kept there.
+/// `insert`, `remove`, `update`, `entry_mut`, `walk` or `drain`.
 pub(super) struct Segment {
     buckets: Box<[Bucket]>,
     /// Nothing is due before this (Unix milliseconds), no key and no field; `i64::MAX` if nothing ever is.
@@ -228,13 +228,33 @@ impl Segment {
         for at in 0..buckets.len() {
             // Two buckets ahead: keys are scattered over memory, and their misses should overlap.
             if let Some(bucket) = buckets.get(at + 2) {
-                bucket.occupied().for_each(|slot| prefetch(bucket.entry(slot).address()));
+                bucket.prefetch_entries();
             }
             let bucket = std::mem::take(&mut buckets[at]);
             drained.extend(bucket.into_entries().map(|entry| (hash(entry.key()), entry)));
         }
         (self.count, self.volatile, self.earliest) = (0, 0, i64::MAX);
         drained
+    }
+
+    /// Shows entries until `seen` wants no more. Returns whether it was all of them.
+    pub(super) fn walk(&mut self, mut seen: impl FnMut(&mut Entry) -> bool) -> bool {
+        for at in 0..self.buckets.len() {
+            if let Some(bucket) = self.buckets.get(at + 2) {
+                bucket.prefetch_entries();
+            }
+            let bucket = &mut self.buckets[at];
+            if !bucket.occupied().all(|slot| seen(bucket.entry_mut(slot))) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The place of the hash space where the next segment begins; `None` for the last one of the table.
+    pub(super) fn end(&self) -> Option<u64> {
+        let next = u64::from(self.prefix) + 1;
+        (next < 1 << self.depth).then(|| next << (64 - self.depth))
     }
 
     /// Shows the entries whose home is the bucket that `position` falls into, from `position` on, and

@@ -18,18 +18,23 @@ fn expired(due: Due) -> Entry {
     }
 }
 
+/// No snapshot is being taken: those have tests of their own.
+fn versions() -> Versions {
+    Versions::default()
+}
+
 fn number(entry: &Entry) -> u32 {
     std::str::from_utf8(&entry.key()[4..]).expect("a number").parse().expect("a number")
 }
 
 fn insert(table: &mut Table, n: u32, value: i64, expires_at: Option<i64>) {
     let key = key(n);
-    table.insert(table.hash(&key), Entry::new(&key, NewValue::Int(value), expires_at, 0));
+    table.insert(table.hash(&key), Entry::new(&key, NewValue::Int(value), expires_at, 0), &mut versions());
 }
 
 fn remove(table: &mut Table, n: u32) -> Option<Entry> {
     let key = key(n);
-    table.remove(table.hash(&key), &key)
+    table.remove(table.hash(&key), &key, &mut versions())
 }
 
 fn filled(keys: u32) -> Table {
@@ -125,7 +130,7 @@ fn expiry_takes_what_is_due_and_looks_no_further() {
     let mut gone = BTreeSet::new();
     let mut steps = 0;
     loop {
-        let step = table.expire_step(5000, 100, &mut |due| {
+        let step = table.expire_step(5000, 100, &mut versions(), &mut |due| {
             gone.insert(number(&expired(due)));
         });
         table.check();
@@ -138,7 +143,7 @@ fn expiry_takes_what_is_due_and_looks_no_further() {
     assert_eq!(gone, (0..5000).collect());
     assert!(steps < 200, "{steps}");
     // Nothing is due now: one look at each segment.
-    let step = table.expire_step(5000, usize::MAX, &mut |_| panic!("nothing is due"));
+    let step = table.expire_step(5000, usize::MAX, &mut versions(), &mut |_| panic!("nothing is due"));
     assert!(step.complete && step.effort <= table.segments.len(), "{step:?}");
     assert_eq!((table.len(), table.expires()), (15_000, 5000));
     assert_eq!(table.expiry_sum(), (5000..10_000).sum());
@@ -215,20 +220,17 @@ fn apply(table: &mut Table, model: &mut Model, step: Step) {
             let found = table.find(table.hash(&key(n)), &key(n));
             assert_eq!(found.is_some(), model.contains_key(&n));
             if let Some(position) = found {
-                table.set_expiry(position, at);
+                table.set_expiry(position, at, &mut versions());
                 model.entry(n).and_modify(|entry| entry.1 = at);
             }
         }
         Step::Overwrite(n, value, at) => {
             let hash = table.hash(&key(n));
-            let found =
-                table.find_or_insert(hash, &key(n), || Entry::new(&key(n), NewValue::Int(0), None, 0));
-            let position = match found {
-                Found::Present(position) => position,
-                Found::Inserted(position) => position,
-            };
-            assert_eq!(matches!(found, Found::Present(_)), model.contains_key(&n));
-            table.overwrite(position, NewValue::Int(value), at);
+            let found = table.find(hash, &key(n));
+            assert_eq!(found.is_some(), model.contains_key(&n));
+            let new = || Entry::new(&key(n), NewValue::Int(0), None, 0);
+            let position = found.unwrap_or_else(|| table.insert_new(hash, new(), &versions()));
+            table.overwrite(position, NewValue::Int(value), at, &mut versions());
             model.insert(n, (value, at));
         }
         Step::InsertRange(from, to) => (from..to).for_each(|n| {
@@ -240,7 +242,9 @@ fn apply(table: &mut Table, model: &mut Model, step: Step) {
         }),
         Step::Expire(now) => {
             let mut gone = BTreeSet::new();
-            table.expire_step(now, usize::MAX, &mut |due| assert!(gone.insert(number(&expired(due)))));
+            table.expire_step(now, usize::MAX, &mut versions(), &mut |due| {
+                assert!(gone.insert(number(&expired(due))))
+            });
             let due: BTreeSet<u32> =
                 model.iter().filter(|(_, (_, at))| at.is_some_and(|at| now > at)).map(|(n, _)| *n).collect();
             assert_eq!(gone, due);
