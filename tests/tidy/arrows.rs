@@ -44,6 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine/effect", &["engine/session", "engine/config", "engine/protocol"]),
     ("engine/session", &["engine/acl", "engine/protocol"]),
     ("engine/script", &["engine/protocol"]),
+    ("engine/aof", &["engine/protocol"]),
     ("engine/acl", &[]),
     ("engine/keyspace", &["engine/keyspace/value"]),
     ("engine/keyspace/value", &[]),

@@ -2,8 +2,8 @@
 
 use super::Config;
 use super::load::{Include, LoadError, Sources};
-use super::syntax::split_args;
 use crate::engine::text::quote;
+use crate::engine::text::split::split_args;
 
 /// What the arguments of a server ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

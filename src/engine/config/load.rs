@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::row::Reason;
-use super::syntax::split_args;
 use super::{Config, Param, TABLE, find};
+use crate::engine::text::split::split_args;
 
 /// The version of Redis that HELLO, INFO and error texts name. Clients switch features on by it: below 7
 /// some refuse to work, from 8 on they take JSON, search and vector sets for granted.

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-use super::syntax::split_args;
 use super::*;
+use crate::engine::text::split::split_args;
 
 /// CONFIG GET * of Redis 8.10.2 without a configuration file, one name and value a line.
 const REDIS: &str = include_str!("facts/redis-8.10.txt");
@@ -433,61 +433,6 @@ fn the_page_names_every_parameter() {
     assert!(page.contains("| `maxmemory` | `0` | memory, 0 or more |"));
 }
 
-/// Cuts a line as [`split_args`] should, one state and one byte at a time.
-fn split_naively(line: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let blank = |byte: u8| b" \t\r\n\x0b\x0c".contains(&byte);
-    let line: Vec<u8> = line.iter().copied().take_while(|&byte| byte != 0).chain([0, 0, 0, 0]).collect();
-    let (mut args, mut arg, mut at, mut quote) = (Vec::new(), None::<Vec<u8>>, 0, None);
-    loop {
-        let byte = line[at];
-        match (quote, arg.as_mut()) {
-            (None, None) if byte == 0 => return Some(args),
-            (None, None) if blank(byte) => {}
-            (None, None) => {
-                arg = Some(Vec::new());
-                continue;
-            }
-            (None, Some(_)) if b" \t\r\n\0".contains(&byte) => {
-                args.extend(arg.take());
-                if byte == 0 {
-                    continue;
-                }
-            }
-            (None, Some(_)) if byte == b'"' || byte == b'\'' => quote = Some(byte),
-            (None, Some(arg)) => arg.push(byte),
-            (Some(_), _) if byte == 0 => return None,
-            (Some(open), _) if byte == open => {
-                if line[at + 1] != 0 && !blank(line[at + 1]) {
-                    return None;
-                }
-                quote = None;
-                args.extend(arg.take());
-            }
-            (Some(b'"'), Some(arg)) if byte == b'\\' && line[at + 1] != 0 => {
-                let hex = std::str::from_utf8(&line[at + 2..at + 4]).unwrap_or("").to_owned();
-                if line[at + 1] == b'x'
-                    && hex.bytes().all(|digit| digit.is_ascii_hexdigit())
-                    && hex.len() == 2
-                {
-                    arg.push(u8::from_str_radix(&hex, 16).unwrap());
-                    at += 3;
-                } else {
-                    at += 1;
-                    let plain = b"nrtba".iter().position(|&escape| escape == line[at]);
-                    arg.push(plain.map_or(line[at], |which| b"\n\r\t\x08\x07"[which]));
-                }
-            }
-            (Some(b'\''), Some(arg)) if byte == b'\\' && line[at + 1] == b'\'' => {
-                arg.push(b'\'');
-                at += 1;
-            }
-            (Some(_), Some(arg)) => arg.push(byte),
-            (Some(_), None) => unreachable!(),
-        }
-        at += 1;
-    }
-}
-
 /// Values that some parameter or other takes, and some that none does.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let words: Vec<Vec<u8>> = TABLE
@@ -542,16 +487,6 @@ fn configured(settings: &[(usize, Vec<u8>)]) -> Config {
 }
 
 proptest! {
-    #[test]
-    fn splitting_agrees_with_the_naive_way(line in "[a-f\"'\\\\ \t\x0bx0n\0é]{0,40}") {
-        prop_assert_eq!(split_args(line.as_bytes()), split_naively(line.as_bytes()));
-    }
-
-    #[test]
-    fn splitting_agrees_on_any_bytes(line: Vec<u8>) {
-        prop_assert_eq!(split_args(&line), split_naively(&line));
-    }
-
     #[test]
     fn what_is_shown_reads_back(settings in settings()) {
         let config = configured(&settings);

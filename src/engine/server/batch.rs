@@ -4,12 +4,12 @@ use super::Server;
 use super::describe::Shown;
 use crate::engine::command::dispatch;
 use crate::engine::command::table::CommandId;
-use crate::engine::config::syntax::split_args;
 use crate::engine::effect::Level;
 use crate::engine::keyspace::KeyHash;
 use crate::engine::protocol::{Args, Limits, Parser, Problem, Range, Reply, Step};
 use crate::engine::session::{ClientId, Closing, ReplyMode, Session};
 use crate::engine::text::quote;
+use crate::engine::text::split::split_args;
 use crate::engine::time::Now;
 
 /// Requests parsed ahead, so that the memory their keys need is fetched at the same time.

@@ -5,6 +5,7 @@
 
 pub mod ascii;
 pub mod crc16;
+pub mod crc32c;
 pub mod crc64;
 pub mod glob;
 pub mod lcs;
@@ -14,4 +15,5 @@ pub mod number;
 pub mod pattern;
 pub mod quote;
 pub mod sha256;
+pub mod split;
 pub mod xxh3;
