@@ -38,7 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine/cluster", &["engine/persist", "engine/protocol"]),
     ("engine/sentinel", &["engine/persist", "engine/protocol"]),
     ("engine/persist", &["engine/keyspace", "engine/effect", "engine/protocol"]),
-    ("engine/rdb", &["engine/keyspace"]),
+    ("engine/rdb", &["engine/keyspace", "engine/keyspace/value"]),
     ("engine/search", &["engine/keyspace/value"]),
     ("engine/pubsub", &["engine/session", "engine/protocol"]),
     ("engine/effect", &["engine/session", "engine/config", "engine/protocol"]),

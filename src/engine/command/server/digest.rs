@@ -68,6 +68,12 @@ fn value(entry: &Entry) -> Digest {
     if let Some(hash) = entry.hash() {
         bytes.extend(fields_of(hash));
     }
+    if let Some(array) = entry.array() {
+        for (index, element) in array.elements_from(0) {
+            bytes.extend(index.to_be_bytes());
+            part(&mut bytes, element.bytes(&mut digits));
+        }
+    }
     digest(&bytes)
 }
 

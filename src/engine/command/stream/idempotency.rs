@@ -39,11 +39,6 @@ pub(super) const COMMANDS: &[Command] = &[
     },
 ];
 
-/// Seconds for which messages may be remembered at most.
-const DURATION_MAX: u64 = 86_400;
-/// Messages of one producer that may be remembered at most.
-const SIZE_MAX: u64 = 10_000;
-
 /// What a stream remembers as long as nobody has sent anything.
 pub(super) fn new_memory(config: &Config) -> Idempotency {
     Idempotency::new(config.stream_idmp_duration, config.stream_idmp_maxsize)
@@ -69,9 +64,9 @@ fn xcfgset(call: &mut Call) -> Result {
     let (mut duration, mut max_size) = (None, None);
     while cursor.left() > 0 {
         if let Some(value) = cursor.keyword_with_value("IDMP-DURATION") {
-            parameter(&mut duration, value, ("IDMP-DURATION", DURATION_MAX, "seconds"))?;
+            parameter(&mut duration, value, ("IDMP-DURATION", Idempotency::DURATION_MAX, "seconds"))?;
         } else if let Some(value) = cursor.keyword_with_value("IDMP-MAXSIZE") {
-            parameter(&mut max_size, value, ("IDMP-MAXSIZE", SIZE_MAX, "entries"))?;
+            parameter(&mut max_size, value, ("IDMP-MAXSIZE", Idempotency::SIZE_MAX, "entries"))?;
         } else {
             return Err(Error::SYNTAX);
         }

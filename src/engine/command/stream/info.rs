@@ -185,8 +185,8 @@ fn stream(call: &mut Call) -> Result {
     let reply = &mut *call.reply;
     reply.map(if full.is_some() { 15 } else { 16 });
     int_field(reply, "length", stream.len() as usize);
-    int_field(reply, "radix-tree-keys", stream.nodes());
-    int_field(reply, "radix-tree-nodes", stream.nodes().max(1));
+    int_field(reply, "radix-tree-keys", stream.nodes_len());
+    int_field(reply, "radix-tree-nodes", stream.nodes_len().max(1));
     id_field(reply, "last-generated-id", stream.last_id);
     id_field(reply, "max-deleted-entry-id", stream.max_deleted_id);
     int_field(reply, "entries-added", stream.entries_added as usize);

@@ -99,6 +99,20 @@ impl<K: Part + Ord, V: Part> Default for OrderedMap<K, V> {
 }
 
 impl<K: Part + Ord, V: Part> OrderedMap<K, V> {
+    /// A map of these pairs, whose keys ascend. O(n).
+    pub fn from_sorted(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let most = (Run::<K, V>::MAX_WEIGHT / size_of::<(K, V)>()).max(1);
+        let mut pairs = pairs.into_iter().peekable();
+        let leaves = std::iter::from_fn(|| {
+            pairs.peek()?;
+            let mut run = Vec::with_capacity(most);
+            run.extend(pairs.by_ref().take(most));
+            run.shrink_to_fit();
+            Some(Run(run))
+        });
+        OrderedMap { tree: Tree::from_leaves(leaves) }
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.tree.len() as usize
@@ -146,6 +160,14 @@ impl<K: Part + Ord, V: Part> OrderedMap<K, V> {
     /// Keys and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.tree.iter().flat_map(|leaf| &leaf.0).map(|(key, value)| (key, value))
+    }
+
+    /// Those from a position on, in order. O(log n).
+    pub fn iter_from(&self, position: usize) -> impl Iterator<Item = (&K, &V)> {
+        let cursor = self.tree.cursor_at(position as u64).filter(|_| position < self.len());
+        let skipped = cursor.as_ref().map_or(0, |cursor| position - cursor.base() as usize);
+        let leaves = cursor.into_iter().flat_map(|cursor| cursor.forward());
+        leaves.flat_map(|(leaf, _)| &leaf.0).skip(skipped).map(|(key, value)| (key, value))
     }
 
     /// Those from `start` on, in order.
@@ -219,6 +241,19 @@ mod tests {
             for (map, model) in snapshot.into_iter().chain([(map, model)]) {
                 prop_assert_eq!(map.len(), model.len());
                 prop_assert!(map.iter().eq(model.iter()));
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_built_from_what_is_in_order() {
+        for len in [0, 1, 7, 8, 9, 10_000u64] {
+            let map = OrderedMap::from_sorted((0..len).map(|key| (key, 2 * key)));
+            map.tree.check(|a, b| a < b);
+            let model: BTreeMap<u64, u64> = (0..len).map(|key| (key, 2 * key)).collect();
+            assert!(map.iter().eq(&model));
+            for position in [0, 1, 7, 500, len, len + 1] {
+                assert!(map.iter_from(position as usize).eq(model.range(position..)));
             }
         }
     }

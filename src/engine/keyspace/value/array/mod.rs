@@ -21,6 +21,31 @@ pub struct Array {
     pub next: u64,
 }
 
+/// An array that is filled from the lowest index to the highest.
+#[derive(Debug, Default)]
+pub struct Builder {
+    full: Vec<Slice>,
+    last: Slice,
+}
+
+impl Builder {
+    /// Adds an element; its index is higher than all others.
+    pub fn push(&mut self, index: u64, value: &[u8]) {
+        let value = encoded(value);
+        if !self.last.push(index, &value) {
+            let full = std::mem::take(&mut self.last);
+            self.full.push(full.shrunk());
+            self.last.push(index, &value);
+        }
+    }
+
+    /// The array, whose next insertion goes to `next`. O(slices).
+    pub fn finish(self, next: u64) -> Array {
+        let slices = self.full.into_iter().chain([self.last.shrunk()]);
+        Array { slices: Tree::from_leaves(slices), next }
+    }
+}
+
 impl Array {
     /// How many elements it has.
     pub fn count(&self) -> u64 {
@@ -80,6 +105,11 @@ impl Array {
         let (low, high) = (from.min(to), from.max(to));
         let ranks = self.rank(low)..high.checked_add(1).map_or(self.count(), |end| self.rank(end));
         Range { array: self, ranks, backwards: from > to, here: None }
+    }
+
+    /// The elements from a position on, with their indexes.
+    pub fn elements_from(&self, position: u64) -> Range<'_> {
+        Range { array: self, ranks: position..self.count(), backwards: false, here: None }
     }
 
     /// The newest elements before the place of the next insertion, which wraps around at the highest

@@ -52,6 +52,25 @@ impl Slice {
         offset < self.starts.len() && self.index(offset) == index
     }
 
+    /// Adds an element behind all others, unless the slice is full.
+    pub fn push(&mut self, index: u64, encoded: &[u8]) -> bool {
+        if self.starts.len() == 0 {
+            self.first = index;
+        } else if self.len() == Self::MAX_LEN || self.run.len() + encoded.len() > Self::MAX_WEIGHT {
+            return false;
+        }
+        self.deltas.insert(self.deltas.len(), index - self.first);
+        self.starts.insert(self.starts.len(), self.run.len() as u64);
+        self.run.extend_from_slice(encoded);
+        true
+    }
+
+    /// Gives spare memory back.
+    pub fn shrunk(mut self) -> Self {
+        self.run.shrink_to_fit();
+        self
+    }
+
     /// Sets the element with an index; returns whether it is new.
     pub fn set(&mut self, index: u64, encoded: &[u8]) -> bool {
         let offset = self.lower_bound(index);

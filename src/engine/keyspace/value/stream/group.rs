@@ -63,7 +63,67 @@ pub struct Consumer {
     pub pending: usize,
 }
 
+/// A pending entry on its way into a group that is built as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivered {
+    /// Its id.
+    pub id: StreamId,
+    /// The index of the consumer it was delivered to; `None` if it was released.
+    pub consumer: Option<usize>,
+    /// When, in Unix milliseconds; of those that were released, which is how many-th.
+    pub time: i64,
+    /// How often.
+    pub deliveries: i64,
+}
+
 impl Group {
+    /// A group of these consumers, no two of one name, and these pending entries, in the order of their ids.
+    /// How many entries its consumers have is counted. O(n log n).
+    pub fn from_parts(
+        last_id: StreamId,
+        entries_read: Option<i64>,
+        mut consumers: Vec<Consumer>,
+        delivered: &[Delivered],
+    ) -> Self {
+        let owner = |index: usize| Owner(NonZeroU64::new(index as u64 + 1).expect("it counts from 1"));
+        let mut by_time: Vec<usize> = (0..delivered.len()).collect();
+        by_time.sort_by_key(|at| (delivered[*at].consumer.is_some(), delivered[*at].time, *at));
+        let mut order = vec![0; delivered.len()];
+        (1..).zip(&by_time).for_each(|(place, at)| order[*at] = place);
+        let pending = |at: usize| {
+            let Delivered { id, consumer, time, deliveries } = delivered[at];
+            let time = consumer.map_or(RELEASED, |_| time.max(RELEASED + 1));
+            (id, Pending { owner: consumer.map(owner), deliveries, time, order: order[at] })
+        };
+        let by_time = by_time.into_iter().map(|at| {
+            let (id, Pending { time, order, .. }) = pending(at);
+            ((time, order), id)
+        });
+        let owned = delivered.iter().filter_map(|entry| Some((owner(entry.consumer?), entry.id)));
+        let mut owned: Vec<(Owner, StreamId)> = owned.collect();
+        owned.sort_unstable();
+        consumers.iter_mut().for_each(|consumer| consumer.pending = 0);
+        delivered.iter().filter_map(|entry| entry.consumer).for_each(|index| consumers[index].pending += 1);
+        let mut names: Vec<(Box<[u8]>, Owner)> = consumers
+            .iter()
+            .enumerate()
+            .map(|(index, consumer)| (consumer.name.clone(), owner(index)))
+            .collect();
+        names.sort_unstable();
+        Group {
+            last_id,
+            entries_read,
+            released: delivered.len() - owned.len(),
+            last_owner: consumers.len() as u64,
+            last_order: delivered.len() as u64,
+            pending: OrderedMap::from_sorted((0..delivered.len()).map(pending)),
+            by_owner: OrderedMap::from_sorted(owned.into_iter().map(|key| (key, ()))),
+            by_time: OrderedMap::from_sorted(by_time),
+            consumers: OrderedMap::from_sorted((0..).map(owner).zip(consumers)),
+            names: OrderedMap::from_sorted(names),
+        }
+    }
+
     /// A group that has read up to this id.
     pub fn new(last_id: StreamId, entries_read: Option<i64>) -> Self {
         Group { last_id, entries_read, ..Group::default() }
@@ -87,6 +147,12 @@ impl Group {
     /// The consumers, by name.
     pub fn consumers(&self) -> impl Iterator<Item = (Owner, &Consumer)> {
         self.names.iter().filter_map(|(_, owner)| Some((*owner, self.consumers.get(owner)?)))
+    }
+
+    /// The consumer of this place in the order of names.
+    pub fn consumer_at(&self, position: usize) -> Option<(Owner, &Consumer)> {
+        let (_, owner) = self.names.iter_from(position).next()?;
+        Some((*owner, self.consumers.get(owner)?))
     }
 
     /// Adds a consumer of a name that no other has.
@@ -154,6 +220,12 @@ impl Group {
     /// the time of their delivery.
     pub fn pending_by_time(&self) -> impl Iterator<Item = (StreamId, Pending)> {
         self.by_time.iter().filter_map(|(_, id)| Some((*id, self.pending(*id)?)))
+    }
+
+    /// The entries that were released, the first that was at first, from a place on.
+    pub fn released_from(&self, position: usize) -> impl Iterator<Item = StreamId> {
+        let left = self.released.saturating_sub(position);
+        self.by_time.iter_from(position).take(left).map(|(_, id)| *id)
     }
 
     /// Gives an entry to a consumer, whoever had it.

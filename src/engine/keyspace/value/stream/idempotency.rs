@@ -19,12 +19,46 @@ pub struct Idempotency {
     producers: OrderedMap<Arc<[u8]>, Producer>,
     /// Who sent what is remembered, in the order in which it came.
     by_age: OrderedMap<u64, Arc<[u8]>>,
+    /// The last place in that order.
+    last_age: u64,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Producer {
     messages: OrderedMap<Arc<[u8]>, Message>,
     by_age: OrderedMap<u64, Arc<[u8]>>,
+}
+
+/// A message on its way into a memory that is built as a whole.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Who sent it.
+    pub producer: Arc<[u8]>,
+    /// Its name.
+    pub name: Arc<[u8]>,
+    /// The entry that holds it.
+    pub id: StreamId,
+}
+
+/// What is remembered of a producer.
+pub struct Messages<'a>(&'a Producer);
+
+impl Messages<'_> {
+    /// How many messages.
+    pub fn len(&self) -> usize {
+        self.0.messages.len()
+    }
+
+    /// Whether there are none, which no producer has that is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.0.messages.is_empty()
+    }
+
+    /// Their names and the entries that hold them, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], StreamId)> {
+        let messages = self.0.by_age.iter();
+        messages.filter_map(|(_, name)| Some((&**name, self.0.messages.get(name)?.id)))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,10 +72,53 @@ struct Message {
 }
 
 impl Idempotency {
+    /// Seconds for which messages may be remembered at most.
+    pub const DURATION_MAX: u64 = 86_400;
+    /// Messages of one producer that may be remembered at most.
+    pub const SIZE_MAX: u64 = 10_000;
+    /// The duration and the number of messages unless something else is configured.
+    pub const DEFAULT: (u64, u64) = (100, 100);
+
     /// Nothing yet.
     pub fn new(duration: u64, max_size: u64) -> Self {
         let (producers, by_age) = Default::default();
-        Idempotency { duration, max_size, added: 0, duplicates: 0, producers, by_age }
+        Idempotency { duration, max_size, added: 0, duplicates: 0, producers, by_age, last_age: 0 }
+    }
+
+    /// Remembers these messages in place of those that it has. Whether no producer has sent one twice, or more
+    /// than are remembered.
+    pub fn restore(&mut self, mut messages: Vec<Sent>) -> bool {
+        // Nothing tells when they came but the ids that their entries got then.
+        messages.sort_by_key(|message| message.id);
+        self.last_age = messages.len() as u64;
+        let producers = messages.iter().map(|message| message.producer.clone());
+        self.by_age = OrderedMap::from_sorted((1..).zip(producers));
+        self.producers = OrderedMap::default();
+        for (age, Sent { producer, name, id }) in (1..).zip(messages) {
+            let came = i64::try_from(id.ms).unwrap_or(i64::MAX);
+            let message = Message { id, until: self.until(came), age };
+            if self.producers.get(&producer).is_none() {
+                self.producers.insert(producer.clone(), Producer::default());
+            }
+            let fits = self.producers.edit(&producer, |known| {
+                known.by_age.insert(age, name.clone());
+                known.messages.insert(name, message).is_none() && known.messages.len() as u64 <= self.max_size
+            });
+            if fits != Some(true) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The producers from a place on in the order of names, with what is remembered of each.
+    pub fn messages_from(&self, position: usize) -> impl Iterator<Item = (&[u8], Messages<'_>)> {
+        self.producers.iter_from(position).map(|(name, known)| (&**name, Messages(known)))
+    }
+
+    /// When a message is forgotten that came at this time.
+    fn until(&self, came: i64) -> i64 {
+        came.saturating_add(self.duration as i64 * 1000)
     }
 
     /// How many producers are remembered.
@@ -63,7 +140,8 @@ impl Idempotency {
     /// Notes which entry holds a message that `find` does not know.
     pub fn note(&mut self, producer: &[u8], message: &[u8], id: StreamId, now: i64) {
         self.added += 1;
-        let noted = Message { id, until: now.saturating_add(self.duration as i64 * 1000), age: self.added };
+        self.last_age += 1;
+        let noted = Message { id, until: self.until(now), age: self.last_age };
         self.forget(producer, message);
         self.forget_expired(now);
         if self.producers.get(producer).is_none() {

@@ -8,15 +8,14 @@ mod node;
 mod tests;
 mod trim;
 
-pub use group::{Consumer, Group, Owner, Pending};
+pub use group::{Consumer, Delivered, Group, Owner, Pending};
 pub use id::{IdBuf, Sequence, StreamId};
-pub use idempotency::Idempotency;
-pub use node::{BYTES_MAX, Entry, Limits};
+pub use idempotency::{Idempotency, Messages, Sent};
+pub use node::{BYTES_MAX, Entry, Limits, Node};
 pub use trim::{References, Removed, Retention, Trim};
 
 use super::ordered::OrderedMap;
 use super::tree::Tree;
-use node::Node;
 
 /// A stream. Cloning costs O(1), a change O(log n).
 #[derive(Clone, Debug, Default)]
@@ -39,6 +38,16 @@ impl Stream {
         Self::default()
     }
 
+    /// A stream of these nodes, if they follow one another; the last of their ids is its last id. O(nodes).
+    pub fn from_nodes(nodes: Vec<Node>) -> Result<Self, &'static str> {
+        let last_id = |node: &Node| node.entries().next_back().map_or(node.id(), |entry| entry.id);
+        if nodes.windows(2).any(|pair| last_id(&pair[0]) >= pair[1].id()) {
+            return Err("nodes that do not ascend");
+        }
+        let last_id = nodes.last().map_or(StreamId::MIN, last_id);
+        Ok(Stream { nodes: Tree::from_leaves(nodes), last_id, ..Stream::default() })
+    }
+
     /// How many entries it has.
     pub fn len(&self) -> u64 {
         self.nodes.len()
@@ -50,8 +59,14 @@ impl Stream {
     }
 
     /// How many nodes they lie in.
-    pub fn nodes(&self) -> usize {
+    pub fn nodes_len(&self) -> usize {
         self.nodes.leaves()
+    }
+
+    /// The nodes, in order, from the one on that has this id or could.
+    pub fn nodes_from(&self, id: StreamId) -> impl Iterator<Item = &Node> {
+        let cursor = self.nodes.cursor_for(|from| *from <= id);
+        cursor.into_iter().flat_map(|cursor| cursor.forward()).map(|(node, _)| node)
     }
 
     /// The id of the first entry; 0-0 if there is none.
@@ -143,6 +158,11 @@ impl Stream {
     /// The group of this name.
     pub fn group(&self, name: &[u8]) -> Option<&Group> {
         self.groups.get(name)
+    }
+
+    /// The group of this place in the order of names.
+    pub fn group_at(&self, position: usize) -> Option<(&[u8], &Group)> {
+        self.groups.iter_from(position).next().map(|(name, group)| (&**name, group))
     }
 
     /// Changes a group that is there.

@@ -14,6 +14,8 @@
 //! element of an entry says how many come before it, so that it can be read backwards. A deleted entry only
 //! gets its flag; a node without any other is removed.
 
+mod check;
+
 use super::StreamId;
 use crate::engine::keyspace::value::listpack::{self, Buffer, Element, Elements};
 use crate::engine::keyspace::value::tree::{Leaf, SplitAt};
@@ -108,6 +110,16 @@ impl Node {
         Element::Int(0).encode(&mut run);
         encode_entry(&mut run, (0, 0), pairs, true);
         Node { id, run: run.to_vec() }
+    }
+
+    /// The id from which those of its entries are counted.
+    pub fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// Its bytes.
+    pub fn run(&self) -> &[u8] {
+        &self.run
     }
 
     /// Whether an entry whose fields and values have so many `bytes` belongs into a node of its own.
