@@ -10,6 +10,10 @@ pub struct Now {
 }
 
 impl Now {
+    /// So many microseconds later.
+    pub fn later(self, us: u64) -> Self {
+        Now { unix_us: self.unix_us.saturating_add_unsigned(us), mono_us: self.mono_us.saturating_add(us) }
+    }
     /// Wall-clock milliseconds since the Unix epoch, the unit in which keys expire.
     pub fn unix_ms(self) -> i64 {
         self.unix_us.div_euclid(1000)

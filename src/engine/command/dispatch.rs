@@ -51,6 +51,7 @@ pub fn request(
         suppress(server, session, reply, mark, ran);
     }
     if server.blocking.has_ready() {
+        let now = now.later(server.asked_to_stall());
         server.serve_ready(now);
     }
     server.flush_pushes(session, reply);

@@ -2,7 +2,7 @@
 
 use super::args::{self, Cursor};
 use super::{Error, Result};
-use crate::engine::protocol::Args;
+use crate::engine::protocol::{Args, Reply};
 use crate::engine::text::glob;
 
 /// What is gone through.
@@ -60,6 +60,13 @@ impl<'a> ScanOptions<'a> {
     pub fn admits(&self, name: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| glob::matches(pattern, name, false))
     }
+}
+
+/// The reply of a scan through a collection that is not there.
+pub fn write_nothing(reply: &mut Reply) {
+    reply.array(2);
+    reply.bulk(b"0");
+    reply.array(0);
 }
 
 /// A cursor: what C's `strtoull` takes whole, without a minus.

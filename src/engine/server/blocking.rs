@@ -7,6 +7,7 @@
 
 use super::Server;
 use crate::engine::command::dispatch;
+use crate::engine::effect::Effect;
 use crate::engine::mutant;
 use crate::engine::protocol::Reply;
 use crate::engine::session::{Awaited, Blocked, ClientId, Closing, KeyWait, Session, Waiting};
@@ -207,6 +208,13 @@ impl Server {
                 after = ticket;
             }
         }
+    }
+
+    /// Microseconds for which DEBUG SLEEP is going to stall everything once the batch is done. For those
+    /// who wait for what the same command or transaction changed they are over.
+    pub fn asked_to_stall(&self) -> u64 {
+        let stall = |effect: &Effect| if let Effect::Stall(us) = effect { *us } else { 0 };
+        self.effects.iter().map(stall).sum()
     }
 
     /// Runs a client's command again if a key of this type can help it.

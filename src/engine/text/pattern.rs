@@ -19,7 +19,10 @@ impl Pattern {
     /// Compiles a pattern, or says what is wrong with it, in the words that POSIX implementations use.
     pub fn parse(text: &[u8], ignore_case: bool) -> Result<Self, String> {
         let invalid = |why: &str| format!("invalid regular expression: {why}");
-        let text = std::str::from_utf8(text).map_err(|_| invalid("Invalid character"))?;
+        if text.is_empty() {
+            return Err("regular expression is empty".into());
+        }
+        let text = &of_bytes(text);
         if let Err(error) = ParserBuilder::new().nest_limit(NESTING_MAX).build().parse(text) {
             return Err(match error.kind() {
                 ErrorKind::UnsupportedBackreference => {
@@ -41,6 +44,23 @@ impl Pattern {
     pub fn is_in(&self, text: &[u8]) -> bool {
         self.0.is_match(text)
     }
+}
+
+/// The pattern with bytes beyond ASCII as escapes: what matches is bytes, not characters.
+fn of_bytes(text: &[u8]) -> String {
+    let (mut pattern, mut escaped) = (String::with_capacity(text.len()), false);
+    for byte in text {
+        if !byte.is_ascii() {
+            if escaped {
+                pattern.pop();
+            }
+            pattern.push_str(&format!("\\x{byte:02x}"));
+        } else {
+            pattern.push(char::from(*byte));
+        }
+        escaped = *byte == b'\\' && !escaped;
+    }
+    pattern
 }
 
 fn reason(kind: &ErrorKind) -> &'static str {
@@ -82,6 +102,10 @@ mod tests {
     fn matches_bytes() {
         let pattern = Pattern::parse(br"^a\d.$", true).expect("it is right");
         assert!(pattern.is_in(b"A1\xff") && !pattern.is_in(b"xA1\xff"));
+        for text in [b"^\xff.$" as &[u8], b"^[\xff].$", b"^\\\xff.$", b"^\\\\?\xff.$"] {
+            let pattern = Pattern::parse(text, false).expect("it is right");
+            assert!(pattern.is_in(b"\xff\xfe") && !pattern.is_in(b"\xfe\xff"), "{text:?}");
+        }
         let slow = Pattern::parse(b"(a*)*b", false).expect("it is right");
         assert!(!slow.is_in(&[b'a'; 10_000]));
     }

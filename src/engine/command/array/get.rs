@@ -87,17 +87,17 @@ pub(super) fn write_element(reply: &mut Reply, element: Option<Element>) {
 }
 
 fn arget(call: &mut Call) -> Result {
-    let index = index(call.args.at(2))?;
     let (access, key) = (call.access(), call.args.at(1));
     let entry = call.server.read_as(access, key, Type::Array)?;
+    let index = index(call.args.at(2))?;
     write_element(call.reply, entry.and_then(|entry| entry.array()?.get(index)));
     Ok(())
 }
 
 fn armget(call: &mut Call) -> Result {
-    let indexes = call.args.from(2).iter().map(index).collect::<Result<Vec<u64>>>()?;
     let (access, key) = (call.access(), call.args.at(1));
     let entry = call.server.read_as(access, key, Type::Array)?;
+    let indexes = call.args.from(2).iter().map(index).collect::<Result<Vec<u64>>>()?;
     let array = entry.and_then(|entry| entry.array());
     call.reply.array(indexes.len());
     for index in indexes {
@@ -108,11 +108,11 @@ fn armget(call: &mut Call) -> Result {
 
 fn argetrange(call: &mut Call) -> Result {
     let (from, to) = (index(call.args.at(2))?, index(call.args.at(3))?);
+    let (access, key) = (call.access(), call.args.at(1));
+    let entry = call.server.read_as(access, key, Type::Array)?;
     if from.abs_diff(to) >= RANGE_MAX {
         return Err(Error::text(format!("ERR range exceeds maximum of {RANGE_MAX} items")));
     }
-    let (access, key) = (call.access(), call.args.at(1));
-    let entry = call.server.read_as(access, key, Type::Array)?;
     let mut elements = entry.and_then(|entry| entry.array()).map(|array| array.range(from, to).peekable());
     call.reply.array(from.abs_diff(to) as usize + 1);
     for offset in 0..=from.abs_diff(to) {

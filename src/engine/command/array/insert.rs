@@ -128,12 +128,16 @@ fn arlastitems(call: &mut Call) -> Result {
         4 => return Err(Error::SYNTAX),
         _ => return Err(call.arity_error()),
     };
+    if most <= 0 {
+        call.reply.array(0);
+        return Ok(());
+    }
     let entry = call.server.read_as(access, key, Type::Array)?;
     let Some(array) = entry.and_then(|entry| entry.array()) else {
         call.reply.array(0);
         return Ok(());
     };
-    let mut items: Vec<_> = array.newest(most.max(0) as u64).collect();
+    let mut items: Vec<_> = array.newest(most as u64).collect();
     if !newest_first {
         items.reverse();
     }

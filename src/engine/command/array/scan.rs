@@ -2,11 +2,11 @@
 
 use super::get::write_element;
 use super::{ARRAY, READ, index, write_index};
+use crate::engine::command::args;
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::Type;
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{Flags, KEY, int, key_at};
-use crate::engine::text::number::parse_i64;
 
 pub(super) const COMMANDS: &[Command] = &[Command {
     name: "ARSCAN",
@@ -22,8 +22,8 @@ pub(super) const COMMANDS: &[Command] = &[Command {
 
 /// What follows LIMIT.
 pub(super) fn limit(arg: &[u8]) -> Result<usize> {
-    match parse_i64(arg) {
-        Some(limit @ 1..) => Ok(usize::try_from(limit).unwrap_or(usize::MAX)),
+    match args::int(arg)? {
+        limit @ 1.. => Ok(usize::try_from(limit).unwrap_or(usize::MAX)),
         _ => Err(Error::new("ERR LIMIT must be positive")),
     }
 }

@@ -80,6 +80,7 @@ fn prepare(call: &mut Call) -> Result {
 
 fn set(call: &mut Call) -> Result {
     let (access, key, values) = (call.access(), call.args.at(2), call.args.from(4));
+    let replaces = call.server.write_as(access, key, Type::Hash)?.is_some();
     let prepared = call.session.fieldsets.as_ref().and_then(|sets| sets.get(call.args.at(3)));
     let fields = prepared.ok_or(Error::new("ERR no such fieldset"))?;
     if fields.len() != values.len() {
@@ -90,7 +91,6 @@ fn set(call: &mut Call) -> Result {
     let hset: [&[u8]; 2] = [b"HSET", key];
     let request =
         Argv::of(hset.into_iter().chain(pairs.into_iter().flat_map(|(field, value)| [field, value])));
-    let replaces = call.server.write_as(access, key, Type::Hash)?.is_some();
     if replaces {
         create(call, key);
     }

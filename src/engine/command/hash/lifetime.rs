@@ -3,7 +3,7 @@
 use super::expire::propagate_expiry;
 use super::write::{PAIRS, after_removal, put, remove};
 use super::{FAST_GROWING, FAST_WRITE, FIELDS, HASH, UPDATE, counted, element, hash_event, limits, moment};
-use crate::engine::command::args::{Cursor, int};
+use crate::engine::command::args::Cursor;
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::hash::FieldExpiry;
 use crate::engine::keyspace::{Entry, Type};
@@ -67,6 +67,9 @@ pub(super) const COMMANDS: &[Command] = &[
 
 /// The latest moment that fields may expire at: 46 bits of milliseconds, as in Redis.
 const LATEST: i64 = (1 << 46) - 1;
+
+/// Fields that one call may name at most.
+const COUNT_MAX: i64 = i32::MAX as i64;
 
 /// A time in seconds or milliseconds after `base` as Unix milliseconds; `command` is for the error text.
 pub(super) fn unix_ms(time: i64, seconds: bool, base: i64, command: &str) -> Result<i64> {
@@ -151,10 +154,10 @@ impl<'a> Given<'a> {
                 if cursor.left() == 0 {
                     return Err(call.arity_error());
                 }
-                let count = cursor.value().ok().and_then(|count| int(count).ok()).filter(|count| *count > 0);
-                let count = usize::try_from(count.ok_or(bad_count.clone())?).unwrap_or(usize::MAX);
+                let count = cursor.int().ok().filter(|count| (1..=COUNT_MAX).contains(count));
+                let count = count.ok_or(bad_count.clone())? as usize;
                 let fields = call.args.from(cursor.position());
-                if count.checked_mul(each).is_none_or(|count| count > fields.len()) {
+                if count * each > fields.len() {
                     return Err(Error::new("ERR wrong number of arguments"));
                 }
                 given.fields = fields.first(count * each);
@@ -319,8 +322,8 @@ fn hgetdel(call: &mut Call) -> Result {
 
 fn hsetex(call: &mut Call) -> Result {
     let (access, key) = (call.access(), call.args.at(1));
-    call.server.write_as(access, key, Type::Hash)?;
     let given = Given::of_lifetime(call, 2, ("KEEPTTL", Lifetime::Keep))?;
+    call.server.write_as(access, key, Type::Hash)?;
     let names: Vec<&[u8]> = given.fields.iter().step_by(2).collect();
     if let Some(wanted) = given.wanted
         && !all_are(call, key, &names, wanted)

@@ -32,9 +32,7 @@ fn hscan(call: &mut Call) -> Result {
     let (access, now_ms) = (call.access(), moment(call));
     let entry = call.server.read_as(access, call.args.at(1), Type::Hash)?;
     let Some(hash) = entry.and_then(Entry::hash) else {
-        call.reply.array(2);
-        call.reply.bulk(b"0");
-        call.reply.array(0);
+        scan_options::write_nothing(call.reply);
         return Ok(());
     };
     let wanted = ScanOptions::read(call.args, 3, Over::Fields)?;

@@ -33,9 +33,7 @@ fn sscan(call: &mut Call) -> Result {
     let hasher = call.server.hasher.clone();
     let entry = call.server.read_as(call.access(), call.args.at(1), Type::Set)?;
     let Some(set) = entry.and_then(Entry::set) else {
-        call.reply.array(2);
-        call.reply.bulk(b"0");
-        call.reply.array(0);
+        scan_options::write_nothing(call.reply);
         return Ok(());
     };
     let wanted = ScanOptions::read(call.args, 3, Over::Members)?;

@@ -128,16 +128,17 @@ fn draw(len: u64, count: i64, rng: &mut Rng, seed: Seed) -> Vec<u64> {
 
 fn zscan(call: &mut Call) -> Result {
     let from = scan_options::cursor(call.args.at(2))?;
-    let set = call.server.read_sorted_set(call.access(), call.args.at(1));
+    let Some(set) = call.server.read_sorted_set(call.access(), call.args.at(1))? else {
+        scan_options::write_nothing(call.reply);
+        return Ok(());
+    };
     let options = ScanOptions::read(call.args, 3, Over::Members)?;
-    let (mut found, mut next) = (Vec::new(), 0);
-    if let Some(set) = set? {
-        next = set.scan(from, options.count, &mut |member, score| {
-            if options.admits(member) {
-                found.push((Box::<[u8]>::from(member), score));
-            }
-        });
-    }
+    let mut found = Vec::new();
+    let next = set.scan(from, options.count, &mut |member, score| {
+        if options.admits(member) {
+            found.push((Box::<[u8]>::from(member), score));
+        }
+    });
     call.reply.array(2);
     call.reply.bulk(next.to_string().as_bytes());
     call.reply.array(2 * found.len());

@@ -124,9 +124,10 @@ pub(super) fn delete(stream: &mut Stream, id: StreamId, references: References) 
 }
 
 fn xdelex(call: &mut Call) -> Result {
-    let (references, texts) = options(&mut Cursor::new(call.args, 2))?;
     let (key, access) = (call.args.at(1), call.access());
-    let Some(mut entry) = write(call.server, access, key)? else {
+    let entry = write(call.server, access, key)?;
+    let (references, texts) = options(&mut Cursor::new(call.args, 2))?;
+    let Some(mut entry) = entry else {
         write_missing(call, texts.len());
         return Ok(());
     };
@@ -135,14 +136,10 @@ fn xdelex(call: &mut Call) -> Result {
     let mut deleted = 0;
     call.reply.array(ids.len());
     for id in ids {
-        let (outcome, gone) = match stream.get(id) {
-            None => {
-                if references == References::Drop {
-                    stream.drop_references(id);
-                }
-                (Outcome::Missing, false)
-            }
-            Some(_) => delete(stream, id, references),
+        // References are looked at first: a group may have yet to be given an id that is not there.
+        let (outcome, gone) = match delete(stream, id, references) {
+            (Outcome::Deleted, false) => (Outcome::Missing, false),
+            done => done,
         };
         deleted += u64::from(gone);
         call.reply.int(outcome as i64);

@@ -60,6 +60,9 @@ pub(super) fn message_name(sender: Sender, pairs: &[&[u8]]) -> Vec<u8> {
 }
 
 fn xcfgset(call: &mut Call) -> Result {
+    let (key, access) = (call.args.at(1), call.access());
+    let memory = new_memory(&call.server.config);
+    let mut entry = write(call.server, access, key)?.ok_or(Error::NO_SUCH_KEY)?;
     let mut cursor = Cursor::new(call.args, 2);
     let (mut duration, mut max_size) = (None, None);
     while cursor.left() > 0 {
@@ -71,9 +74,6 @@ fn xcfgset(call: &mut Call) -> Result {
             return Err(Error::SYNTAX);
         }
     }
-    let (key, access) = (call.args.at(1), call.access());
-    let memory = new_memory(&call.server.config);
-    let mut entry = write(call.server, access, key)?.ok_or(Error::NO_SUCH_KEY)?;
     if duration.is_none() && max_size.is_none() {
         return Err(Error::new("ERR At least one parameter must be specified"));
     }
@@ -100,6 +100,7 @@ fn parameter(slot: &mut Option<u64>, text: &[u8], (name, max, unit): (&str, u64,
 }
 
 fn xidmprecord(call: &mut Call) -> Result {
+    let id = ids::id(call.args.at(4), 0)?;
     let (key, producer, message) = (call.args.at(1), call.args.at(2), call.args.at(3));
     if producer.is_empty() {
         return Err(Error::new("ERR producer ID must be non-empty"));
@@ -107,7 +108,6 @@ fn xidmprecord(call: &mut Call) -> Result {
     if message.is_empty() {
         return Err(Error::new("ERR idempotent ID must be non-empty"));
     }
-    let id = ids::id(call.args.at(4), 0)?;
     let (access, now) = (call.access(), call.now.unix_ms());
     let memory = new_memory(&call.server.config);
     let mut entry = write(call.server, access, key)?.ok_or(Error::NO_SUCH_KEY)?;

@@ -61,12 +61,12 @@ impl<'a> Options<'a> {
                 (id, false) => break Some(NewId::Next(id.ms)),
             }
         };
-        options.finish(limits)?;
         if options.sender.is_some() && id.is_some_and(|id| id != NewId::Auto) {
             return Err(Error::new(
                 "ERR syntax error, IDMP/IDMPAUTO can be used only with auto-generated IDs",
             ));
         }
+        options.finish(limits)?;
         Ok((options, id))
     }
 

@@ -106,8 +106,8 @@ fn xack(call: &mut Call) -> Result {
 
 fn xackdel(call: &mut Call) -> Result {
     let (key, group, access) = (call.args.at(1), call.args.at(2), call.access());
-    let (references, texts) = delete::options(&mut Cursor::new(call.args, 3))?;
     let mut entry = write(call.server, access, key)?;
+    let (references, texts) = delete::options(&mut Cursor::new(call.args, 3))?;
     let stream = entry.as_mut().and_then(|entry| entry.stream_mut());
     let Some(stream) = stream.filter(|stream| stream.group(group).is_some()) else {
         write_missing(call, texts.len());
@@ -151,18 +151,16 @@ struct Release {
 }
 
 impl Release {
-    fn read(call: &Call) -> Result<Self> {
-        let mut cursor = Cursor::new(call.args, 3);
+    fn read(mut cursor: Cursor) -> Result<Self> {
         let modes = [("SILENT", Mode::Silent), ("FAIL", Mode::Fail), ("FATAL", Mode::Fatal)];
         let mode = modes.into_iter().find(|(name, _)| cursor.keyword(name)).map(|(_, mode)| mode);
         let mode = mode.ok_or(Error::new("ERR mode must be SILENT, FAIL, or FATAL"))?;
-        let (mut ids, mut deliveries, mut force) = (None, None, false);
+        let (mut texts, mut deliveries, mut force) = (None, None, false);
         while cursor.left() > 0 {
             if cursor.left() > 1 && cursor.keyword("IDS") {
                 let not_positive = Error::new("ERR numids must be a positive integer");
                 let no_match = Error::new("ERR number of IDs doesn't match numids");
-                let texts = counted_ids(&mut cursor, not_positive, no_match)?;
-                ids = Some(texts.into_iter().map(|text| id(text, 0)).collect::<Result<_>>()?);
+                texts = Some(counted_ids(&mut cursor, not_positive, no_match)?);
             } else if let Some(count) = cursor.keyword_with_value("RETRYCOUNT") {
                 match int(count)? {
                     count @ 0.. => deliveries = Some(count),
@@ -175,7 +173,8 @@ impl Release {
                 return Err(Error::bytes(text));
             }
         }
-        let ids = ids.ok_or(Error::new("ERR syntax error, expected IDS keyword"))?;
+        let texts = texts.ok_or(Error::new("ERR syntax error, expected IDS keyword"))?;
+        let ids = texts.into_iter().map(|text| id(text, 0)).collect::<Result<_>>()?;
         Ok(Release { ids, mode, deliveries, force })
     }
 
@@ -190,12 +189,12 @@ impl Release {
 }
 
 fn xnack(call: &mut Call) -> Result {
-    let release = Release::read(call)?;
     let (key, name, access) = (call.args.at(1), call.args.at(2), call.access());
     let mut entry = write(call.server, access, key)?;
     let stream = entry.as_mut().and_then(|entry| entry.stream_mut());
     let stream = stream.filter(|stream| stream.group(name).is_some());
     let stream = stream.ok_or_else(|| no_group(key, name))?;
+    let release = Release::read(Cursor::new(call.args, 3))?;
     let mut released = 0;
     for id in &release.ids {
         let known = stream.group(name).and_then(|group| group.pending(*id));

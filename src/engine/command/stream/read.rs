@@ -173,13 +173,15 @@ impl Streams {
         self.count.map_or(left, |count| left.min(count - self.written))
     }
 
+    /// Whether it has reached a limit. The first entry always fits.
     fn is_full(&self, reply: &Reply) -> bool {
-        self.total >= self.max_count || reply.since(self.start).len() >= self.max_size
+        let too_large = || reply.since(self.start).len() >= self.max_size;
+        self.total >= self.max_count || (self.total > 0 && too_large())
     }
 
     /// Begins another stream; `false` if there is no more room.
     pub fn begin(&mut self, reply: &mut Reply, key: &[u8]) -> bool {
-        if self.streams > 0 && self.is_full(reply) {
+        if self.is_full(reply) {
             return false;
         }
         self.streams += 1;
@@ -191,9 +193,9 @@ impl Streams {
         true
     }
 
-    /// Whether another entry is wanted. The first always is.
+    /// Whether another entry is wanted.
     pub fn takes(&self, reply: &Reply) -> bool {
-        self.room() > 0 && (self.total == 0 || !self.is_full(reply))
+        self.room() > 0 && !self.is_full(reply)
     }
 
     /// Counts an entry that was written.

@@ -115,16 +115,21 @@ fn incrbyfloat(call: &mut Call) -> Result {
     let delta = LongDouble::parse(call.args.at(2)).ok_or(Error::NOT_FLOAT)?;
     let total = old.unwrap_or(LongDouble::from(0)).checked_add(delta);
     let text = total.ok_or(Error::NAN)?.to_human_string();
-    store_number(call, key, &text, Expiry::Keep);
+    store_number(call, key, decimal(&text), Expiry::Keep);
     call.changed(key, string_event("incrbyfloat"));
     call.propagate(&[b"SET", key, text.as_bytes(), b"KEEPTTL"]);
     call.reply.bulk(text.as_bytes());
     Ok(())
 }
 
+/// A decimal to be stored. Its encoding is `embstr` even if it is a whole number.
+pub(super) fn decimal(text: &str) -> NewValue<'_> {
+    NewValue::Str(text.as_bytes())
+}
+
 /// Stores a sum. A key that was there is changed, not overwritten: it has another event.
-pub(super) fn store_number(call: &mut Call, key: &[u8], text: &str, expiry: Expiry) {
-    let (access, value) = (call.access(), NewValue::from_bytes(text.as_bytes()));
+pub(super) fn store_number(call: &mut Call, key: &[u8], value: NewValue, expiry: Expiry) {
+    let access = call.access();
     let Some(mut entry) = call.server.write(access, key) else {
         return call.server.set(access, key, value, expiry);
     };

@@ -1,12 +1,12 @@
 //! INCREX: a counter with bounds and an expiry, as rate limiters want it.
 
-use super::counter::{UPDATE, read_long_double, store_number};
+use super::counter::{UPDATE, decimal, read_long_double, store_number};
 use super::expiry::{EX, EXAT, Lifetime, PERSIST, PX, PXAT};
 use super::{FAST_GROWING, STRING};
 use crate::engine::command::args::Cursor;
 use crate::engine::command::call::{generic_event, string_event};
 use crate::engine::command::{Call, Command, Error, Result};
-use crate::engine::keyspace::Expiry;
+use crate::engine::keyspace::{Expiry, NewValue};
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{KEY, double, int, key_at, one_of, string, token};
 use crate::engine::text::long_double::LongDouble;
@@ -77,9 +77,58 @@ fn options<'a>(cursor: &mut Cursor<'a>) -> Result<Options<'a>> {
         }
     }
     match (options.if_none, options.lifetime) {
-        (true, None) => Err(Error::new("ERR ENX flag requires an expiration")),
         (true, Some(Lifetime::Persist)) => Err(Error::SYNTAX),
         _ => Ok(options),
+    }
+}
+
+/// What is added, and the bounds of the sum.
+struct Addend<T> {
+    delta: T,
+    lower: T,
+    upper: T,
+}
+
+impl<T: PartialOrd> Addend<T> {
+    fn checked(self) -> Result<Self> {
+        if self.lower > self.upper {
+            return Err(Error::new("ERR LBOUND can't be greater than UBOUND"));
+        }
+        Ok(self)
+    }
+}
+
+/// A text as a number; the default if none was given.
+fn parse<T>(
+    text: Option<&[u8]>,
+    default: T,
+    parse: fn(&[u8]) -> Option<T>,
+    error: &'static str,
+) -> Result<T> {
+    text.map_or(Ok(default), |text| parse(text).ok_or(Error::new(error)))
+}
+
+impl Addend<i64> {
+    fn of(options: &Options) -> Result<Self> {
+        let delta = parse(options.int, 1, parse_i64, "ERR Increment is not an integer or out of range")?;
+        let lower =
+            parse(options.lower, i64::MIN, parse_i64, "ERR LBOUND is not an integer or out of range")?;
+        let upper =
+            parse(options.upper, i64::MAX, parse_i64, "ERR UBOUND is not an integer or out of range")?;
+        Addend { delta, lower, upper }.checked()
+    }
+}
+
+impl Addend<LongDouble> {
+    fn of(delta: &[u8], options: &Options) -> Result<Self> {
+        let number = LongDouble::parse;
+        let delta = parse(Some(delta), LongDouble::from(0), number, "ERR Increment is not a valid float")?;
+        if !delta.is_finite() {
+            return Err(Error::new("ERR BYFLOAT increment cannot be Infinity"));
+        }
+        let lower = parse(options.lower, LongDouble::lowest(), number, "ERR LBOUND is not a valid float")?;
+        let upper = parse(options.upper, LongDouble::largest(), number, "ERR UBOUND is not a valid float")?;
+        Addend { delta, lower, upper }.checked()
     }
 }
 
@@ -92,13 +141,27 @@ struct Sum {
     applies: bool,
 }
 
+impl Sum {
+    fn value(&self) -> NewValue<'_> {
+        if self.float { decimal(&self.text) } else { NewValue::from_bytes(self.text.as_bytes()) }
+    }
+}
+
 fn increx(call: &mut Call) -> Result {
     let options = options(&mut Cursor::new(call.args, 2))?;
-    let moment = options.lifetime.map(|lifetime| lifetime.moment(call.now, "increx")).transpose()?.flatten();
     let key = call.args.at(1);
-    let sum = match options.float {
-        Some(float) => add_float(call, key, float, &options)?,
-        None => add_int(call, key, &options)?,
+    // What is wrong with the numbers comes first, then with the expiry, then with the key.
+    let (sum, moment) = match options.float {
+        Some(float) => {
+            let addend = Addend::<LongDouble>::of(float, &options)?;
+            let moment = moment(call, &options)?;
+            (add_float(call, key, addend, options.saturate)?, moment)
+        }
+        None => {
+            let addend = Addend::<i64>::of(&options)?;
+            let moment = moment(call, &options)?;
+            (add_int(call, key, addend, options.saturate)?, moment)
+        }
     };
     call.reply.array(2);
     write_number(call, &sum.text, sum.float);
@@ -120,7 +183,7 @@ fn increx(call: &mut Call) -> Result {
         }
         return Ok(());
     }
-    store_number(call, key, &sum.text, expiry);
+    store_number(call, key, sum.value(), expiry);
     call.changed(key, string_event(if sum.float { "incrbyfloat" } else { "incrby" }));
     let mut argv: Vec<&[u8]> = vec![b"SET", key, sum.text.as_bytes()];
     let mut digits = itoa::Buffer::new();
@@ -137,6 +200,14 @@ fn increx(call: &mut Call) -> Result {
     Ok(())
 }
 
+/// When the key is to expire, as Unix milliseconds.
+fn moment(call: &Call, options: &Options) -> Result<Option<i64>> {
+    if options.if_none && options.lifetime.is_none() {
+        return Err(Error::new("ERR ENX flag requires an expiration"));
+    }
+    Ok(options.lifetime.map(|lifetime| lifetime.moment(call.now, "increx")).transpose()?.flatten())
+}
+
 /// Whole numbers as integers, decimals as doubles (bulk strings in RESP2), with all their digits.
 fn write_number(call: &mut Call, text: &str, float: bool) {
     match parse_i64(text.as_bytes()) {
@@ -145,56 +216,40 @@ fn write_number(call: &mut Call, text: &str, float: bool) {
     }
 }
 
-fn add_int(call: &mut Call, key: &[u8], options: &Options) -> Result<Sum> {
-    let parse = |text: Option<&[u8]>, default, error| match text {
-        None => Ok(default),
-        Some(text) => parse_i64(text).ok_or(Error::new(error)),
-    };
-    let delta = parse(options.int, 1, "ERR Increment is not an integer or out of range")?;
-    let lower = parse(options.lower, i64::MIN, "ERR LBOUND is not an integer or out of range")?;
-    let upper = parse(options.upper, i64::MAX, "ERR UBOUND is not an integer or out of range")?;
-    if lower > upper {
-        return Err(Error::new("ERR LBOUND can't be greater than UBOUND"));
-    }
+fn add_int(
+    call: &mut Call,
+    key: &[u8],
+    Addend { delta, lower, upper }: Addend<i64>,
+    saturate: bool,
+) -> Result<Sum> {
     let old = match call.server.write_string(call.access(), key)? {
         Some(entry) => entry.string_integer().flatten().ok_or(Error::NOT_INTEGER)?,
         None => 0,
     };
     let exact = old as i128 + delta as i128;
     let inside = (lower as i128..=upper as i128).contains(&exact);
-    let new = match (inside, options.saturate) {
+    let new = match (inside, saturate) {
         (true, _) => exact as i64,
         (false, true) => exact.clamp(lower as i128, upper as i128) as i64,
         (false, false) => old,
     };
     let applied = new.checked_sub(old).ok_or(Error::new("ERR applied increment would overflow"))?;
-    Ok(Sum {
-        text: new.to_string(),
-        float: false,
-        delta: applied.to_string(),
-        applies: inside || options.saturate,
-    })
+    Ok(Sum { text: new.to_string(), float: false, delta: applied.to_string(), applies: inside || saturate })
 }
 
-fn add_float(call: &mut Call, key: &[u8], delta: &[u8], options: &Options) -> Result<Sum> {
-    let parse = |text: &[u8], error| LongDouble::parse(text).ok_or(Error::new(error));
-    let bound = |text: Option<&[u8]>, default, error| text.map_or(Ok(default), |text| parse(text, error));
-    let delta = parse(delta, "ERR Increment is not a valid float")?;
-    if !delta.is_finite() {
-        return Err(Error::new("ERR BYFLOAT increment cannot be Infinity"));
-    }
-    let lower = bound(options.lower, LongDouble::lowest(), "ERR LBOUND is not a valid float")?;
-    let upper = bound(options.upper, LongDouble::largest(), "ERR UBOUND is not a valid float")?;
-    if lower > upper {
-        return Err(Error::new("ERR LBOUND can't be greater than UBOUND"));
-    }
+fn add_float(
+    call: &mut Call,
+    key: &[u8],
+    Addend { delta, lower, upper }: Addend<LongDouble>,
+    saturate: bool,
+) -> Result<Sum> {
     let old = read_long_double(call, key)?.unwrap_or(LongDouble::from(0));
     if !old.is_finite() {
         return Err(Error::new("ERR value cannot be Infinity"));
     }
     let exact = old.saturating_add(delta);
     let inside = exact.is_finite() && lower <= exact && exact <= upper;
-    let new = match (inside, options.saturate) {
+    let new = match (inside, saturate) {
         (true, _) => exact,
         (false, true) if exact < lower => lower,
         (false, true) => upper,
@@ -204,6 +259,6 @@ fn add_float(call: &mut Call, key: &[u8], delta: &[u8], options: &Options) -> Re
         text: new.to_human_string(),
         float: true,
         delta: new.checked_sub(old).ok_or(INFINITE)?.to_human_string(),
-        applies: inside || options.saturate,
+        applies: inside || saturate,
     })
 }

@@ -4,7 +4,7 @@
 use super::*;
 use crate::engine::command::call::string_event;
 use crate::engine::command::{BASE, Call, Command, Error, Result, args};
-use crate::engine::config::Config;
+use crate::engine::config::{Config, ProtectedAction};
 use crate::engine::effect::Effect;
 use crate::engine::keyspace::{Expiry, IntBuf, NewValue};
 use crate::engine::loopback::Loopback;
@@ -168,6 +168,19 @@ fn keys_are_served_in_the_order_in_which_they_came_and_after_the_transaction() {
     world.say(a, "TAKE one 0");
     world.say(c, "MULTI\r\nSET one 1\r\nDEL one\r\nEXEC");
     assert_eq!(world.heard(a), "");
+}
+
+#[test]
+fn what_expires_while_debug_sleep_stalls_serves_nobody() {
+    let mut world = World::new();
+    let [a, b] = world.clients();
+    world.0.server.config.enable_debug_command = ProtectedAction::Yes;
+    world.say(a, "TAKE k 0");
+    world.say(b, "MULTI\r\nSET k 1 PX 199\r\nDEBUG SLEEP 0.2\r\nEXEC");
+    assert_eq!(world.heard(a), "");
+    world.say(b, "MULTI\r\nSET k 2 PX 200\r\nDEBUG SLEEP 0.2\r\nEXEC");
+    assert_eq!(world.heard(a), "*2 $1 k $1 2");
+    assert!(world.nobody_waits());
 }
 
 #[test]

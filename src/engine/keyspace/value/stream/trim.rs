@@ -18,9 +18,11 @@ pub enum Retention {
 pub struct Trim {
     /// What is to be left.
     pub keep: Retention,
-    /// Only whole nodes are removed, and no more than `limit` entries.
+    /// No more than `limit` entries are removed; and only whole nodes, unless the groups' references are
+    /// regarded, for which each entry is looked at anyway.
     pub approximate: bool,
-    /// Entries that are removed at most, if approximate; 0 is no limit.
+    /// Entries that are removed at most, if approximate; 0 is no limit. A node is not begun that has more
+    /// than are left.
     pub limit: u64,
 }
 
@@ -59,6 +61,10 @@ impl Trim {
             limit => limit.min(1_000_000),
         }
     }
+
+    fn limit(&self) -> u64 {
+        if self.approximate && self.limit > 0 { self.limit } else { u64::MAX }
+    }
 }
 
 impl Stream {
@@ -73,9 +79,11 @@ impl Stream {
             Retention::Length(length) => self.len().saturating_sub(length),
             Retention::From(id) => self.rank(id),
         };
-        let limit = if trim.approximate && trim.limit > 0 { trim.limit } else { u64::MAX };
+        let limit = trim.limit();
         let whole = self.node_boundary(wanted.min(limit));
-        let rest = if trim.approximate { 0 } else { wanted - whole };
+        let next = self.nodes.leaf_at(whole).map_or(0, |(node, _)| node.len());
+        let only_whole = trim.approximate && references == References::Keep;
+        let rest = if only_whole || whole + next > limit { 0 } else { wanted - whole };
         if references == References::Drop && self.groups_len() > 0 {
             let first = self.entries(StreamId::MIN, StreamId::MAX).take((whole + rest) as usize);
             let ids: Vec<StreamId> = first.map(|entry| entry.id).collect();
@@ -104,7 +112,7 @@ impl Stream {
     }
 
     /// The ids of the oldest entries that `trim` would remove if it spared those that a group has yet to
-    /// be given or to acknowledge. An approximate one ends before the first node with such an entry.
+    /// be given or to acknowledge.
     fn trimmable(&self, trim: Trim) -> Vec<StreamId> {
         let (mut ids, len) = (Vec::new(), self.len());
         let kept = |id, removed: usize| match trim.keep {
@@ -112,21 +120,14 @@ impl Stream {
             Retention::From(from) => id >= from,
         };
         for node in self.nodes.iter() {
-            let before = ids.len();
-            if trim.approximate && trim.limit > 0 && before as u64 + node.len() > trim.limit {
+            if ids.len() as u64 + node.len() > trim.limit() {
                 break;
             }
             for entry in node.entries().filter(|entry| !entry.is_deleted()) {
-                let end = kept(entry.id, ids.len());
-                let done = !end && self.is_done_with(entry.id);
-                if trim.approximate && !done {
-                    ids.truncate(before);
+                if kept(entry.id, ids.len()) {
                     return ids;
                 }
-                if end {
-                    return ids;
-                }
-                if done {
+                if self.is_done_with(entry.id) {
                     ids.push(entry.id);
                 }
             }
