@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use madsim::runtime::{Handle, NodeHandle};
-use seedis::runtime::simulation::{Death, Draws, Link, SimClock, SimNet};
+use seedis::runtime::simulation::{self, Death, Draws, Link, SimClock, SimDisk, SimNet};
 use seedis::runtime::time;
 
 use super::plan::{Faults, Plan};
@@ -55,6 +55,7 @@ pub async fn rage(
     let (net, clock) = (SimNet::current(), SimClock::current());
     let end_ns = clock.true_ns() + plan.faults.span_ms * 1_000_000;
     net.set_accept_failures(server.id(), plan.faults.accept_failures);
+    SimDisk::current().set_faults(server.id(), plan.faults.disk.clone());
     clock.set_drift(server.id(), plan.faults.drift_ppm);
     let kinds = Trouble::of(&plan.faults);
     let mut done = 0;
@@ -96,10 +97,9 @@ async fn trouble(
         Trouble::Reset => _ = net.reset_connection(s, c),
         Trouble::Restart => {
             let death = if draws.chance(500_000) { Death::Process } else { Death::Power };
-            net.set_death(s, death);
             // Without persistence, all is forgotten. Noted before: nothing can be seen between.
             let crash = recorder.invoke(recorder.session(None), Call::Crash);
-            Handle::current().kill(s);
+            simulation::kill(s, death);
             time::sleep(Duration::from_millis(draws.between(1, 2_000))).await;
             let now_ns = SimClock::current().true_ns();
             recorder.settle(crash, Reply::ok(), Some(now_ns));
@@ -107,8 +107,7 @@ async fn trouble(
         }
         Trouble::ClientDeath => {
             let death = if draws.chance(500_000) { Death::Process } else { Death::Power };
-            net.set_death(c, death);
-            Handle::current().kill(c);
+            simulation::kill(c, death);
         }
         Trouble::Jump => {
             let span_us = *draws.pick(&[1_000, 100_000, 2_000_000, 60_000_000]);
@@ -131,6 +130,7 @@ pub fn heal(plan: &Plan, server: &NodeHandle, clients: &[NodeHandle], recorder: 
     recorder.tell(|| "healed".to_owned());
     let net = SimNet::current();
     net.set_accept_failures(server.id(), 0);
+    SimDisk::current().set_faults(server.id(), plan.faults.disk.healed());
     let link = Link { loss: 0, resets: 0, cut: false, ..plan.link.clone() };
     net.set_default_link(link.clone());
     for client in clients {

@@ -22,7 +22,7 @@ use seedis::actor::wiring::{self, End, Start};
 use seedis::engine::config::Config;
 use seedis::engine::mutant;
 use seedis::runtime::net::Address;
-use seedis::runtime::simulation::{self, Signal, SimMachine, SimNet};
+use seedis::runtime::simulation::{self, Signal, SimDisk, SimMachine, SimNet};
 use seedis::runtime::time;
 
 use crate::history;
@@ -239,7 +239,7 @@ fn judge(recorder: &Recorder, faults: usize) -> Result<Summary, Failure> {
         messages: seen.pubsub.messages(),
         faults,
         simulated: Duration::from_nanos(simulation::SimClock::current().true_ns()),
-        trace: seen.trace ^ SimNet::current().trace_hash(),
+        trace: seen.trace ^ SimNet::current().trace_hash() ^ SimDisk::current().trace_hash(),
     })
 }
 

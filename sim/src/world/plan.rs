@@ -1,7 +1,7 @@
 //! What a seed decides before anything happens. Each run enables a random subset of what can go wrong
 //! (swarm testing, Groce and others 2012): faults that are always on hide each other.
 
-use seedis::runtime::simulation::{Draws, Link};
+use seedis::runtime::simulation::{DiskFaults, Draws, Link};
 
 use super::workload::{TOPICS, Topic, known};
 
@@ -51,6 +51,8 @@ pub struct Faults {
     pub pauses: bool,
     /// Of a million batches, how many a client leaves in the middle.
     pub abandon: u32,
+    /// The server's disk.
+    pub disk: DiskFaults,
 }
 
 impl Plan {
@@ -58,7 +60,7 @@ impl Plan {
         let mut draws = Draws::named(seed, "plan");
         let threads = if draws.chance(400_000) { draws.between(2, 4) } else { 1 };
         let link = link(&mut draws);
-        let faults = faults(&mut draws);
+        let faults = Faults { disk: disk(&mut Draws::named(seed, "disk of the plan")), ..faults(&mut draws) };
         // A long value takes for ever through a tiny window.
         let long_values = draws.chance(300_000) && link.window >= 1000;
         Plan {
@@ -123,12 +125,37 @@ fn faults(draws: &mut Draws) -> Faults {
         drift_ppm: if enabled() { 1 } else { 0 },
         pauses: enabled(),
         abandon: if enabled() { 100_000 } else { 0 },
+        disk: DiskFaults::default(),
     };
     faults.span_ms = draws.between(500, 10_000);
     if faults.drift_ppm != 0 {
         faults.drift_ppm = draws.between(0, 400_000) as i32 - 200_000;
     }
     faults
+}
+
+/// Errors that a server must live with. What a disk does behind its back (lies, rot, misdirection) it can
+/// at best detect, so no world has that by chance.
+fn disk(draws: &mut Draws) -> DiskFaults {
+    let mut disk = DiskFaults::default();
+    let slowest = *draws.pick(&[1, 10, 100]);
+    disk.latency_us.1 *= slowest;
+    disk.sync_latency_us.1 *= slowest;
+    let kinds = [
+        &mut disk.open_errors,
+        &mut disk.write_errors,
+        &mut disk.name_errors,
+        &mut disk.sync_errors,
+        &mut disk.short_reads,
+        &mut disk.short_writes,
+        &mut disk.stalls,
+    ];
+    for kind in kinds {
+        if draws.chance(150_000) {
+            *kind = draws.between(1_000, 200_000) as u32;
+        }
+    }
+    disk
 }
 
 fn config(threads: u64, draws: &mut Draws) -> String {

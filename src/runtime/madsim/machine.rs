@@ -71,6 +71,11 @@ impl SimMachine {
         self.with(plugin::node(), |machine| draw(&mut machine.entropy))
     }
 
+    /// A random stream of this world.
+    pub(super) fn stream(&self, name: &str) -> Draws {
+        Draws::named(self.seed, name)
+    }
+
     pub(super) fn working_directory(&self) -> PathBuf {
         self.with(plugin::node(), |machine| machine.working_directory.clone())
     }
@@ -82,7 +87,7 @@ impl SimMachine {
     fn with<T>(&self, node: NodeId, act: impl FnOnce(&mut Machine) -> T) -> T {
         let mut machines = self.lock();
         act(machines.entry(node).or_insert_with(|| Machine {
-            entropy: Draws::named(self.seed, &format!("entropy of node {node}")),
+            entropy: self.stream(&format!("entropy of node {node}")),
             working_directory: PathBuf::from("/"),
             signals: VecDeque::new(),
             waiting: None,

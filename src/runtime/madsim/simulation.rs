@@ -2,10 +2,10 @@
 
 use std::future::Future;
 
-use ::madsim::runtime::Runtime;
+use ::madsim::runtime::{Handle, Runtime};
 
 pub use super::clock::SimClock;
-pub use super::disk::SimDisk;
+pub use super::disk::{DiskFaults, Image, SimDisk, Survivors};
 pub use super::machine::SimMachine;
 pub use super::net::{AcceptError, Death, Link, SimNet};
 pub use super::signal::Signal;
@@ -24,6 +24,17 @@ pub fn install(runtime: &Runtime) {
 /// Starts what moves the network. First thing inside the world's main task.
 pub fn start() {
     SimNet::current().start();
+}
+
+/// Kills a node, by a signal or by taking its power, which its peers and its disk notice.
+pub fn kill(node: NodeId, death: Death) {
+    SimNet::current().set_death(node, death);
+    let disk = SimDisk::current();
+    // The disk may be where the failure began.
+    if death == Death::Power && !disk.has_just_failed(node) {
+        disk.cut_power(node);
+    }
+    Handle::current().kill(node);
 }
 
 /// Runs one future on a node of a fresh world, for tests. A thread of its own, because madsim seeds

@@ -9,9 +9,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::content::Content;
-
-/// Linux's numbers for errors that std cannot name.
-pub const EBADF: i32 = 9;
+use super::fate::Fate;
 
 /// A file or directory, whatever its names are.
 pub type Inode = u64;
@@ -23,14 +21,16 @@ type Names = BTreeMap<OsString, Inode>;
 
 const ROOT: Inode = 0;
 
+#[derive(Clone)]
 pub struct Volume {
     nodes: BTreeMap<Inode, Node>,
     next: Inode,
     /// Changes of names that are not on the media, oldest first.
-    pub(super) journal: Vec<Change>,
+    journal: Vec<Change>,
     open: BTreeMap<Inode, usize>,
 }
 
+#[derive(Clone)]
 enum Node {
     Directory { cached: Names, media: Names },
     File(Content),
@@ -122,6 +122,22 @@ impl Volume {
     pub fn files(&self) -> impl Iterator<Item = Inode> {
         let files = self.nodes.iter().filter(|(_, node)| matches!(node, Node::File(_)));
         files.map(|(inode, _)| *inode)
+    }
+
+    /// Bytes taken, in whole sectors.
+    pub fn used(&self) -> u64 {
+        let mut taken: BTreeSet<Inode> = self.open.keys().copied().collect();
+        for node in self.nodes.values() {
+            if let Node::Directory { cached, .. } = node {
+                taken.extend(cached.values());
+            }
+        }
+        self.files().filter(|file| taken.contains(file)).map(|file| self.content(file).used()).sum()
+    }
+
+    /// Units that a power failure decides about.
+    pub fn unsynced(&self) -> usize {
+        self.journal.len() + self.files().map(|file| self.content(file).unsynced()).sum::<usize>()
     }
 
     /// Whether `inode` is a directory, and its length.
@@ -317,5 +333,49 @@ impl Volume {
         for file in std::mem::take(&mut self.open).into_keys() {
             self.forget(file);
         }
+    }
+
+    /// The power fails: what is not on the media survives as `fate` decides. The journal keeps each change
+    /// whole, and none without the earlier changes of the same names.
+    pub fn lose_power(&mut self, fate: &mut Fate) {
+        let mut lost = BTreeSet::new();
+        let mut one_is_lost = false;
+        for change in std::mem::take(&mut self.journal) {
+            let kept = fate.keeps() && !change.overlaps(&lost) && !(one_is_lost && fate.is_in_order());
+            if kept {
+                self.apply(&change, |_, media| media);
+            } else {
+                one_is_lost = true;
+                lost.extend(change.0.into_iter().map(|(place, _)| place));
+            }
+        }
+        self.open.clear();
+        for node in self.nodes.values_mut() {
+            match node {
+                Node::Directory { cached, media } => cached.clone_from(media),
+                Node::File(content) => content.lose_power(fate),
+            }
+        }
+        self.forget_unreachable();
+    }
+
+    /// Forgets the cache of what need not be written.
+    pub fn drop_caches(&mut self) {
+        for node in self.nodes.values_mut() {
+            if let Node::File(content) = node {
+                content.drop_cache();
+            }
+        }
+    }
+
+    fn forget_unreachable(&mut self) {
+        let mut reached = BTreeSet::from([ROOT]);
+        let mut todo = vec![ROOT];
+        while let Some(inode) = todo.pop() {
+            if let Some(Node::Directory { media, .. }) = self.nodes.get(&inode) {
+                todo.extend(media.values().filter(|inode| reached.insert(**inode)));
+            }
+        }
+        self.nodes.retain(|inode, _| reached.contains(inode));
     }
 }

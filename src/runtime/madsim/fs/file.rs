@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::Metadata;
-use crate::runtime::madsim::disk::{Access, EBADF, Inode, absolute};
+use crate::runtime::madsim::disk::{Access, EBADF, Inode, Operation, Volume, absolute, error};
 
 /// An open file with a position of its own.
 pub struct File {
@@ -23,11 +23,7 @@ impl File {
     /// For reading, from the start.
     pub fn open(path: &Path) -> io::Result<Self> {
         let (access, path) = (Access::current(), absolute(path));
-        let inode = access.now(|volume| {
-            let inode = volume.find_file(&path)?;
-            volume.open(inode);
-            Ok(inode)
-        })?;
+        let inode = access.now(Operation::Open, |disk| disk.open(&path))?;
         Ok(Self { access, inode, writable: false, position: 0, sync_every: None, unsynced: 0 })
     }
 
@@ -43,20 +39,16 @@ impl File {
 
     fn for_writing(path: &Path, truncate: bool) -> io::Result<Self> {
         let (access, path) = (Access::current(), absolute(path));
-        let (inode, position) = access.now(|volume| {
-            let inode = volume.find_or_create(&path)?;
-            volume.open(inode);
-            if truncate {
-                volume.content_mut(inode).set_len(0);
-            }
-            Ok((inode, volume.content(inode).len()))
+        let (inode, position) = access.now(Operation::Open, |disk| {
+            let inode = disk.open_for_writing(&path, truncate)?;
+            Ok((inode, disk.volume.content(inode).len()))
         })?;
         Ok(Self { access, inode, writable: true, position, sync_every: None, unsynced: 0 })
     }
 
     /// Reads some bytes, perhaps fewer than there are; 0 at the end.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.access.now(|volume| Ok(volume.content(self.inode).read(self.position, buffer)))?;
+        let read = self.access.now(Operation::Read, |disk| disk.read(self.inode, self.position, buffer))?;
         self.position += read as u64;
         Ok(read)
     }
@@ -70,7 +62,7 @@ impl File {
     /// Bytes in the file.
     #[expect(clippy::len_without_is_empty, reason = "it asks the disk and can fail")]
     pub fn len(&self) -> io::Result<u64> {
-        self.access.now(|volume| Ok(volume.content(self.inode).len()))
+        self.access.look(|volume| Ok(volume.content(self.inode).len()))
     }
 
     /// Has written data go to the disk each time `bytes` more have been written, so that the last sync of
@@ -83,11 +75,8 @@ impl File {
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.check_writable()?;
         let (inode, position) = (self.inode, self.position);
-        let written = self.access.operate(|volume| {
-            volume.content_mut(inode).write(position, bytes);
-            Ok(bytes.len())
-        });
-        let written = written.await?;
+        let writing = self.access.operate(Operation::Write, |disk| disk.write(inode, position, bytes));
+        let written = writing.await?;
         self.position += written as u64;
         self.unsynced += written as u64;
         if self.sync_every.is_some_and(|bytes| self.unsynced >= bytes) {
@@ -111,12 +100,7 @@ impl File {
     /// of what was written before is there, and a later success does not tell.
     pub async fn sync_data(&mut self) -> io::Result<()> {
         let inode = self.inode;
-        self.access
-            .operate(|volume| {
-                volume.content_mut(inode).sync();
-                Ok(())
-            })
-            .await?;
+        self.access.operate(Operation::Sync, |disk| disk.sync(inode)).await?;
         self.unsynced = 0;
         Ok(())
     }
@@ -130,23 +114,18 @@ impl File {
     pub async fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.check_writable()?;
         let inode = self.inode;
-        self.access
-            .operate(|volume| {
-                volume.content_mut(inode).set_len(len);
-                Ok(())
-            })
-            .await
+        self.access.operate(Operation::Write, |disk| disk.set_len(inode, len)).await
     }
 
     fn check_writable(&self) -> io::Result<()> {
-        if self.writable { Ok(()) } else { Err(io::Error::from_raw_os_error(EBADF)) }
+        if self.writable { Ok(()) } else { Err(error(EBADF)) }
     }
 }
 
 impl Drop for File {
     fn drop(&mut self) {
         // Fails if the process that opened it is gone, and then there is nothing to close.
-        _ = self.access.now(|volume| {
+        _ = self.access.look(|volume| {
             volume.close(self.inode);
             Ok(())
         });
@@ -162,33 +141,35 @@ impl fmt::Debug for File {
 /// Gives a file another name, taking it from whatever had it. Durable after [`sync_dir`].
 pub async fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (from, to) = (absolute(from), absolute(to));
-    Access::current().operate(|volume| volume.rename(&from, &to)).await
+    change_names(|volume| volume.rename(&from, &to)).await
 }
 
 /// Takes a name from a file. Durable after [`sync_dir`].
 pub async fn remove_file(path: &Path) -> io::Result<()> {
     let path = absolute(path);
-    Access::current().operate(|volume| volume.unlink(&path)).await
+    change_names(|volume| volume.unlink(&path)).await
 }
 
 /// Gives a file a second name, which must be free. Durable after [`sync_dir`].
 pub async fn link(original: &Path, link: &Path) -> io::Result<()> {
     let (original, link) = (absolute(original), absolute(link));
-    Access::current().operate(|volume| volume.link(&original, &link)).await
+    change_names(|volume| volume.link(&original, &link)).await
 }
 
 /// Returns once the names in a directory are on the disk.
 pub async fn sync_dir(path: &Path) -> io::Result<()> {
     let path = absolute(path);
-    Access::current()
-        .operate(|volume| volume.find(&path).and_then(|found| volume.sync_directory(found)))
-        .await
+    Access::current().operate(Operation::SyncDirectory, |disk| disk.sync_directory(&path)).await
+}
+
+async fn change_names(act: impl FnOnce(&mut Volume) -> io::Result<()>) -> io::Result<()> {
+    Access::current().operate(Operation::Name, |disk| disk.change_names(act)).await
 }
 
 /// What is in a directory, sorted by name.
 pub fn list(path: &Path) -> io::Result<Vec<(OsString, Metadata)>> {
     let path = absolute(path);
-    Access::current().now(|volume| {
+    Access::current().look(|volume| {
         let names = volume.names(volume.find(&path)?)?;
         let describe = |inode| {
             let (is_dir, len) = volume.describe(inode);

@@ -6,7 +6,7 @@ mod file;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk::{Access, absolute};
+use super::disk::{Access, Inode, Operation, absolute};
 
 pub use file::{File, link, list, remove_file, rename, sync_dir};
 
@@ -24,8 +24,15 @@ pub fn temporary(name: &str) -> PathBuf {
 }
 
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let path = absolute(path);
-    Access::current().now(|volume| Ok(volume.content(volume.find_file(&path)?).bytes().to_vec()))
+    let mut file = File::open(path)?;
+    let mut content = Vec::new();
+    let mut buffer = [0; 8192];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(content),
+            count => content.extend_from_slice(&buffer[..count]),
+        }
+    }
 }
 
 /// Fails with `InvalidData` if it is not UTF-8.
@@ -46,21 +53,44 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut temporary = path.clone().into_os_string();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
-    write(&temporary, content)?;
     let access = Access::current();
-    let renamed = access
-        .now(|volume| {
-            let file = volume.find_file(&temporary)?;
-            volume.content_mut(file).sync();
-            Ok(())
-        })
-        .and_then(|()| access.now(|volume| volume.rename(&temporary, &path)));
-    if renamed.is_err() {
+    let written = opened(&access, &temporary, true, |file| {
+        write_at(&access, file, 0, content)?;
+        access.now(Operation::Sync, |disk| disk.sync(file))?;
+        access.now(Operation::Name, |disk| disk.change_names(|volume| volume.rename(&temporary, &path)))
+    });
+    if written.is_err() {
         // The first error is the one to report.
         _ = remove(&temporary);
-        return renamed;
+        return written;
     }
-    access.now(|volume| volume.sync_directory(volume.find(directory)?))
+    access.now(Operation::SyncDirectory, |disk| disk.sync_directory(directory))
+}
+
+/// Does something with a file that is open meanwhile.
+fn opened(
+    access: &Access,
+    path: &Path,
+    truncate: bool,
+    act: impl FnOnce(Inode) -> io::Result<()>,
+) -> io::Result<()> {
+    let file = access.now(Operation::Open, |disk| disk.open_for_writing(path, truncate))?;
+    let outcome = act(file);
+    // Nothing to close if the process is dead.
+    _ = access.look(|volume| {
+        volume.close(file);
+        Ok(())
+    });
+    outcome
+}
+
+fn write_at(access: &Access, file: Inode, mut position: u64, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = access.now(Operation::Write, |disk| disk.write(file, position, bytes))?;
+        position += written as u64;
+        bytes = &bytes[written..];
+    }
+    Ok(())
 }
 
 /// A file that only grows, made if it is missing.
@@ -70,7 +100,7 @@ pub struct Appender(PathBuf);
 impl Appender {
     pub fn open(path: &Path) -> io::Result<Self> {
         let path = absolute(path);
-        Access::current().now(|volume| volume.find_or_create(&path))?;
+        opened(&Access::current(), &path, false, |_| Ok(()))?;
         Ok(Self(path))
     }
 
@@ -81,29 +111,23 @@ impl Appender {
 
     /// Adds all bytes.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        Access::current().now(|volume| {
-            let file = volume.find_or_create(&self.0)?;
-            let end = volume.content(file).len();
-            volume.content_mut(file).write(end, bytes);
-            Ok(())
+        let access = Access::current();
+        opened(&access, &self.0, false, |file| {
+            let end = access.look(|volume| Ok(volume.content(file).len()))?;
+            write_at(&access, file, end, bytes)
         })
     }
 }
 
 /// Creates or overwrites a file without the care of [`write_atomically`] (a pid file).
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let path = absolute(path);
-    Access::current().now(|volume| {
-        let file = volume.find_or_create(&path)?;
-        volume.content_mut(file).set_len(0);
-        volume.content_mut(file).write(0, content);
-        Ok(())
-    })
+    let access = Access::current();
+    opened(&access, &absolute(path), true, |file| write_at(&access, file, 0, content))
 }
 
 pub fn remove(path: &Path) -> io::Result<()> {
     let path = absolute(path);
-    Access::current().now(|volume| volume.unlink(&path))
+    Access::current().now(Operation::Name, |disk| disk.change_names(|volume| volume.unlink(&path)))
 }
 
 pub fn exists(path: &Path) -> bool {
@@ -112,7 +136,7 @@ pub fn exists(path: &Path) -> bool {
 
 pub fn metadata(path: &Path) -> io::Result<Metadata> {
     let path = absolute(path);
-    Access::current().now(|volume| {
+    Access::current().look(|volume| {
         let (is_dir, len) = volume.describe(volume.find(&path)?);
         Ok(Metadata { is_dir, len })
     })
@@ -121,7 +145,8 @@ pub fn metadata(path: &Path) -> io::Result<Metadata> {
 /// Makes a directory and those above it; one that exists is no error.
 pub fn create_dir(path: &Path) -> io::Result<()> {
     let path = absolute(path);
-    Access::current().now(|volume| volume.create_directories(&path))
+    Access::current()
+        .now(Operation::Name, |disk| disk.change_names(|volume| volume.create_directories(&path)))
 }
 
 /// The paths a pattern matches, sorted; a pattern without wildcards gives itself whether it exists or
@@ -135,7 +160,7 @@ pub fn glob(pattern: &str) -> io::Result<Vec<PathBuf>> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     // As a shell does: a star stays within one directory.
     let options = ::glob::MatchOptions { require_literal_separator: true, ..Default::default() };
-    let mut paths = Access::current().now(|volume| Ok(volume.paths()))?;
+    let mut paths = Access::current().look(|volume| Ok(volume.paths()))?;
     paths.retain(|path| pattern.matches_path_with(path, options));
     Ok(paths)
 }
