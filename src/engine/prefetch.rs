@@ -20,3 +20,10 @@ pub fn prefetch<T>(address: *const T) {
     #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
     let _ = address;
 }
+
+/// Starts loading all of a slice.
+#[inline]
+pub fn prefetch_all<T>(items: &[T]) {
+    let lines = (0..size_of_val(items)).step_by(64);
+    lines.for_each(|line| prefetch(items.as_ptr().wrapping_byte_add(line)));
+}

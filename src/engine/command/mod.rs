@@ -115,6 +115,10 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys are.
     pub keys: &'static [Keys],
+    /// Which argument names a member or field of the first key's value, if its memory is to be fetched ahead.
+    pub member: Option<usize>,
+    /// Which one is the score that this member gets.
+    pub score: Option<usize>,
     /// ACL categories beyond those that follow from the flags.
     pub categories: Categories,
     /// The family.
@@ -144,6 +148,8 @@ pub const BASE: Command = Command {
     arity: Arity::AtLeast(1),
     flags: Flags::NONE,
     keys: &[],
+    member: None,
+    score: None,
     categories: Categories::NONE,
     group: Group::Generic,
     since: "1.0.0",

@@ -7,6 +7,7 @@
 //! - [`value`] is what an entry can hold.
 //! - [`eviction`] chooses what to forget when memory is short.
 
+mod ahead;
 mod array;
 pub mod database;
 pub mod entry;
@@ -22,6 +23,7 @@ pub mod table;
 mod tables;
 pub mod value;
 
+pub use ahead::Named;
 pub use database::{Database, EntryMut, Expiry, KeyHash, Layout, Place, SetOutcome};
 pub use entry::{Entry, NewValue};
 pub use set::{SetLimits, SetRef};

@@ -5,9 +5,10 @@ use super::describe::Shown;
 use crate::engine::command::dispatch;
 use crate::engine::command::table::CommandId;
 use crate::engine::effect::Level;
-use crate::engine::keyspace::KeyHash;
+use crate::engine::keyspace::{KeyHash, Named};
 use crate::engine::protocol::{Args, Limits, Parser, Problem, Range, Reply, Step};
 use crate::engine::session::{ClientId, Closing, ReplyMode, Session};
+use crate::engine::text::number::parse_f64;
 use crate::engine::text::quote;
 use crate::engine::text::split::split_args;
 use crate::engine::time::Now;
@@ -162,6 +163,7 @@ impl Server {
             }
             let (parsed, stop) = self.parse_ahead(session, input, consumed, &mut scratch);
             self.prefetch_entries(session.db, &scratch.requests);
+            self.prefetch_members(session.db, input, &scratch);
             let done = self.run_requests(session, reply, input, &scratch, now);
             ran += done;
             if done > 0 {
@@ -241,6 +243,25 @@ impl Server {
                 .iter()
                 .filter_map(|request| request.hash)
                 .for_each(|hash| self.databases[db].prefetch_entry(hash));
+        }
+    }
+
+    /// Has the memory fetched in which a big collection keeps what requests in a row name of it.
+    #[inline]
+    fn prefetch_members(&self, db: usize, input: &[u8], scratch: &Scratch) {
+        let args = |request: &Request| Args::new(input, &scratch.ranges[request.args.0..request.args.1]);
+        let named = |request: &Request| {
+            let (row, args) = (self.commands.entry(request.command?).row, args(request));
+            let member = args.at(row.member.filter(|at| *at < args.len())?);
+            Some(Named { member, score: row.score.and_then(|at| parse_f64(args.at(at))) })
+        };
+        for same in scratch.requests.chunk_by(|a, b| a.hash.is_some() && a.hash == b.hash) {
+            let [first, _, ..] = same else { continue };
+            if let (Some(hash), Some(_)) = (first.hash, named(first))
+                && let Some(entry) = self.databases[db].lookup_hashed(hash, args(first).at(1))
+            {
+                entry.prefetch_members(same.iter().filter_map(named));
+            }
         }
     }
 

@@ -14,6 +14,7 @@ pub(super) const COMMANDS: &[Command] = &[
         arity: AtLeast(3),
         flags: FAST_WRITE.or(Flags::DENYOOM),
         keys: &[key_at(1, KeyFlags::RW.or(KeyFlags::INSERT))],
+        member: Some(2),
         complexity: "O(log(N)) for each member, where N is the number of members of the set.",
         summary: "Adds members to a set, which is created if it is not there.",
         history: &[("2.4.0", "Accepts multiple `member` arguments.")],
@@ -26,6 +27,7 @@ pub(super) const COMMANDS: &[Command] = &[
         arity: AtLeast(3),
         flags: FAST_WRITE,
         keys: &[key_at(1, KeyFlags::RW.or(KeyFlags::DELETE))],
+        member: Some(2),
         complexity: "O(log(N)) for each member, where N is the number of members of the set.",
         summary: "Takes members out of a set, which ceases to exist with its last one.",
         history: &[("2.4.0", "Accepts multiple `member` arguments.")],
@@ -59,6 +61,7 @@ pub(super) const COMMANDS: &[Command] = &[
         arity: Exactly(3),
         flags: FAST_READ,
         keys: &[key_at(1, KeyFlags::RO)],
+        member: Some(2),
         complexity: "O(log(N)) where N is the number of members of the set.",
         summary: "Tells whether a set has a member.",
         args: &[KEY, string("member")],
@@ -104,12 +107,17 @@ pub(super) fn write_member(reply: &mut Reply, member: Element) {
 fn add<'m>(call: &mut Call, key: &[u8], members: impl ExactSizeIterator<Item = &'m [u8]>) -> Result<usize> {
     let (access, limits, expected) = (call.access(), limits(call.server), members.len());
     let mut members = members.map(Element::from_bytes).peekable();
-    if call.server.write_as(access, key, Type::Set)?.is_none()
-        && let Some(first) = members.peek()
-    {
-        call.server.set(access, key, limits.new_set(*first, expected), Expiry::Never);
-    }
-    let Some(mut entry) = call.server.databases[access.db].lookup_mut(key) else { return Ok(0) };
+    let Some(first) = members.peek().copied() else { return Ok(0) };
+    let entry = match call.server.write_as(access, key, Type::Set)? {
+        Some(entry) => entry,
+        None => {
+            call.server.set(access, key, limits.new_set(first, expected), Expiry::Never);
+            // Only a mutant of the simulator loses what was set.
+            let Some(entry) = call.server.write(access, key) else { return Ok(0) };
+            entry
+        }
+    };
+    let entry = entry.into_mut();
     entry.set_expect(expected, &limits);
     Ok(members.filter(|member| entry.set_add(*member, &limits)).count())
 }

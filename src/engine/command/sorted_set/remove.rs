@@ -28,6 +28,7 @@ pub(super) const COMMANDS: &[Command] = &[
         arity: AtLeast(3),
         flags: Flags::WRITE.or(Flags::FAST),
         keys: &[key_at(1, DELETE)],
+        member: Some(2),
         since: "1.2.0",
         complexity: "O(M*log(N)) with N being the number of elements in the sorted set and M the number of elements to be removed.",
         summary: "Removes members from a sorted set.",

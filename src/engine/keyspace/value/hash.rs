@@ -72,6 +72,11 @@ impl Hash {
         self.fields.memory_usage() + self.due.memory_usage()
     }
 
+    /// Has the memory fetched that searches for these fields will read.
+    pub fn prefetch<'m>(&self, names: impl Iterator<Item = &'m [u8]>) {
+        self.fields.prefetch(names);
+    }
+
     /// A field, by its name as an encoded element.
     #[inline]
     pub fn get(&self, name: &[u8]) -> Option<Field<'_>> {

@@ -14,12 +14,16 @@
 use super::Hasher;
 use crate::engine::keyspace::value::listpack;
 use crate::engine::keyspace::value::tree::{Leaf, SplitAt};
+use crate::engine::prefetch::{prefetch, prefetch_all};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Records of more bytes than this have an allocation of their own, so that neither their neighbours'
 /// changes nor copies of the leaf move them.
 const INLINE_MAX: usize = 512;
+
+/// Entries of the index that a search looks at together.
+const BLOCK: usize = 16;
 
 const LARGE: u32 = 1 << 31;
 const OFFSET: u32 = 0xffff;
@@ -79,6 +83,10 @@ impl Leaf for HashLeaf {
             (self.lower, self.hasher) = (next.lower, next.hasher.clone());
         }
         self.take_from(&next, 0..next.count());
+    }
+
+    fn prefetch(&self) {
+        prefetch_all(&self.index);
     }
 
     fn lower_key(&self) -> u64 {
@@ -150,8 +158,24 @@ impl HashLeaf {
     #[inline]
     pub fn find(&self, hash: u64, member: &[u8]) -> Option<usize> {
         let tag = tag(hash);
-        let alike = |at: &usize| self.index[*at] & TAG == tag && self.record(*at).starts_with(member);
-        (0..self.index.len()).find(alike)
+        let is_alike = |entry: &u32| entry & TAG == tag;
+        // The tags of a block are compared at once: few blocks have one that is alike.
+        self.index.chunks(BLOCK).enumerate().find_map(|(block, entries)| {
+            if !entries.iter().fold(false, |any, entry| any | is_alike(entry)) {
+                return None;
+            }
+            let first = block * BLOCK;
+            let mut places = first..first + entries.len();
+            places.find(|at| is_alike(&self.index[*at]) && self.record(*at).starts_with(member))
+        })
+    }
+
+    /// Has the record fetched that a search for a member with this hash compares first.
+    #[inline]
+    pub fn prefetch_record(&self, hash: u64) {
+        if let Some(entry) = self.index.iter().find(|entry| **entry & TAG == tag(hash)) {
+            prefetch(self.run.as_ptr().wrapping_add((entry & OFFSET) as usize));
+        }
     }
 
     /// The index of the first record whose member has this hash or a higher one.
@@ -232,20 +256,27 @@ impl HashLeaf {
     }
 
     fn splice(&mut self, at: usize, span: Range<usize>, parts: &[&[u8]], len: usize) {
-        let (old_len, end) = (self.run.len(), span.start + len);
-        if len > span.len() {
-            let more = len - span.len();
-            reserve(&mut self.run, more);
-            self.run.resize(old_len + more, 0);
+        if len != span.len() {
+            self.resize(span.clone(), len);
+            self.shift(at + 1, span.len(), len);
         }
-        self.run.copy_within(span.end..old_len, end);
-        self.run.truncate(old_len - span.len() + len);
         let mut start = span.start;
         for part in parts {
             self.run[start..start + part.len()].copy_from_slice(part);
             start += part.len();
         }
-        self.shift(at + 1, span.len(), len);
+    }
+
+    /// Makes a part of the run longer or shorter.
+    fn resize(&mut self, span: Range<usize>, len: usize) {
+        let old_len = self.run.len();
+        if len > span.len() {
+            let more = len - span.len();
+            reserve(&mut self.run, more);
+            self.run.resize(old_len + more, 0);
+        }
+        self.run.copy_within(span.end..old_len, span.start + len);
+        self.run.truncate(old_len - span.len() + len);
     }
 
     /// Moves the offsets from an index on: of what lies before them `less` bytes become `more`.

@@ -1,6 +1,7 @@
 //! Going through many records.
 
 use super::{HashLeaf, Hashed};
+use crate::engine::keyspace::value::listpack;
 use crate::engine::keyspace::value::tree::Cursor;
 use std::ops::RangeInclusive;
 
@@ -58,6 +59,13 @@ impl Finder<'_> {
 }
 
 impl Hashed {
+    /// Has the memory fetched that searches for these members will read.
+    pub fn prefetch<'m>(&self, members: impl Iterator<Item = &'m [u8]>) {
+        let hashes = members.map(|member| self.hash(&listpack::encoded(member)));
+        let leaves = self.tree.fetch(hashes, |lower, hash| *lower <= hash);
+        leaves.iter().for_each(|(hash, leaf)| leaf.prefetch_record(*hash));
+    }
+
     /// All records.
     pub fn iter(&self) -> Records<'_> {
         Records { leaf: self.tree.cursor_first(), at: 0 }

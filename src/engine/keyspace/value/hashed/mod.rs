@@ -21,6 +21,18 @@ pub fn place(hash: u64) -> u64 {
     hash >> (64 - CURSOR_BITS)
 }
 
+/// Whether these parts, one after the other, are the record.
+fn consists_of(record: &[u8], parts: &[&[u8]]) -> bool {
+    let mut rest = record;
+    let all = parts.iter().all(|part| {
+        rest.strip_prefix(*part).is_some_and(|after| {
+            rest = after;
+            true
+        })
+    });
+    all && rest.is_empty()
+}
+
 /// What members are hashed with.
 #[derive(Debug)]
 pub struct Hasher {
@@ -148,27 +160,24 @@ impl Hashed {
     pub fn put(&mut self, member: &[u8], payload: [&[u8]; 2]) -> bool {
         let parts = [member, payload[0], payload[1]];
         let hash = self.hash(member);
-        if self.is_empty() {
+        let Some((leaf, path)) = self.tree.path_for(|lower| *lower <= hash) else {
             let mut leaf = HashLeaf::new(self.hasher.clone());
             leaf.insert(hash, &parts);
             self.tree = Tree::from_leaves([leaf]);
             return true;
+        };
+        match leaf.find(hash, member) {
+            Some(at) if consists_of(leaf.record(at), &parts) => false,
+            Some(at) => {
+                self.tree.edit_on(&path, |leaf| leaf.replace(at, &parts));
+                false
+            }
+            None if leaf.lower() == hash => self.put_before(hash, &parts),
+            None => {
+                self.tree.edit_on(&path, |leaf| leaf.insert(hash, &parts));
+                true
+            }
         }
-        let done = self.tree.edit_for(
-            |lower| *lower <= hash,
-            |leaf| match leaf.find(hash, member) {
-                Some(at) => {
-                    leaf.replace(at, &parts);
-                    Some(false)
-                }
-                None if leaf.lower() == hash => None,
-                None => {
-                    leaf.insert(hash, &parts);
-                    Some(true)
-                }
-            },
-        );
-        done.unwrap_or_else(|| self.put_before(hash, &parts))
     }
 
     #[cold]
@@ -184,22 +193,17 @@ impl Hashed {
     /// Takes out a member's record. Returns whether it was there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
         let hash = self.hash(member);
-        let done = self.tree.edit_for(
-            |lower| *lower <= hash,
-            |leaf| match leaf.find(hash, member) {
-                Some(at) => {
-                    leaf.remove(at);
-                    Some(true)
-                }
-                None if leaf.lower() == hash => None,
-                None => Some(false),
-            },
-        );
-        done.unwrap_or_else(|| {
-            let found = self.find_before(hash, member).map(|found| found.position);
-            found.into_iter().for_each(|position| self.remove_at(position as usize));
-            found.is_some()
-        })
+        let Some((leaf, path)) = self.tree.path_for(|lower| *lower <= hash) else { return false };
+        match leaf.find(hash, member) {
+            Some(at) => self.tree.edit_on(&path, |leaf| leaf.remove(at)),
+            None if leaf.lower() == hash => {
+                let Some(found) = self.find_before(hash, member) else { return false };
+                let position = found.position;
+                self.remove_at(position as usize);
+            }
+            None => return false,
+        }
+        true
     }
 
     /// Takes out the record at a position. There must be one.

@@ -2,6 +2,7 @@
 
 use super::super::tree::{Leaf, SplitAt};
 use super::grow;
+use crate::engine::prefetch::{prefetch, prefetch_all};
 use std::ops::Range;
 
 /// Hashes of members with their scores, in the order of the hashes. The members themselves lie in the
@@ -35,6 +36,12 @@ impl Scores {
     fn span(&self, at: usize) -> Range<usize> {
         let start = if at == 0 { 0 } else { self.ends[at - 1] };
         start as usize..self.ends[at] as usize
+    }
+
+    /// Has the score at an offset fetched, if there is one.
+    #[inline]
+    pub fn prefetch_score(&self, at: usize) {
+        prefetch(self.scores.as_ptr().wrapping_add(at));
     }
 
     /// How many hashes are lower.
@@ -163,6 +170,10 @@ impl Leaf for Scores {
         }
         self.hashes.extend_from_slice(&right.hashes);
         self.scores.extend_from_slice(&right.scores);
+    }
+
+    fn prefetch(&self) {
+        prefetch_all(&self.hashes);
     }
 
     /// Equal hashes may lie on both sides.

@@ -4,7 +4,8 @@ mod index;
 mod order;
 
 use super::hashed::Hasher;
-use super::tree::{Cursor, Tree};
+use super::tree::{AHEAD, Cursor, Path, Tree};
+use arrayvec::ArrayVec;
 use index::Scores;
 use order::Run;
 pub use order::compare;
@@ -54,6 +55,25 @@ impl SortedSet {
         self.order.is_empty()
     }
 
+    /// Has the memory fetched that searches for these members will read.
+    pub fn prefetch<'m>(&self, members: impl Iterator<Item = &'m [u8]>) {
+        let hashes = members.map(|member| (hash(&self.hasher, member), member));
+        let leaves = self.index.fetch(hashes, |key, (hash, _)| *key < hash);
+        let places =
+            leaves.iter().map(|((hash, member), scores)| (*member, *scores, scores.lower_bound(*hash)));
+        let places: ArrayVec<_, AHEAD> = places.collect();
+        places.iter().for_each(|(_, scores, at)| scores.prefetch_score(*at));
+        let likely = places.iter().filter(|(_, scores, at)| *at < scores.count());
+        let scores = likely.map(|(member, scores, at)| (scores.pair(*at).1, *member));
+        self.prefetch_places(scores);
+    }
+
+    /// Has the memory fetched where members with these scores are, or belong.
+    pub fn prefetch_places<'m>(&self, pairs: impl Iterator<Item = (f64, &'m [u8])>) {
+        let runs = self.order.fetch(pairs, |bound, (score, member)| bound.is_at_or_before(score, member));
+        runs.iter().for_each(|((score, _), run)| run.prefetch_member(*score));
+    }
+
     /// The score of a member.
     #[inline]
     pub fn score(&self, member: &[u8]) -> Option<f64> {
@@ -62,7 +82,8 @@ impl SortedSet {
 
     /// A member's rank from the lowest score up, and its score.
     pub fn rank(&self, member: &[u8]) -> Option<(u64, f64)> {
-        self.find(member).map(|found| (found.rank, found.score))
+        let Found { order: (path, at), score, .. } = self.find(member)?;
+        Some((self.order.base_of(&path) + at as u64, score))
     }
 
     /// How many members have a lower score, or with `inclusive` no higher one.
@@ -95,9 +116,9 @@ impl SortedSet {
         let Some(new) = decide(old) else { return (old, old) };
         match found {
             Some(found) if found.score == new => return (old, old),
-            Some(found) => {
-                self.index.edit_at(found.index, |scores, at| scores.set_score(at as usize, new));
-                self.rescore(member, found.score, new);
+            Some(Found { order, index: (path, at), .. }) => {
+                self.index.edit_on(&path, |scores| scores.set_score(at, new));
+                self.rescore(member, &order, new);
             }
             None => {
                 self.index.edit_for(|key| *key <= hash, |scores| scores.insert(hash, new));
@@ -109,10 +130,10 @@ impl SortedSet {
 
     /// Removes a member; gives the score it had.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let found = self.find(member)?;
-        self.order.edit_at(found.rank, |run, at| run.remove(at as usize));
-        self.index.edit_at(found.index, |scores, at| scores.remove(at as usize));
-        Some(found.score)
+        let Found { order: (run, run_at), index: (scores, at), score } = self.find(member)?;
+        self.order.edit_on(&run, |run| run.remove(run_at));
+        self.index.edit_on(&scores, |scores| scores.remove(at));
+        Some(score)
     }
 
     /// Removes the members at these positions; what comes back is to be freed. O(removed), or O(left) if
@@ -127,8 +148,8 @@ impl SortedSet {
         }
         for run in removed.iter() {
             for (member, score) in (0..run.count()).map(|at| run.pair(at)) {
-                if let Some((at, _)) = self.entry(hash(&self.hasher, member), score, member) {
-                    self.index.edit_at(at, |scores, at| scores.remove(at as usize));
+                if let Some(((path, at), _)) = self.entry(hash(&self.hasher, member), score, member) {
+                    self.index.edit_on(&path, |scores| scores.remove(at));
                 }
             }
         }
@@ -194,10 +215,11 @@ impl SortedSet {
     #[inline]
     fn find_hashed(&self, hash: u32, member: &[u8]) -> Option<Found> {
         let mut found = None;
-        self.candidates(hash, |index, score, name| {
-            if name.is_empty() || name == member {
-                found =
-                    self.position(score, member).map(|rank| Found { rank, index, score }).or(found.take());
+        self.candidates(hash, |path, at, score, name| {
+            if (name.is_empty() || name == member)
+                && let Some(order) = self.place(score, member)
+            {
+                found = Some(Found { order, index: (path.clone(), at), score });
             }
             name.is_empty() || name != member
         });
@@ -205,12 +227,12 @@ impl SortedSet {
     }
 
     /// The place in the index of a member with this score, and whether the index has the member itself.
-    fn entry(&self, hash: u32, score: f64, member: &[u8]) -> Option<(u64, bool)> {
+    fn entry(&self, hash: u32, score: f64, member: &[u8]) -> Option<(Place, bool)> {
         let mut found = None;
-        self.candidates(hash, |index, other, name| {
+        self.candidates(hash, |path, at, other, name| {
             let is_it = name == member && !name.is_empty();
             if other == score && (is_it || name.is_empty()) {
-                found = Some((index, is_it));
+                found = Some(((path.clone(), at), is_it));
             }
             !is_it
         });
@@ -221,39 +243,37 @@ impl SortedSet {
     /// as `seen` wants more. Where a member is told by its hash and score alone it does not matter which
     /// of several equal entries is taken, as long as none is that has the member itself.
     #[inline]
-    fn candidates(&self, hash: u32, mut seen: impl FnMut(u64, f64, &[u8]) -> bool) {
-        let Some((scores, base)) = self.index.leaf_for(|key| *key < hash) else { return };
+    fn candidates(&self, hash: u32, mut seen: impl FnMut(&Path, usize, f64, &[u8]) -> bool) {
+        let Some((scores, path)) = self.index.path_for(|key| *key < hash) else { return };
         for at in scores.lower_bound(hash)..scores.count() {
             let (other, score) = scores.pair(at);
-            if other != hash || !seen(base + at as u64, score, scores.member(at)) {
+            if other != hash || !seen(&path, at, score, scores.member(at)) {
                 return;
             }
         }
-        self.later_candidates(hash, base + scores.count() as u64, seen);
+        self.later_candidates(hash, seen);
     }
 
     /// Goes on where a leaf ended before the hashes became higher.
     #[cold]
-    fn later_candidates(&self, hash: u32, from: u64, mut seen: impl FnMut(u64, f64, &[u8]) -> bool) {
-        if from == self.index.len() {
-            return;
-        }
-        let later = self.index.cursor_at(from).into_iter().flat_map(Cursor::forward);
-        for (scores, base) in later {
+    fn later_candidates(&self, hash: u32, mut seen: impl FnMut(&Path, usize, f64, &[u8]) -> bool) {
+        let Some(mut cursor) = self.index.cursor_for(|key| *key < hash) else { return };
+        while cursor.move_next() {
+            let (scores, path) = (cursor.leaf(), cursor.path());
             for at in 0..scores.count() {
                 let (other, score) = scores.pair(at);
-                if other != hash || !seen(base + at as u64, score, scores.member(at)) {
+                if other != hash || !seen(&path, at, score, scores.member(at)) {
                     return;
                 }
             }
         }
     }
 
-    /// The position of a member, if it is there with this score.
+    /// Where a member is in order, if it is there with this score.
     #[inline]
-    fn position(&self, score: f64, member: &[u8]) -> Option<u64> {
-        let (run, base) = self.order.leaf_for(|bound| bound.is_at_or_before(score, member))?;
-        run.find(score, member).ok().map(|at| base + at as u64)
+    fn place(&self, score: f64, member: &[u8]) -> Option<Place> {
+        let (run, path) = self.order.path_for(|bound| bound.is_at_or_before(score, member))?;
+        run.find(score, member).ok().map(|at| (path, at))
     }
 
     /// Puts a member, which is in the index already, where it belongs.
@@ -299,19 +319,17 @@ impl SortedSet {
     }
 
     fn name(&mut self, member: &[u8], score: f64) {
-        if let Some((at, false)) = self.entry(hash(&self.hasher, member), score, member) {
-            self.index.edit_at(at, |scores, at| scores.set_member(at as usize, member));
+        if let Some(((path, at), false)) = self.entry(hash(&self.hasher, member), score, member) {
+            self.index.edit_on(&path, |scores| scores.set_member(at, member));
         }
     }
 
-    /// Moves a member to where it belongs with another score.
-    fn rescore(&mut self, member: &[u8], old: f64, new: f64) {
-        let at_or_before = |bound: &order::Bound| bound.is_at_or_before(old, member);
-        let done = self.order.edit_for(at_or_before, |run| {
-            let at = run.find(old, member).expect("it was found before");
-            let stays = run.rescore_in_place(at, new);
+    /// Moves a member from its place to where it belongs with another score.
+    fn rescore(&mut self, member: &[u8], (path, at): &Place, new: f64) {
+        let done = self.order.edit_on(path, |run| {
+            let stays = run.rescore_in_place(*at, new);
             if !stays {
-                run.remove(at);
+                run.remove(*at);
             }
             stays
         });
@@ -352,11 +370,13 @@ impl SortedSet {
     }
 }
 
-/// Where a member is.
+/// The way to a leaf, and an offset there.
+type Place = (Path, usize);
+
+/// Where a member is in either tree.
 struct Found {
-    rank: u64,
-    /// Its place in the index.
-    index: u64,
+    order: Place,
+    index: Place,
     score: f64,
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::tree::{Leaf, SplitAt};
 use super::grow;
+use crate::engine::prefetch::{prefetch, prefetch_all};
 use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -77,7 +78,14 @@ impl Run {
     #[inline]
     pub fn find(&self, score: f64, member: &[u8]) -> Result<usize, usize> {
         let low = self.scores.partition_point(|other| *other < score);
-        let equal = self.scores[low..].partition_point(|other| *other == score);
+        // Few members share a score in most sorted sets.
+        let equal = match &self.scores[low..] {
+            [first, second, ..] if *first == score && *second == score => {
+                self.scores[low..].partition_point(|other| *other == score)
+            }
+            [first, ..] => usize::from(*first == score),
+            [] => 0,
+        };
         let (mut low, mut high) = (low, low + equal);
         while low < high {
             let middle = low.midpoint(high);
@@ -88,6 +96,15 @@ impl Run {
             }
         }
         Err(low)
+    }
+
+    /// Has the first member fetched that has this score.
+    #[inline]
+    pub fn prefetch_member(&self, score: f64) {
+        let at = self.scores.partition_point(|other| *other < score);
+        if at < self.count() {
+            prefetch(self.members.as_ptr().wrapping_add(self.span(at).start));
+        }
     }
 
     /// How many members have a lower score, or with `inclusive` no higher one.
@@ -246,6 +263,11 @@ impl Leaf for Run {
         self.scores.extend_from_slice(&right.scores);
         self.ends.extend(right.ends.iter().map(|end| end + start));
         self.members.extend_from_slice(&right.members);
+    }
+
+    fn prefetch(&self) {
+        prefetch_all(&self.scores);
+        prefetch_all(&self.ends);
     }
 
     fn lower_key(&self) -> Bound {

@@ -1,7 +1,7 @@
 //! Walking over leaves.
 
 use super::node::MAX_HEIGHT;
-use super::{Child, Inner, Leaf, Tree};
+use super::{Child, Inner, Leaf, Path, Tree};
 use arrayvec::ArrayVec;
 
 /// A leaf, with the way to its neighbours.
@@ -33,6 +33,11 @@ impl<'a, L: Leaf> Cursor<'a, L> {
     /// The leaf.
     pub fn leaf(&self) -> &'a L {
         self.leaf
+    }
+
+    /// The way to it.
+    pub fn path(&self) -> Path {
+        Path(self.path.iter().map(|(_, at)| *at as u8).collect())
     }
 
     /// The position of its first element.

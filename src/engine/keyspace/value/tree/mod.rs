@@ -4,14 +4,17 @@
 //! how many elements every subtree holds, and finds a leaf by position or by key. A clone shares all nodes
 //! and costs O(1); a change then copies the nodes on one path, and only those that are still shared.
 
+mod ahead;
 mod cursor;
 mod join;
 mod node;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::AHEAD;
+use arrayvec::ArrayVec;
 pub use cursor::Cursor;
-use node::{Change, Child, Edges, Inner, Slot};
+use node::{Change, Child, Edges, Inner, MAX_HEIGHT, Slot};
 use std::cell::Cell;
 use std::fmt;
 use triomphe::Arc;
@@ -64,9 +67,16 @@ pub trait Leaf: Clone + Default + Send + Sync {
     /// Appends all elements of `right`.
     fn absorb(&mut self, right: Self);
 
+    /// Has what a search reads first fetched; the leaf itself has been.
+    fn prefetch(&self) {}
+
     /// The separator before this leaf, which has at least one element.
     fn lower_key(&self) -> Self::Key;
 }
+
+/// The way from the root to a leaf: which child to take at each inner node. Good until the tree changes.
+#[derive(Clone, Debug, Default)]
+pub struct Path(ArrayVec<u8, MAX_HEIGHT>);
 
 /// Leaves in order, and through them elements.
 #[derive(Clone)]
@@ -151,6 +161,30 @@ impl<L: Leaf> Tree<L> {
         Some((leaf, base))
     }
 
+    /// The leaf that [`Tree::leaf_for`] gives, and the way to it: whoever looks before an edit need not
+    /// search again, and if nothing is to be edited, shared nodes stay shared.
+    #[inline]
+    pub fn path_for(&self, at_or_before: impl Fn(&L::Key) -> bool) -> Option<(&L, Path)> {
+        let mut path = Path::default();
+        let leaf = self.descend(|inner| {
+            let at = inner.seek(&at_or_before);
+            path.0.push(at as u8);
+            at
+        })?;
+        Some((leaf, path))
+    }
+
+    /// The position of the first element of the leaf that a path leads to.
+    pub fn base_of(&self, path: &Path) -> u64 {
+        let (mut base, mut steps) = (0, path.0.iter());
+        self.descend(|inner| {
+            let at = steps.next().map_or(0, |at| usize::from(*at));
+            base += inner.lens[..at].iter().sum::<u64>();
+            at
+        });
+        base
+    }
+
     /// Follows the children that `choose` names down to a leaf.
     #[inline]
     fn descend(&self, mut choose: impl FnMut(&Inner<L>) -> usize) -> Option<&L> {
@@ -194,6 +228,12 @@ impl<L: Leaf> Tree<L> {
         edit: impl FnOnce(&mut L) -> R,
     ) -> R {
         self.edit(|inner| inner.seek(&at_or_before), edit)
+    }
+
+    /// Changes the leaf that a path leads to.
+    pub fn edit_on<R>(&mut self, path: &Path, edit: impl FnOnce(&mut L) -> R) -> R {
+        let mut steps = path.0.iter();
+        self.edit(|_| steps.next().map_or(0, |at| usize::from(*at)), edit)
     }
 
     fn edit<R>(&mut self, mut choose: impl FnMut(&Inner<L>) -> usize, edit: impl FnOnce(&mut L) -> R) -> R {

@@ -235,12 +235,19 @@ proptest! {
             assert_eq!(rank, model.range(..wanted).count());
             assert_eq!(leaf.contains(&wanted), model.contains(&wanted));
             assert_eq!(tree.cursor_for(seek).map_or(0, |cursor| cursor.base()), base);
-            match step {
-                0 => {
-                    tree.edit_for(seek, |run| run.0.retain(|&have| have != wanted));
+            let path = tree.path_for(seek).map(|(run, path)| {
+                assert!(run.0 == leaf && tree.base_of(&path) == base);
+                path
+            });
+            for (other, run) in tree.fetch([0, wanted, 1999].into_iter(), |key, other| *key <= other) {
+                assert_eq!(Some(run), tree.leaf_for(|key| *key <= other).map(|(run, _)| run));
+            }
+            match (step, path) {
+                (0, Some(path)) => {
+                    tree.edit_on(&path, |run| run.0.retain(|&have| have != wanted));
                     model.remove(&wanted);
                 }
-                1 => {
+                (1, _) => {
                     let right = tree.split_off(rank as u64);
                     tree.append(right);
                 }
