@@ -8,6 +8,9 @@ use std::fmt;
 /// The longest line in bytes, its end included.
 const LINE_MAX: usize = 1024;
 
+/// The highest number that is read, so that those that follow never run out.
+const SEQ_MAX: i64 = i64::MAX / 2;
+
 /// What a file is to the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -221,9 +224,9 @@ impl Manifest {
     /// The next number after `last` whose name is free. A history that was not deleted yet may still hold
     /// a name when the manifest was edited by hand.
     fn unused(&self, last: i64, name: impl Fn(&Self, i64) -> Vec<u8>) -> (Vec<u8>, i64) {
-        let candidates = (1..).map(|step| last.saturating_add(step)).map(|seq| (name(self, seq), seq));
         let taken = |name: &[u8]| self.files().chain(&self.history).any(|file| file.name == name);
-        let mut candidates = candidates.skip_while(|(name, seq)| taken(name) && *seq < i64::MAX);
+        let mut candidates =
+            (last.max(0) + 1..).map(|seq| (name(self, seq), seq)).skip_while(|(name, _)| taken(name));
         candidates.next().expect("numbers do not end")
     }
 }
@@ -262,7 +265,9 @@ fn parse_line(line: &[u8]) -> Result<File, Problem> {
             _ => {}
         }
     }
-    let (Some(name), true, Some(kind)) = (name, seq != 0, kind) else { return Err(Problem::Format) };
+    let (Some(name), true, Some(kind)) = (name, seq != 0 && seq <= SEQ_MAX, kind) else {
+        return Err(Problem::Format);
+    };
     let kind = match kind {
         b'b' => Kind::Base,
         b'h' => Kind::History,

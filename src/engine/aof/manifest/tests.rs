@@ -64,6 +64,7 @@ fn lines_that_redis_refuses() {
         "file a seq 1 type i newkey\n",
         "file a seq 0 type i\n",
         "file a seq x type i\n",
+        "file a seq 9223372036854775807 type i\n",
         "file x seq 1 seq 2\n",
         "file \"a seq 1 type i\n",
         " # no comment\n",
@@ -166,6 +167,7 @@ fn the_single_file_of_former_versions_is_adopted() {
 fn a_name_is_not_given_twice() {
     let mut manifest = parse("file appendonly.aof.1.base.rdb seq 1 type h\n").unwrap();
     assert_eq!(manifest.replace_base(Format::Rdb, 0).seq, 2);
+    assert_eq!(parse("file a seq -7 type b\n").unwrap().replace_base(Format::Rdb, 0).seq, 1);
 }
 
 #[test]
