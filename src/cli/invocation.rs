@@ -11,6 +11,8 @@ pub enum Invocation {
     Version,
     /// Print how to call the server.
     Help,
+    /// Check append-only files.
+    CheckAof,
     /// Look at the machine's settings.
     CheckSystem,
     /// Test the machine's memory.
@@ -21,11 +23,13 @@ pub enum Invocation {
 
 /// The parts of a Redis installation that are the same program under other names, and what they do. The
 /// name decides, whatever stands before and after it (`valkey-check-rdb-9.1`).
-const ROLES: [(&str, &str); 3] = [
-    ("-sentinel", "sentinel mode"),
-    ("-check-rdb", "checking RDB files"),
-    ("-check-aof", "checking append-only files"),
+const ROLES: [(&str, Invocation); 3] = [
+    ("-sentinel", SENTINEL),
+    ("-check-rdb", Invocation::Missing("checking RDB files")),
+    ("-check-aof", Invocation::CheckAof),
 ];
+
+const SENTINEL: Invocation = Invocation::Missing("sentinel mode");
 
 /// Reads a command line, the program's name first.
 pub fn read(command_line: &[Vec<u8>]) -> Invocation {
@@ -36,10 +40,10 @@ pub fn read(command_line: &[Vec<u8>]) -> Invocation {
     let name = String::from_utf8_lossy(program);
     let name = name.rsplit('/').next().unwrap_or_default();
     if let Some((_, role)) = ROLES.iter().find(|(part, _)| name.contains(part)) {
-        return Invocation::Missing(role);
+        return role.clone();
     }
     if arguments.iter().any(|argument| argument == b"--sentinel") {
-        return Invocation::Missing(ROLES[0].1);
+        return SENTINEL;
     }
     match arguments.first().map(Vec::as_slice) {
         Some(b"-v" | b"--version") => Invocation::Version,
@@ -83,7 +87,7 @@ mod tests {
         assert_eq!(read("valkey-sentinel"), Invocation::Missing("sentinel mode"));
         assert_eq!(read("redis-server x.conf --sentinel"), Invocation::Missing("sentinel mode"));
         assert_eq!(read("./redis-check-rdb dump.rdb"), Invocation::Missing("checking RDB files"));
-        assert_eq!(read("valkey-check-aof"), Invocation::Missing("checking append-only files"));
+        assert_eq!(read("valkey-check-aof --fix x.manifest"), Invocation::CheckAof);
         // Only the program's own name counts, not the folder it lies in.
         assert_eq!(read("/opt/redis-sentinel/redis-server"), Invocation::Serve(Arguments::default()));
     }

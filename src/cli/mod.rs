@@ -1,5 +1,6 @@
 //! The command line: from arguments to a running server and from its end to an exit code.
 
+mod check_aof;
 mod crash;
 mod invocation;
 mod journal;
@@ -31,6 +32,7 @@ pub fn run(command_line: &[Vec<u8>]) -> ExitCode {
             let fine = machine::check(&mut |line| println!("{line}"));
             if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
+        Invocation::CheckAof => check_aof::run(command_line),
         Invocation::TestMemory => {
             eprintln!("{program} does not test memory: use memtest86+ or memtester.");
             ExitCode::FAILURE
