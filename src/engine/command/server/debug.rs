@@ -56,6 +56,7 @@ fn debug(call: &mut Call) -> Result {
         (b"log", 3) => log(call),
         (b"htstats", 3..) => htstats(call),
         (b"htstats-key", 3..) => htstats_key(call),
+        (b"listpack", 3) => listpack(call),
         (b"structsize", 2) => structsize(call),
         (b"change-repl-id", 2) => change_repl_id(call),
         (b"set-active-expire", 3) => {
@@ -158,6 +159,21 @@ fn log(call: &mut Call) -> Result {
     let text = format!("DEBUG LOG: {}", String::from_utf8_lossy(call.args.at(2)));
     call.server.log(Level::Warning, text);
     ok(call)
+}
+
+/// Shows in the log what a small collection is made of.
+fn listpack(call: &mut Call) -> Result {
+    let database = &call.server.databases[call.session.db];
+    let entry = database.lookup(call.args.at(2)).ok_or(Error::NO_SUCH_KEY)?;
+    let text = match entry.value() {
+        ValueRef::Packed(packed) if entry.encoding_name().starts_with("listpack") => {
+            format!("{} in {} bytes: {}", packed.count, packed.run.len(), packed.run.escape_ascii())
+        }
+        _ => return Err(Error::new("ERR Not a listpack encoded object.")),
+    };
+    call.server.log(Level::Notice, format!("DEBUG LISTPACK: {text}"));
+    call.reply.simple("Listpack structure printed on stdout");
+    Ok(())
 }
 
 fn change_repl_id(call: &mut Call) -> Result {
@@ -299,6 +315,8 @@ fn help(call: &mut Call) -> Result {
         "    Replies with <string> as an error.",
         "HTSTATS <dbid>",
         "    Figures about the table of a database.",
+        "LISTPACK <key>",
+        "    Shows in the log what a small collection is made of.",
         "LOG <message>",
         "    Writes <message> to the log.",
         "OBJECT <key>",
