@@ -6,17 +6,12 @@ use super::load::path;
 use crate::actor::log::reason;
 use crate::engine::aof::manifest::{File as Listed, Manifest};
 use crate::engine::aof::scan::{Damage, Item, Problem, Scanner};
-use crate::engine::hash::Seed;
-use crate::engine::keyspace::hash::HashLimits;
-use crate::engine::keyspace::list::Limits as ListLimits;
-use crate::engine::keyspace::{Hasher, SetLimits, SortedSetLimits};
 use crate::engine::rdb;
 use crate::runtime::fs::File;
 use crate::runtime::{fs, task};
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Bytes read at once.
 const CHUNK: usize = 256 << 10;
@@ -235,7 +230,7 @@ impl Tool<'_> {
 
     /// Reads an RDB file at the beginning of `file`, which then stands at its end, and gives its length.
     fn preamble(&mut self, file: &mut File) -> Outcome<u64> {
-        let limits = rdb_limits();
+        let limits = rdb::Limits::any();
         let decoded = {
             let source = rdb::Buffered::new(|buffer| file.read(buffer).map_err(|error| reason(&error)));
             let mut decoder = rdb::Decoder::new(source, &limits, 0, true);
@@ -373,22 +368,6 @@ fn content(place: &Path) -> io::Result<Content> {
     let first = lines.find(|line| !line.starts_with(b"#"));
     let manifest = first.is_some_and(|line| line.starts_with(b"file"));
     Ok(if manifest { Content::Manifest } else { Content::Commands })
-}
-
-/// Limits of small collections; entries are only checked and dropped, so that any will do.
-fn rdb_limits() -> rdb::Limits {
-    let hasher = Arc::new(Hasher::new(Seed::new(0)));
-    rdb::Limits {
-        list: ListLimits::new(-2),
-        set: SetLimits {
-            intset_entries: 512,
-            listpack_entries: 128,
-            listpack_value: 64,
-            hasher: hasher.clone(),
-        },
-        sorted_set: SortedSetLimits { entries: 128, value: 64, hasher: hasher.clone() },
-        hash: HashLimits { entries: 512, value: 64, hasher },
-    }
 }
 
 /// Cuts a file, and waits until the disk has it so.

@@ -13,6 +13,8 @@ pub enum Invocation {
     Help,
     /// Check append-only files.
     CheckAof,
+    /// Check an RDB file.
+    CheckRdb,
     /// Look at the machine's settings.
     CheckSystem,
     /// Test the machine's memory.
@@ -23,11 +25,8 @@ pub enum Invocation {
 
 /// The parts of a Redis installation that are the same program under other names, and what they do. The
 /// name decides, whatever stands before and after it (`valkey-check-rdb-9.1`).
-const ROLES: [(&str, Invocation); 3] = [
-    ("-sentinel", SENTINEL),
-    ("-check-rdb", Invocation::Missing("checking RDB files")),
-    ("-check-aof", Invocation::CheckAof),
-];
+const ROLES: [(&str, Invocation); 3] =
+    [("-sentinel", SENTINEL), ("-check-rdb", Invocation::CheckRdb), ("-check-aof", Invocation::CheckAof)];
 
 const SENTINEL: Invocation = Invocation::Missing("sentinel mode");
 
@@ -86,7 +85,7 @@ mod tests {
         assert_eq!(read("/usr/bin/redis-sentinel x.conf"), Invocation::Missing("sentinel mode"));
         assert_eq!(read("valkey-sentinel"), Invocation::Missing("sentinel mode"));
         assert_eq!(read("redis-server x.conf --sentinel"), Invocation::Missing("sentinel mode"));
-        assert_eq!(read("./redis-check-rdb dump.rdb"), Invocation::Missing("checking RDB files"));
+        assert_eq!(read("./redis-check-rdb dump.rdb"), Invocation::CheckRdb);
         assert_eq!(read("valkey-check-aof --fix x.manifest"), Invocation::CheckAof);
         // Only the program's own name counts, not the folder it lies in.
         assert_eq!(read("/opt/redis-sentinel/redis-server"), Invocation::Serve(Arguments::default()));

@@ -1,6 +1,7 @@
 //! The command line: from arguments to a running server and from its end to an exit code.
 
 mod check_aof;
+mod check_rdb;
 mod crash;
 mod invocation;
 mod journal;
@@ -20,7 +21,7 @@ pub fn run(command_line: &[Vec<u8>]) -> ExitCode {
     match invocation::read(command_line) {
         Invocation::Serve(arguments) => serve::serve(command_line, &arguments),
         Invocation::Version => {
-            println!("{}", version());
+            println!("Redis server {}", version());
             ExitCode::SUCCESS
         }
         Invocation::Help => {
@@ -33,6 +34,7 @@ pub fn run(command_line: &[Vec<u8>]) -> ExitCode {
             if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Invocation::CheckAof => check_aof::run(command_line),
+        Invocation::CheckRdb => check_rdb::run(command_line),
         Invocation::TestMemory => {
             eprintln!("{program} does not test memory: use memtest86+ or memtester.");
             ExitCode::FAILURE
@@ -47,7 +49,7 @@ pub fn run(command_line: &[Vec<u8>]) -> ExitCode {
 /// The version, in the layout that scripts cut Redis's version out of.
 fn version() -> String {
     format!(
-        "Redis server v={REDIS_VERSION} sha=00000000:0 malloc={} bits={} build=seedis-{VERSION}",
+        "v={REDIS_VERSION} sha=00000000:0 malloc={} bits={} build=seedis-{VERSION}",
         process::allocator_name(),
         process::ARCH_BITS
     )

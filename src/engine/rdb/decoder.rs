@@ -54,7 +54,10 @@ pub struct Decoder<'a, S> {
     version: Option<(u32, Dialect)>,
     /// Whether the checksum is computed and compared.
     check_sum: bool,
+    /// Whether the file had a checksum, which was compared.
+    summed: bool,
     done: bool,
+    /// The key whose value is being read.
     key: Vec<u8>,
 }
 
@@ -62,7 +65,7 @@ impl<'a, S: Source> Decoder<'a, S> {
     /// Reads from the beginning. Entries get this access clock.
     pub fn new(source: S, limits: &'a Limits, clock: u32, check_sum: bool) -> Self {
         let reader = Reader::new(source);
-        Self { reader, limits, clock, version: None, check_sum, done: false, key: Vec::new() }
+        Self { reader, limits, clock, version: None, check_sum, summed: false, done: false, key: Vec::new() }
     }
 
     /// How many bytes were read.
@@ -80,6 +83,16 @@ impl<'a, S: Source> Decoder<'a, S> {
         self.version.map(|(version, _)| version)
     }
 
+    /// Whether the file ended with a checksum, which was compared.
+    pub fn was_summed(&self) -> bool {
+        self.summed
+    }
+
+    /// After an error, the key whose value is broken; empty if it was none.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
     /// The next item; nothing after the last, when the checksum was right. After an error there is nothing
     /// more to be had.
     #[allow(clippy::should_implement_trait)]
@@ -93,6 +106,7 @@ impl<'a, S: Source> Decoder<'a, S> {
     }
 
     fn item(&mut self) -> Result<Option<Item>, Error> {
+        self.key.clear();
         let (version, dialect) = match self.version {
             Some(known) => known,
             None => *self.version.insert(header(&mut self.reader)?),
@@ -124,11 +138,13 @@ impl<'a, S: Source> Decoder<'a, S> {
                 }
                 opcode::SLOT_INFO => {
                     reader.reading("the size of a slot");
-                    (reader.length()?, reader.length()?, reader.length()?);
+                    for _ in 0..3 {
+                        reader.length()?;
+                    }
                     continue;
                 }
                 opcode::EOF => {
-                    check_sum(reader, version, self.check_sum)?;
+                    self.summed = check_sum(reader, version, self.check_sum)?;
                     return Ok(None);
                 }
                 opcode @ opcode::KEY_META.. => other(reader, opcode, dialect)?,
@@ -201,7 +217,8 @@ fn other<S: Source>(reader: &mut Reader<S>, opcode: u8, dialect: Dialect) -> Res
 fn skip_module_aux<S: Source>(reader: &mut Reader<S>) -> Result<String, Error> {
     let module = module_name(reader.length()?);
     // When it is to be loaded: a number, with its mark.
-    (reader.length()?, reader.length()?);
+    reader.length()?;
+    reader.length()?;
     loop {
         match reader.length()? {
             0 => return Ok(module),
@@ -222,16 +239,16 @@ fn skip_module_aux<S: Source>(reader: &mut Reader<S>) -> Result<String, Error> {
     }
 }
 
-/// Compares the checksum, which files have from version 5 on; 0 stands for none.
-fn check_sum<S: Source>(reader: &mut Reader<S>, version: u32, wanted: bool) -> Result<(), Error> {
+/// Compares the checksum, which files have from version 5 on, and 0 stands for none; whether there was one.
+fn check_sum<S: Source>(reader: &mut Reader<S>, version: u32, wanted: bool) -> Result<bool, Error> {
     reader.reading("the checksum");
     if version < 5 {
-        return Ok(());
+        return Ok(false);
     }
     let computed = if wanted { reader.source().checksum() } else { 0 };
     let found = reader.u64()?;
     if !wanted || found == 0 || found == computed {
-        Ok(())
+        Ok(wanted && found != 0)
     } else {
         Err(reader.invalid("it does not match the data"))
     }

@@ -18,12 +18,14 @@
 //!   Every byte is distrusted: an [`Error`] says at which offset what was being read and what was wrong.
 //!   Nothing is allocated out of proportion to the bytes that are really there.
 //! - [`FileWriter`] makes a file of captured entries; [`ValueEncoder`] writes one value step by step.
+//! - [`check`] is what `redis-check-rdb` says.
 //! - [`payload`] is what DUMP gives and RESTORE takes.
 //! - [`Reader`] and [`Writer`] have the primitives (lengths, strings, doubles) that the codec of each type
 //!   is made of. There is one file a type, with both directions: `decode` makes a value of what a reader
 //!   gives; `encode` writes a part of a value and remembers how far it came.
 
 mod array;
+pub mod check;
 mod decoder;
 mod file;
 mod hash;
