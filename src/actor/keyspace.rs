@@ -32,6 +32,14 @@ pub trait Outside {
     fn apply(&self, before: &Config, config: &mut Config, names: &[&str]) -> Result<(), (String, String)>;
 }
 
+/// Who looks after files.
+pub trait Files {
+    /// Something about files is to be done.
+    fn perform(&self, server: &mut Server, effect: Effect);
+    /// More was propagated.
+    fn stream_grew(&self);
+}
+
 /// What the wiring must do for the engine.
 #[derive(Debug)]
 pub enum Request {
@@ -57,6 +65,7 @@ pub struct Keyspace {
     requests: mpsc::UnboundedSender<Request>,
     config_file: Option<PathBuf>,
     outside: RefCell<Option<Weak<dyn Outside>>>,
+    files: RefCell<Option<Rc<dyn Files>>>,
     /// A client lost its attendant: it is leaving.
     left: Notify,
 }
@@ -77,6 +86,7 @@ impl Keyspace {
             requests,
             config_file,
             outside: RefCell::new(None),
+            files: RefCell::new(None),
             left: Notify::new(),
         })
     }
@@ -99,6 +109,11 @@ impl Keyspace {
         *self.outside.borrow_mut() = Some(outside);
     }
 
+    /// Says who looks after files.
+    pub fn set_files(&self, files: Option<Rc<dyn Files>>) {
+        *self.files.borrow_mut() = files;
+    }
+
     /// Ends all connections and waits until they are gone.
     pub async fn stop(&self) {
         self.with_news(Server::disconnect_all);
@@ -115,9 +130,7 @@ impl Keyspace {
     pub fn with<T>(&self, now: Now, call: impl FnOnce(&mut Server) -> T) -> T {
         let mut server = self.server.borrow_mut();
         let result = call(&mut server);
-        if server.has_news() {
-            self.carry_out(&mut server);
-        }
+        self.follow_up(&mut server);
         self.rearm_if_earlier(&server, now);
         result
     }
@@ -126,9 +139,7 @@ impl Keyspace {
     pub fn with_news<T>(&self, call: impl FnOnce(&mut Server) -> T) -> T {
         let mut server = self.server.borrow_mut();
         let result = call(&mut server);
-        if server.has_news() {
-            self.carry_out(&mut server);
-        }
+        self.follow_up(&mut server);
         result
     }
 
@@ -156,6 +167,18 @@ impl Keyspace {
         }
     }
 
+    #[inline]
+    fn follow_up(&self, server: &mut Server) {
+        if server.has_news() {
+            self.carry_out(server);
+        }
+        if server.propagation.has_stream()
+            && let Some(files) = &*self.files.borrow()
+        {
+            files.stream_grew();
+        }
+    }
+
     #[cold]
     fn carry_out(&self, server: &mut Server) {
         let mut wakes = Vec::new();
@@ -179,8 +202,20 @@ impl Keyspace {
             Effect::Log(level, text) => return log::write(level, &text),
             Effect::Stall(us) => return time::stall(Duration::from_micros(us)),
             Effect::RewriteConfig { client, all } => return self.rewrite_config(server, client, all),
-            // Nobody logs or replicates yet.
+            // For checkers only.
             Effect::Propagate { .. } | Effect::Event { .. } => return,
+            Effect::Job(_)
+            | Effect::StopJob
+            | Effect::AofPolicy
+            | Effect::CloseAof { .. }
+            | Effect::Reload { .. } => {
+                let files = self.files.borrow().clone();
+                // Without files there are no jobs either: the server stops.
+                if let Some(files) = files {
+                    files.perform(server, effect);
+                }
+                return;
+            }
             Effect::Configured { names, before, client } => {
                 return self.apply_config(server, &names, *before, client);
             }
@@ -200,6 +235,7 @@ impl Keyspace {
         let outside = self.outside.borrow().as_ref().and_then(Weak::upgrade);
         let outcome = outside.map_or(Ok(()), |outside| outside.apply(&before, &mut server.config, names));
         server.finish_config(client, before, outcome);
+        server.follow_file_config(self.now());
     }
 
     fn rewrite_config(&self, server: &mut Server, client: ClientId, all: bool) {

@@ -15,6 +15,7 @@ pub mod listener;
 pub mod log;
 pub mod message;
 mod oom_score;
+mod persistence;
 pub mod post;
 pub mod wiring;
 

@@ -60,6 +60,8 @@ impl Attend for Remote {
         }
         match wanted.closing {
             Closing::Now => write(Order::Drop),
+            // What is held is sent first; then the client is looked after again.
+            Closing::AfterReply if server.output_waiting(client) > 0 => {}
             Closing::AfterReply => write(Order::Close),
             Closing::No if self.blocked.get() && !wanted.blocked => {
                 self.blocked.set(false);
@@ -208,7 +210,12 @@ impl Post {
             if flow == Flow::Blocked && session.is_some_and(|session| session.blocked.is_none()) {
                 flow = Flow::Again;
             }
-            server.take_output(client, Vec::new())
+            let output = server.take_output(client, Vec::new());
+            // What is held comes before the end.
+            if flow == Flow::Close && server.output_waiting(client) > 0 {
+                flow = Flow::Blocked;
+            }
+            output
         });
         remote.blocked.set(flow == Flow::Blocked);
         write(Order::Done { bytes, start, output, flow });

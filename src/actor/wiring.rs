@@ -5,9 +5,10 @@ use super::keyspace::{Keyspace, Outside, Request};
 use super::listener::{self, Listeners};
 use super::log::{self, Settings, reason};
 use super::oom_score::OomScore;
+use super::persistence::Persistence;
 use super::post::Post;
 use crate::engine::config::{Config, Supervised};
-use crate::engine::effect::Level;
+use crate::engine::effect::{Level, Shutdown};
 use crate::engine::server::{Environment, Server};
 use crate::runtime::signal::{Signal, Signals};
 use crate::runtime::sync::mpsc;
@@ -40,11 +41,11 @@ pub struct Start {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// In order.
-    Stopped,
+    Stopped(Shutdown),
     /// At once, by somebody who did not want to wait.
     Forced,
     /// Asked to start again.
-    Restart,
+    Restart(Shutdown),
     /// Asked to end as a crash would.
     Crashed(&'static str),
 }
@@ -58,6 +59,7 @@ pub async fn run(start: Start) -> Result<End, String> {
     let (requests, mut inbox) = mpsc::unbounded_channel();
     let server = Server::new(config.clone(), environment(&config_file))?;
     let keyspace = Keyspace::new(server, requests, config_file);
+    let persistence = Persistence::new(&keyspace);
     let post = start_threads(&keyspace, &config)?;
     let (served, posted, shared) = (keyspace.clone(), post.clone(), connection::read_buffer());
     let serve = Rc::new(move |stream| listener::serve(stream, &served, posted.as_ref(), &shared));
@@ -71,17 +73,49 @@ pub async fn run(start: Start) -> Result<End, String> {
     warn_of_what_is_missing(&config);
     log::write(Level::Notice, "Server initialized");
     let mut clock = task::spawn_local("clock", keyspace.clone().keep_time());
+    let loaded = {
+        let mut terminate = pin!(wait_for_end(&mut inbox, &mut signals, &mut clock));
+        let mut start = pin!(persistence.start());
+        poll_fn(|context| {
+            // Whoever does not want to wait for the data does not lose any by leaving.
+            if let Poll::Ready(end) = terminate.as_mut().poll(context) {
+                return Poll::Ready(Err(Ok(end)));
+            }
+            start.as_mut().poll(context).map(|loaded| loaded.map_err(Err))
+        })
+        .await
+    };
+    if let Err(end) = loaded {
+        premises.listeners.close();
+        persistence.close();
+        keyspace.stop().await;
+        return end;
+    }
     for kind in premises.listeners.kinds() {
         log::write(Level::Notice, &format!("Ready to accept connections {kind}"));
     }
     if systemd {
         tell_supervisor("STATUS=Ready to accept connections\nREADY=1\n");
     }
-    let end = wait_for_end(&mut inbox, &mut signals, &mut clock).await;
+    let end = loop {
+        let end = wait_for_end(&mut inbox, &mut signals, &mut clock).await;
+        let (End::Stopped(how) | End::Restart(how)) = end else { break end };
+        match persistence.finish(how).await {
+            Ok(()) => break end,
+            Err(_) => {
+                log::write(
+                    Level::Warning,
+                    "Errors trying to shut down the server. Check the logs for more information.",
+                );
+                keyspace.with_news(Server::refuse_shutdown);
+            }
+        }
+    };
     if systemd {
         tell_supervisor("STOPPING=1\n");
     }
     premises.listeners.close();
+    persistence.close();
     keyspace.stop().await;
     if let Some(post) = post {
         post.close();
@@ -92,7 +126,6 @@ pub async fn run(start: Start) -> Result<End, String> {
 /// Says which of the things that `config` asks for do not exist yet: whoever relies on them must know.
 fn warn_of_what_is_missing(config: &Config) {
     let asked = [
-        (config.appendonly, "appendonly", "nothing is saved, and a restart loses all data"),
         (config.replicaof.0.is_some(), "replicaof", "this server replicates nothing"),
         (config.cluster_enabled, "cluster-enabled", "this server stands alone"),
         (config.tls_port != 0, "tls-port", "nothing listens there"),
@@ -150,12 +183,13 @@ async fn wait_for_end(
         // It never ends but by a panic, and without it nothing expires and nobody times out.
         Event::Stopped => return End::Crashed("the loss of its clock"),
         Event::Request(Some(Request::Crash(how))) => return End::Crashed(how),
-        Event::Request(Some(Request::Restart)) => End::Restart,
-        Event::Request(Some(Request::Shutdown(_)) | None) => End::Stopped,
+        Event::Request(Some(Request::Restart)) => End::Restart(Shutdown::default()),
+        Event::Request(Some(Request::Shutdown(how))) => End::Stopped(how),
+        Event::Request(None) => End::Stopped(Shutdown::default()),
         Event::Signal(signal) => {
             let name = if signal == Signal::Terminate { "SIGTERM" } else { "SIGINT" };
             log::write(Level::Warning, &format!("Received {name} scheduling shutdown..."));
-            End::Stopped
+            End::Stopped(Shutdown::default())
         }
     };
     log::write(Level::Notice, "User requested shutdown...");
@@ -173,10 +207,6 @@ impl Outside for Premises {
     fn apply(&self, before: &Config, config: &mut Config, names: &[&str]) -> Result<(), (String, String)> {
         let changed = |name: &str| names.contains(&name);
         let refuse = |name: &str, reason: String| (name.to_owned(), reason);
-        if changed("appendonly") && config.appendonly {
-            let why = "There is no append-only file yet: nothing would be saved";
-            return Err(refuse("appendonly", why.to_owned()));
-        }
         if changed("maxclients") {
             let wanted = config.maxclients + RESERVED_FILES;
             let have = process::raise_open_files(wanted).unwrap_or(0);

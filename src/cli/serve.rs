@@ -63,7 +63,7 @@ fn end(
     command_line: &[Vec<u8>],
 ) -> ExitCode {
     let why = match outcome {
-        Ok(Ok(End::Stopped)) => {
+        Ok(Ok(End::Stopped(_))) => {
             log::write(Level::Warning, "Seedis is now ready to exit, bye bye...");
             return ExitCode::SUCCESS;
         }
@@ -71,7 +71,7 @@ fn end(
             crash::report(journal, how);
             std::process::abort();
         }
-        Ok(Ok(End::Restart)) => {
+        Ok(Ok(End::Restart(_))) => {
             log::write(Level::Warning, "Restarting.");
             journal.flush();
             format!("Can't restart: {}", reason(&process::restart(command_line)))

@@ -30,6 +30,39 @@ pub struct Shutdown {
     pub force: bool,
 }
 
+/// Who reads a snapshot of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    /// An RDB file is written.
+    Save,
+    /// The append-only file gets a new base.
+    Rewrite,
+}
+
+/// What the outside needs to know to carry a job out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Which.
+    pub kind: JobKind,
+    /// Where the propagated stream was when the snapshot began: what follows belongs into the next file.
+    pub position: u64,
+    /// How many keys each database has, and how many of them expire.
+    pub sizes: Vec<(usize, usize)>,
+    /// The moment, Unix seconds.
+    pub unix_secs: i64,
+    /// Bytes in use at that moment, noted in the file.
+    pub used_memory: u64,
+}
+
+/// A file that holds all data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataFile {
+    /// The RDB file.
+    Rdb,
+    /// The append-only file.
+    Aof,
+}
+
 /// One thing that the outside must do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -68,6 +101,32 @@ pub enum Effect {
         client: ClientId,
         /// Write parameters that have their default too.
         all: bool,
+    },
+    /// Carry out a save or a rewrite: fetch the snapshot that was begun, write it, and tell the engine how it went
+    /// (`Server::job_ended`).
+    Job(Order),
+    /// End the running job: what it wrote is not wanted.
+    StopJob,
+    /// The parameters of the append-only file may have changed.
+    AofPolicy,
+    /// Write the rest of the stream, and close the append-only file.
+    CloseAof {
+        /// The rest.
+        rest: Vec<u8>,
+    },
+    /// Empty the databases and load them from the RDB file or the append-only file; then answer the client
+    /// (DEBUG RELOAD, DEBUG LOADAOF).
+    Reload {
+        /// From which file.
+        file: DataFile,
+        /// Write it first.
+        save: bool,
+        /// Empty the databases before.
+        flush: bool,
+        /// Keys that are there already are replaced instead of being an error.
+        merge: bool,
+        /// Who waits for it.
+        client: ClientId,
     },
     /// Do nothing at all for so many microseconds (DEBUG SLEEP).
     Stall(u64),

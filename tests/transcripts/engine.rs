@@ -14,7 +14,7 @@ impl Engine {
     /// A server without data; the same one each time.
     pub fn new() -> Engine {
         let mut loopback = Loopback::new(Config::default(), 1).expect("the defaults are fine");
-        loopback.server.propagation.wanted = true;
+        loopback.server.propagation.record();
         loopback.server.record_events = true;
         Engine(loopback)
     }
@@ -61,6 +61,11 @@ fn line(effect: &Effect) -> Option<String> {
         Effect::Shutdown(how) => format!("shutdown {how:?}"),
         Effect::Crash(how) => format!("crash {how}"),
         Effect::Restart => "restart".to_owned(),
+        Effect::Job(order) => format!("job {:?}", order.kind),
+        Effect::StopJob => "stop-job".to_owned(),
+        Effect::AofPolicy => "aof-policy".to_owned(),
+        Effect::CloseAof { .. } => "close-aof".to_owned(),
+        Effect::Reload { file, .. } => format!("reload {file:?}"),
     })
 }
 

@@ -140,29 +140,28 @@ impl Connection {
         false
     }
 
-    /// Sends what waits. Returns how many bytes still wait.
+    /// Sends what may leave. Returns how many bytes still wait, with those that are held.
     fn write(&mut self, context: &mut Context<'_>) -> Result<usize, ()> {
         let Connection { keyspace, client, stream, .. } = self;
         loop {
             let outcome = keyspace.with_quiet(|server| {
                 let output = server.output(*client);
                 if output.is_empty() {
-                    return Ok(0);
+                    return Ok((0, server.output_waiting(*client)));
                 }
                 let mut written = stream.try_write(output)?;
                 if mutant::is_on("short-write") {
                     written = output.len();
                 }
-                let left = output.len() - written;
                 server.handle_written(*client, written, false);
-                Ok(left)
+                Ok((written, server.output_waiting(*client)))
             });
             match outcome {
-                Ok(0) => return Ok(0),
+                Ok((0, left) | (_, left @ 0)) => return Ok(left),
                 Ok(_) => {}
                 Err(error) if would_block(&error) && mutant::is_on("lost-wakeup") => return Ok(1),
                 Err(error) if would_block(&error) => match stream.poll_write_ready(context) {
-                    Poll::Pending => return Ok(keyspace.with_quiet(|server| server.output(*client).len())),
+                    Poll::Pending => return Ok(keyspace.with_quiet(|server| server.output_waiting(*client))),
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Err(()),
                 },

@@ -111,7 +111,7 @@ impl Writer {
     }
 
     /// Bytes that no line covers.
-    fn pending(&self) -> u64 {
+    pub fn pending(&self) -> u64 {
         self.offset - self.uncovered.start
     }
 

@@ -55,6 +55,11 @@ impl Call<'_> {
     pub fn propagate(&mut self, argv: &[&[u8]]) {
         self.server.propagation.instead(self.session.db, || Argv::of(argv.iter().copied()));
     }
+    /// Whether a moment that something is to expire at (Unix milliseconds) has come, so that it is removed instead. While
+    /// an append-only file is replayed it has not: what was done to the key before it expired is still to come.
+    pub fn is_past(&self, at: i64) -> bool {
+        at <= self.now.unix_ms() && self.server.persistence.loading.is_none()
+    }
     /// Removes a key that is there, and says so: event `del`, propagated as DEL.
     pub fn delete(&mut self, key: &[u8]) {
         self.server.remove(self.access(), key);

@@ -182,11 +182,21 @@ fn gate(server: &mut Server, session: &mut Session, id: CommandId, now: Now) -> 
             return Err(Error::OOM);
         }
     }
+    let writes = flags.has(Flags::WRITE)
+        || (flags.has(Flags::CONTAINER) && session.transaction.as_ref().is_some_and(|t| t.writes));
+    if (writes || row.name == "PING")
+        && let Some(why) = server.refuses_writes()
+    {
+        return Err(Error::text(why));
+    }
     if session.only_subscribes() && !allowed_to_subscriber(row.name, row.parent) {
         let name = &server.commands.entry(id).full_name;
         return Err(Error::text(format!(
             "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
         )));
+    }
+    if server.persistence.loading.is_some() && !flags.has(Flags::LOADING) {
+        return Err(Error::LOADING);
     }
     Ok(())
 }
@@ -270,12 +280,38 @@ pub fn count_error(server: &mut Server, text: &[u8]) {
     }
 }
 
+/// Runs a command of an append-only file. Fails with the reason if it is none; that it may fail is in the nature of what
+/// was written there.
+pub fn replay(
+    server: &mut Server,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args,
+    now: Now,
+) -> std::result::Result<(), String> {
+    let command = server.commands.find(args.at(0));
+    let id = resolve(server, command, args).map_err(|_| {
+        format!("Unknown command '{}' reading the append only file", String::from_utf8_lossy(args.at(0)))
+    })?;
+    if session.transaction.is_some() && !ends_transaction(server, id) {
+        queue(server, session, reply, id, args);
+    } else {
+        call(server, session, reply, args, id, now);
+        server.unblock(session);
+    }
+    Ok(())
+}
+
 /// Runs a command of a client, from outside a transaction.
 fn run(server: &mut Server, session: &mut Session, reply: &mut Reply, args: Args, id: CommandId, now: Now) {
     call(server, session, reply, args, id, now);
     let atomic = !server.commands.entry(id).row.flags.has(Flags::ARBITRARY_KEYS);
     let Server { propagation, effects, .. } = server;
+    let before = propagation.offset();
     propagation.flush(atomic, effects);
+    if propagation.offset() > before {
+        session.wrote = propagation.offset();
+    }
 }
 
 /// Calls a command's function and sees to what follows: EXEC and scripts come in here.

@@ -60,6 +60,8 @@ impl Error {
     pub const SAME_OBJECT: Error = Error::new("ERR source and destination objects are the same");
     /// AUTH comes first.
     pub const NO_AUTH: Error = Error::new("NOAUTH Authentication required.");
+    /// Data is being loaded.
+    pub const LOADING: Error = Error::new("LOADING Redis is loading the dataset in memory");
     /// Memory is used up and the policy evicts nothing.
     pub const OOM: Error = Error::new("OOM command not allowed when used memory > 'maxmemory'.");
     /// EXEC of a transaction that had errors.

@@ -56,6 +56,8 @@ macro_rules! persistence {
         aof_use_rdb_preamble: bool = true;
         /// Note the time in the append-only file.
         aof_timestamp_enabled: bool = false;
+        /// Protect the append-only file by checksums, in lines that other servers read over.
+        aof_checksums: bool = true;
         /// Keep append-only files that are no longer needed.
         aof_disable_auto_gc: bool = false => Hidden;
     } } };

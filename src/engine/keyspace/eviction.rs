@@ -113,6 +113,19 @@ impl Clock {
         if self.policy.is_lfu() { self.lfu_minutes() << 8 | u32::from(LFU_INITIAL) } else { self.lru() }
     }
 
+    /// The access clock of an entry that was not used for so many seconds; of a new one where the policy
+    /// counts uses.
+    pub fn idle(&self, seconds: u64) -> u32 {
+        let ticks = seconds.saturating_mul(1000) / LRU_RESOLUTION_MS as u64;
+        let ticks = ticks.min(LRU_CLOCK_MAX.into()) as u32;
+        if self.policy.is_lfu() { self.initial() } else { self.lru().wrapping_sub(ticks) & LRU_CLOCK_MAX }
+    }
+
+    /// The access clock of an entry that was used so often; of a new one where the policy counts time.
+    pub fn used(&self, frequency: u8) -> u32 {
+        if self.policy.is_lfu() { self.lfu_minutes() << 8 | u32::from(frequency) } else { self.initial() }
+    }
+
     /// Notes that an entry was read.
     #[inline]
     pub fn touch_read(&self, entry: &Entry, rng: &mut Rng) {

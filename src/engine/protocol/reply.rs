@@ -6,6 +6,8 @@ pub struct Reply {
     buffer: Vec<u8>,
     /// Bytes at the front that were written to the socket already.
     written: usize,
+    /// Bytes that have left the buffer since the connection began.
+    left: u64,
     resp3: bool,
 }
 
@@ -38,6 +40,7 @@ impl Reply {
     /// The first `count` pending bytes were sent.
     pub fn advance(&mut self, count: usize) {
         self.written += count;
+        self.left += count as u64;
         if self.written == self.buffer.len() {
             self.buffer.clear();
             self.written = 0;
@@ -46,9 +49,24 @@ impl Reply {
     /// Takes all pending bytes out, leaving `empty` (its capacity is reused) in their place.
     pub fn take(&mut self, mut empty: Vec<u8>) -> Vec<u8> {
         empty.clear();
+        self.left += self.len() as u64;
         let mut bytes = std::mem::replace(&mut self.buffer, empty);
         bytes.drain(..std::mem::take(&mut self.written));
         bytes
+    }
+    /// Takes the first `count` pending bytes out.
+    pub fn take_front(&mut self, count: usize) -> Vec<u8> {
+        let bytes = self.pending()[..count].to_vec();
+        self.advance(count);
+        bytes
+    }
+    /// Where the first pending byte is in all output since the connection began.
+    pub fn start(&self) -> u64 {
+        self.left
+    }
+    /// Where all output since the connection began ends.
+    pub fn end(&self) -> u64 {
+        self.left + self.len() as u64
     }
     /// Gives memory back beyond `capacity` bytes when nothing is pending.
     pub fn shrink(&mut self, capacity: usize) {
@@ -77,16 +95,7 @@ impl Reply {
         self.buffer.extend_from_slice(bytes);
     }
     fn header(&mut self, kind: u8, count: usize) {
-        if count < 10 {
-            self.buffer.extend_from_slice(&[kind, b'0' + count as u8, b'\r', b'\n']);
-            return;
-        }
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(count).as_bytes();
-        self.buffer.reserve(digits.len() + 3);
-        self.buffer.push(kind);
-        self.buffer.extend_from_slice(digits);
-        self.buffer.extend_from_slice(b"\r\n");
+        super::header(&mut self.buffer, kind, count);
     }
     /// `+OK`.
     pub fn ok(&mut self) {

@@ -4,6 +4,7 @@
 //! arrives byte by byte is never scanned twice. All offsets are relative to the first byte of the
 //! request, which the caller keeps at the front of the buffer until the request is complete.
 
+use super::header;
 use std::ops::Index;
 
 /// A request of this many arguments is refused from a client that has not authenticated.
@@ -119,6 +120,18 @@ impl Argv {
     /// Bytes allocated.
     pub fn memory(&self) -> usize {
         self.buffer.capacity() + self.ranges.capacity() * size_of::<Range>()
+    }
+}
+
+/// Writes a request as a client would send it.
+#[inline]
+pub fn encode<'a>(out: &mut Vec<u8>, args: impl ExactSizeIterator<Item = &'a [u8]>) {
+    header(out, b'*', args.len());
+    for arg in args {
+        out.reserve(arg.len() + 16);
+        header(out, b'$', arg.len());
+        out.extend_from_slice(arg);
+        out.extend_from_slice(b"\r\n");
     }
 }
 

@@ -102,6 +102,7 @@ impl Server {
         let mut reply = std::mem::take(&mut session.reply);
         let batch = self.run_input(&mut session, &mut reply, input, now);
         session.reply = reply;
+        self.hold(&mut session);
         session.input.used = input.len() - batch.consumed;
         self.check_output(&mut session, now);
         self.recount(&mut session);

@@ -289,18 +289,18 @@ impl Server {
     /// Gives a waiting client the reply for a time-out and lets it go on.
     pub fn time_out(&mut self, session: &mut Session, now: Now) {
         let Some(blocked) = &session.blocked else { return };
-        let write = match blocked.on {
-            Waiting::Replicas => |reply: &mut Reply| reply.int(0),
-            Waiting::Disks => |reply: &mut Reply| {
+        let local = self.is_durable(session) && self.persistence.aof.is_on();
+        let blocked = match blocked.on {
+            Waiting::Replicas => self.answer(session, |reply| reply.int(0)),
+            Waiting::Disks { .. } => self.answer(session, |reply| {
                 reply.array(2);
+                reply.int(local.into());
                 reply.int(0);
-                reply.int(0);
-            },
-            Waiting::Freed => Reply::ok,
-            Waiting::Keys(_) => Reply::null_array,
-            Waiting::Unpause | Waiting::Outside => |_: &mut Reply| {},
+            }),
+            Waiting::Freed => self.answer(session, Reply::ok),
+            Waiting::Keys(_) => self.answer(session, Reply::null_array),
+            Waiting::Unpause | Waiting::Outside | Waiting::Shutdown => self.answer(session, |_| {}),
         };
-        let blocked = self.answer(session, write);
         self.count_wait(session, blocked, false, now);
     }
 

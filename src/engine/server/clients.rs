@@ -199,7 +199,7 @@ mod tests {
         for connection in [lost, watcher] {
             // What unwinding does to the client whose command panics in the middle of EXEC.
             let client = world.client(connection);
-            world.server.propagation.wanted = true;
+            world.server.propagation.record();
             world.server.propagation.depth += 1;
             world.server.propagation.instead(0, || Argv::of([&b"SET"[..], b"k", b"v"]));
             drop(world.server.clients.take(client).expect("it is connected"));

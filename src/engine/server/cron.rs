@@ -55,6 +55,7 @@ impl Server {
                 if self.clients_limit_changed {
                     self.follow_clients_limit(now);
                 }
+                self.look_after_files(now);
             }
         }
         if (round || self.cron.lags) && !self.cron_paused {
@@ -89,7 +90,7 @@ impl Server {
     /// Removes keys whose time is over, as many as one tick may.
     fn expire_due(&mut self, now: Now) {
         self.cron.lags = false;
-        if self.active_expire_off || self.pause.is_on() {
+        if self.active_expire_off || self.pause.is_on() || self.persistence.loading.is_some() {
             return;
         }
         let effort = self.config.active_expire_effort.clamp(1, 10) as usize;

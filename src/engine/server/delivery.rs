@@ -183,16 +183,27 @@ impl Server {
         }
     }
 
-    /// What a client is still to get.
+    /// What may be sent to a client now.
     pub fn output(&self, client: ClientId) -> &[u8] {
-        self.clients.get(client).map(|session| session.reply.pending()).unwrap_or_default()
+        self.clients
+            .get(client)
+            .map(|session| &session.reply.pending()[..session.visible()])
+            .unwrap_or_default()
     }
 
-    /// Takes a client's output out, leaving `empty` in its place; it counts as waiting until
+    /// Bytes that a client is still to get, with those that are held.
+    pub fn output_waiting(&self, client: ClientId) -> usize {
+        self.clients.get(client).map_or(0, |session| session.reply.len())
+    }
+
+    /// Takes out what may be sent to a client, leaving `empty` in its place; it counts as waiting until
     /// `handle_written` reports it.
     pub fn take_output(&mut self, client: ClientId, empty: Vec<u8>) -> Vec<u8> {
         let Some(session) = self.clients.get_mut(client) else { return Vec::new() };
-        let bytes = session.reply.take(empty);
+        let bytes = match session.held {
+            None => session.reply.take(empty),
+            Some(_) => session.reply.take_front(session.visible()),
+        };
         session.in_flight += bytes.len();
         bytes
     }

@@ -27,7 +27,10 @@ impl<'a> Shown<'a> {
 impl Server {
     /// The letters of CLIENT LIST's `flags`.
     pub fn client_flags(&self, session: &Session) -> String {
-        let blocked = session.blocked.as_ref().is_some_and(|blocked| blocked.on != Waiting::Outside);
+        let blocked = session
+            .blocked
+            .as_ref()
+            .is_some_and(|blocked| !matches!(blocked.on, Waiting::Outside | Waiting::Shutdown));
         let letters = [
             (session.monitor, 'O'),
             (session.is_subscriber(), 'P'),

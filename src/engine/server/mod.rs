@@ -14,10 +14,12 @@ pub mod clients;
 pub mod cron;
 pub mod delivery;
 pub mod describe;
+pub mod durability;
 pub mod latency;
 pub mod memory;
 pub mod observe;
 pub mod pause;
+pub mod persistence;
 pub mod propagation;
 pub mod rates;
 pub mod snapshot;
@@ -41,10 +43,12 @@ use batch::Scratch;
 use blocking::Blocking;
 use call_log::CallLogs;
 use cron::Cron;
+use durability::Durability;
 use latency::LatencyMonitor;
 use memory::Discarded;
 use observe::Notable;
 use pause::Pause;
+use persistence::Persistence;
 use propagation::Propagation;
 use rates::Rates;
 use snapshot::Snapshot;
@@ -174,6 +178,10 @@ pub struct Server {
     pub deadlines: BTreeSet<(u64, ClientId)>,
     /// What the running command propagates.
     pub propagation: Propagation,
+    /// How much of that is on disk.
+    pub durability: Durability,
+    /// Snapshots, the append-only file, loading.
+    pub persistence: Persistence,
     /// Counters.
     pub stats: Stats,
     /// Counters by command.
@@ -272,6 +280,8 @@ impl Server {
             monitors: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             propagation: Propagation::default(),
+            durability: Durability::default(),
+            persistence: Persistence::new(environment.started),
             stats: Stats::default(),
             command_stats,
             error_stats: ErrorStats::new(seed),
@@ -527,8 +537,9 @@ impl Server {
         to.append(&mut self.wakes);
     }
 
-    /// Has the owner of the connection look after this client.
+    /// Has the owner of the connection look after this client, which may have got output.
     pub fn wake(&mut self, session: &mut Session) {
+        self.hold(session);
         if !session.woken {
             session.woken = true;
             self.wakes.push(session.client());

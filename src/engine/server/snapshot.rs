@@ -101,6 +101,11 @@ impl Server {
         }
     }
 
+    /// Whether there is a snapshot, or still something to be swept away, so that no other can begin.
+    pub fn snapshot_is_busy(&self) -> bool {
+        self.snapshot.is_some()
+    }
+
     /// Whether ticks have marks of a snapshot to sweep away.
     pub(super) fn is_sweeping(&self) -> bool {
         self.snapshot.as_ref().is_some_and(|snapshot| snapshot.aborted)

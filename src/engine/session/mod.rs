@@ -12,7 +12,7 @@ pub use waiting::{Awaited, Blocked, KeyWait, Waiting};
 
 use super::protocol::{Argv, Parser, Reply};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Names a connection for as long as the server lives. `id` is what clients see; `slot` finds it fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -154,6 +154,15 @@ pub struct InputBuffer {
     pub capacity: usize,
 }
 
+/// Output that waits until what it may show is durable. Places count from the beginning of the connection.
+#[derive(Debug)]
+pub struct Held {
+    /// Output before this place may leave.
+    pub released: u64,
+    /// Positions of the propagated stream, and where the output ends that each releases.
+    pub marks: VecDeque<(u64, u64)>,
+}
+
 /// One client.
 #[derive(Debug, Default)]
 pub struct Session {
@@ -173,6 +182,10 @@ pub struct Session {
     pub authenticated: bool,
     /// What it is still to get, in the protocol it speaks. Elsewhere while a command runs.
     pub reply: Reply,
+    /// The part of `reply` that may not leave yet.
+    pub held: Option<Box<Held>>,
+    /// Where its last write ends in the propagated stream.
+    pub wrote: u64,
     /// It speaks RESP3, also while `reply` is elsewhere.
     pub resp3: bool,
     /// The request that is arriving.
@@ -245,6 +258,13 @@ pub const REPLY_MAX: usize = 16 * 1024;
 const SUBSCRIPTION: usize = 96;
 
 impl Session {
+    /// How many bytes of its output may leave now.
+    pub fn visible(&self) -> usize {
+        match &self.held {
+            None => self.reply.len(),
+            Some(held) => (held.released - self.reply.start()) as usize,
+        }
+    }
     /// Its name.
     pub fn client(&self) -> ClientId {
         ClientId { id: self.id, slot: self.slot }

@@ -8,13 +8,20 @@ pub enum Waiting {
     /// WAIT: replicas to acknowledge.
     Replicas,
     /// WAITAOF: disks to acknowledge.
-    Disks,
+    Disks {
+        /// How many of replicas.
+        replicas: u64,
+        /// Whether this server's own is asked for.
+        local: bool,
+    },
     /// CLIENT PAUSE to end; the command is still unread.
     Unpause,
     /// FLUSHALL SYNC and FLUSHDB SYNC: everything discarded to be freed.
     Freed,
     /// Something the outside does (`Effect::RewriteConfig`, ...).
     Outside,
+    /// The end of the server.
+    Shutdown,
     /// BLPOP and its kin: keys to hold something.
     Keys(Box<KeyWait>),
 }

@@ -124,7 +124,7 @@ fn expire(call: &mut Call, unit: Unit, base: i64) -> Result {
     let time = args::int(call.args.at(2))?;
     let ms = if unit == Unit::Seconds { time.checked_mul(1000) } else { Some(time) };
     let at = ms.and_then(|ms| ms.checked_add(base)).ok_or_else(|| Error::invalid_expire(call.name()))?;
-    let (key, access) = (call.args.at(1), call.access());
+    let (key, access, past) = (call.args.at(1), call.access(), call.is_past(at));
     let Some(mut entry) = call.server.write(access, key) else {
         call.reply.int(0);
         return Ok(());
@@ -133,7 +133,7 @@ fn expire(call: &mut Call, unit: Unit, base: i64) -> Result {
         call.reply.int(0);
         return Ok(());
     }
-    if at <= call.now.unix_ms() {
+    if past {
         let entry = entry.remove();
         call.server.discard_entry(entry);
         let verb: &[u8] = if call.server.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };

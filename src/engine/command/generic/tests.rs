@@ -273,7 +273,7 @@ impl World {
     fn new() -> World {
         let [mut primary, mut replica] =
             [1, 2].map(|seed| Loopback::new(Config::default(), seed).expect("the defaults are fine"));
-        primary.server.propagation.wanted = true;
+        primary.server.propagation.record();
         (0..2).for_each(|client| assert_eq!(primary.connect(), client));
         replica.connect();
         // It removes what it is told to remove, nothing else.

@@ -50,18 +50,20 @@ fn wait_aof(call: &mut Call) -> Result {
     let local = args::int_between(call.args.at(1), 0, 1, range)?;
     let replicas = args::int_between(call.args.at(2), 0, i64::MAX, Error::MUST_BE_POSITIVE)?;
     let deadline = args::timeout_ms(call.args.at(3), call.now)?;
-    // Whatever `appendonly` says: there is no such file to wait for.
-    if local > 0 {
+    let is_on = call.server.persistence.aof.is_on();
+    if local > 0 && !is_on {
         return Err(Error::new(
             "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
         ));
     }
-    if (local == 0 && replicas == 0) || !call.may_block() {
+    let durable = is_on && call.server.is_durable(call.session);
+    if (local <= durable.into() && replicas == 0) || !call.may_block() {
         call.reply.array(2);
-        call.reply.int(0);
+        call.reply.int(durable.into());
         call.reply.int(0);
     } else {
-        call.block(Waiting::Disks, deadline);
+        call.block(Waiting::Disks { replicas: replicas as u64, local: local > 0 }, deadline);
+        call.server.wait_for_disk(call.session.client());
     }
     Ok(())
 }

@@ -108,10 +108,10 @@ fn expire(call: &mut Call, seconds: bool, relative: bool) -> Result {
     let at = unix_ms(args::int(call.args.at(2))?, seconds, if relative { now_ms } else { 0 }, call.name())?;
     let given = Given::of_expire(call)?;
     let limits = limits(call.server);
+    let past = call.is_past(at);
     let Some(mut entry) = call.server.write_as(access, key, Type::Hash)? else {
         return nothing(call, given.fields);
     };
-    let past = at <= now_ms;
     let mut results = Vec::with_capacity(given.fields.len());
     entry.update(|entry| {
         for name in given.fields.iter() {

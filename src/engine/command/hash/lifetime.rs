@@ -270,7 +270,7 @@ fn hgetex(call: &mut Call) -> Result {
     }
     let Some(lifetime) = given.lifetime.filter(|_| !names.is_empty()) else { return Ok(()) };
     let at = if let Lifetime::At(at) = lifetime { Some(at) } else { None };
-    if at.is_some_and(|at| at <= call.now.unix_ms()) {
+    if at.is_some_and(|at| call.is_past(at)) {
         let (removed, emptied) = remove(call, key, &names)?;
         after_removal(call, key, removed, emptied);
         propagate_removal(call, key, &names);
@@ -338,7 +338,7 @@ fn hsetex(call: &mut Call) -> Result {
         _ => FieldExpiry::Never,
     };
     if let FieldExpiry::At(at) = expiry
-        && at <= call.now.unix_ms()
+        && call.is_past(at)
     {
         // Set and expired at once: what is there goes.
         let (removed, emptied) = remove(call, key, &names)?;

@@ -45,7 +45,7 @@ const fn hash_event(name: &'static str) -> Event {
 }
 
 /// Up to which sizes hashes are small.
-fn limits(server: &Server) -> HashLimits {
+pub fn limits(server: &Server) -> HashLimits {
     HashLimits {
         entries: server.config.hash_max_listpack_entries as usize,
         value: server.config.hash_max_listpack_value as usize,

@@ -66,7 +66,7 @@ fn end(arg: &[u8]) -> Result<End> {
 
 /// Up to which size lists are small ones.
 #[inline]
-fn limits(server: &Server) -> Limits {
+pub fn limits(server: &Server) -> Limits {
     Limits::new(server.config.list_max_listpack_size)
 }
 

@@ -51,5 +51,5 @@ fn spublish(call: &mut Call) -> Result {
 /// Replicas have listeners of their own.
 fn hand_on(call: &mut Call) {
     let Call { server, session, args, .. } = call;
-    server.propagation.instead(session.db, || args.to_owned());
+    server.propagation.to_replicas(session.db, || args.to_owned());
 }

@@ -169,7 +169,7 @@ fn shutdown(call: &mut Call) -> Result {
         return Err(Error::new("ERR No shutdown in progress."));
     }
     call.server.ask(Effect::Shutdown(how));
-    call.block(Waiting::Outside, None);
+    call.block(Waiting::Shutdown, None);
     Ok(())
 }
 

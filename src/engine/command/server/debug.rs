@@ -2,7 +2,7 @@
 //! steers parts that do not exist (dict resizing, listpack sizes) is accepted.
 
 use super::SERVER;
-use super::{config, debug_protocol, digest};
+use super::{config, debug_protocol, digest, save};
 use crate::engine::command::args::{int, not_negative};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::config::ProtectedAction;
@@ -81,12 +81,8 @@ fn debug(call: &mut Call) -> Result {
             call.server.ask(Effect::Restart);
             ok(call)
         }
-        (b"reload", 2..) => {
-            Err(Error::new("ERR DEBUG RELOAD needs RDB files, which this server does not write yet"))
-        }
-        (b"loadaof", 2) => Err(Error::new(
-            "ERR DEBUG LOADAOF needs an append-only file, which this server does not write yet",
-        )),
+        (b"reload", 2..) => save::reload(call),
+        (b"loadaof", 2) => save::load_aof(call),
         (b"replicate", 3..) => {
             Err(Error::new("ERR DEBUG REPLICATE needs replication, which this server does not have yet"))
         }

@@ -62,9 +62,9 @@ fn time(call: &mut Call) -> Result {
     Ok(())
 }
 
-/// Nothing is saved yet; Redis counts its start as the first time.
+/// The start of the server counts as the first time.
 fn lastsave(call: &mut Call) -> Result {
-    call.reply.int(call.server.environment.started.unix_secs());
+    call.reply.int(call.server.persistence.saves.last_time);
     Ok(())
 }
 

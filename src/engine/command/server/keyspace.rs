@@ -36,7 +36,9 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Empties all databases.",
         run: |call| {
             let all = 0..call.server.databases.len();
-            flush(call, all)
+            flush(call, all)?;
+            call.server.save_nothing();
+            Ok(())
         },
         ..FLUSHES
     },

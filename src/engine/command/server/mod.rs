@@ -12,6 +12,7 @@ mod info;
 mod keyspace;
 mod latency;
 mod memory;
+mod save;
 mod slowlog;
 
 use super::{BASE, Command, Group};
@@ -27,6 +28,7 @@ pub const TOPICS: &[&[Command]] = &[
     keyspace::COMMANDS,
     latency::COMMANDS,
     memory::COMMANDS,
+    save::COMMANDS,
     slowlog::COMMANDS,
 ];
 

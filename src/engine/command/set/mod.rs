@@ -27,7 +27,7 @@ const fn set_event(name: &'static str) -> Event {
 }
 
 /// Up to which sizes sets are small.
-fn limits(server: &Server) -> SetLimits {
+pub fn limits(server: &Server) -> SetLimits {
     let config = &server.config;
     let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     SetLimits {

@@ -66,7 +66,7 @@ fn pop_one(call: &mut Call) -> Result {
         call.reply.null();
         return Ok(());
     }
-    let wanted = call.server.propagation.wanted;
+    let wanted = call.server.propagation.wanted();
     let Server { databases, rng, .. } = &mut *call.server;
     let Some(mut entry) = databases[access.db].lookup_mut(key) else { return Err(Error::NO_SUCH_KEY) };
     let Some(set) = entry.set() else { return Err(Error::WRONG_TYPE) };
@@ -96,7 +96,7 @@ fn pop_several(call: &mut Call) -> Result {
     if count >= len {
         return pop_all(call, key);
     }
-    let (limits, wanted) = (limits(call.server), call.server.propagation.wanted);
+    let (limits, wanted) = (limits(call.server), call.server.propagation.wanted());
     let Server { databases, rng, .. } = &mut *call.server;
     let Some(mut entry) = databases[access.db].lookup_mut(key) else { return Err(Error::NO_SUCH_KEY) };
     let Some(set) = entry.set() else { return Err(Error::WRONG_TYPE) };

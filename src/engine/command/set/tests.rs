@@ -55,7 +55,7 @@ proptest! {
         };
         let mut primary = Loopback::new(config(), 1).expect("the defaults are fine");
         let mut replica = Loopback::new(config(), 2).expect("the defaults are fine");
-        primary.server.propagation.wanted = true;
+        primary.server.propagation.record();
         for server in [&mut primary, &mut replica] {
             server.connect();
         }

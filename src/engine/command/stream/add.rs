@@ -179,7 +179,7 @@ fn propagate(
     threshold: Option<(usize, Vec<u8>)>,
     limit_at: Option<usize>,
 ) {
-    if !call.server.propagation.wanted || id.is_none() && threshold.is_none() {
+    if !call.server.propagation.wanted() || id.is_none() && threshold.is_none() {
         return;
     }
     let mut buf = IdBuf::default();

@@ -215,7 +215,7 @@ pub(super) fn propagate_claim(
     pending: Pending,
     last_id: StreamId,
 ) {
-    if !call.server.propagation.wanted {
+    if !call.server.propagation.wanted() {
         return;
     }
     let (id, last_id) = (id.to_string(), last_id.to_string());

@@ -289,7 +289,7 @@ fn tell(
     if after.is_some() || !assigned.is_empty() {
         call.server.dirty += 1;
     }
-    if !call.server.propagation.wanted {
+    if !call.server.propagation.wanted() {
         return;
     }
     for (id, pending) in &assigned {

@@ -150,7 +150,7 @@ fn getex(call: &mut Call) -> Result {
     let moment = lifetime.map(|lifetime| lifetime.moment(call.now, "getex")).transpose()?.flatten();
     let access = call.access();
     match moment {
-        Some(moment) if moment <= call.now.unix_ms() => call.delete(key),
+        Some(moment) if call.is_past(moment) => call.delete(key),
         Some(moment) => {
             if let Some(mut entry) = call.server.write(access, key) {
                 entry.set_expiry(Some(moment));

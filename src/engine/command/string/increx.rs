@@ -176,8 +176,7 @@ fn increx(call: &mut Call) -> Result {
         (_, Some(Lifetime::Persist)) => Expiry::Never,
         _ => Expiry::Keep,
     };
-    let now = call.now.unix_ms();
-    if moment.is_some_and(|moment| wanted && moment <= now) {
+    if moment.is_some_and(|moment| wanted && call.is_past(moment)) {
         if call.server.live(call.access(), key) {
             call.delete(key);
         }

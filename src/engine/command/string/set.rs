@@ -165,7 +165,7 @@ fn set(call: &mut Call) -> Result {
         }
         return Ok(());
     }
-    if moment.is_some_and(|moment| moment <= call.now.unix_ms()) {
+    if moment.is_some_and(|moment| call.is_past(moment)) {
         // Gone already: nobody shall see it.
         if call.server.live(call.access(), key) {
             call.delete(key);

@@ -91,7 +91,7 @@ impl World {
             world.server.commands.add(row);
             world.server.command_stats.push(CommandStats::default());
         }
-        world.server.propagation.wanted = true;
+        world.server.propagation.record();
         World(world)
     }
     fn clients<const N: usize>(&mut self) -> [usize; N] {

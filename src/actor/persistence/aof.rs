@@ -1,0 +1,503 @@
+//! The writer of the append-only file: a task on a thread of its own, so that a slow medium stops nobody.
+//!
+//! It takes everything that has come, writes it at once, flushes by policy and reports how far the stream is on the
+//! medium (group commit). A write that fails is taken back and tried again every second. A flush that fails is never
+//! believed again: what it covered may be gone although the next one succeeds, so nothing counts as durable until a rewrite has
+//! put a new base and a new file in place.
+
+use super::load;
+use super::message::{FromAof, Policy, ToAof};
+use crate::actor::log::{self, reason};
+use crate::engine::aof::frame::Annotations;
+use crate::engine::aof::manifest::{Format, manifest_name, temporary_manifest_name};
+use crate::engine::aof::{Manifest, Writer, message};
+use crate::engine::config::Appendfsync;
+use crate::engine::effect::Level;
+use crate::runtime::sync::mpsc;
+use crate::runtime::{fs, process, time};
+use std::ffi::OsStr;
+use std::future::poll_fn;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::Poll;
+
+/// Microseconds between flushes of `everysec`, between tries after an error, and of quiet before a checksum.
+const SECOND: u64 = 1_000_000;
+
+/// The files of one history, as the writer finds or makes them.
+#[derive(Debug)]
+pub struct Directory {
+    /// Where they are.
+    pub path: PathBuf,
+    /// `appendfilename`.
+    pub prefix: Vec<u8>,
+}
+
+impl Directory {
+    /// The path of a file in it.
+    pub fn file(&self, name: &[u8]) -> PathBuf {
+        self.path.join(OsStr::from_bytes(name))
+    }
+
+    /// Replaces the manifest, durably.
+    pub async fn write_manifest(&self, manifest: &Manifest) -> Result<(), String> {
+        let (name, temporary) = (manifest_name(&self.prefix), temporary_manifest_name(&self.prefix));
+        let (to, from) = (self.file(&name), self.file(&temporary));
+        let text = manifest.serialize();
+        let mut file = fs::File::create(&from)
+            .map_err(|error| message::manifest_temporary_open(&temporary, reason(&error)))?;
+        let written = file.write_all(&text).await;
+        written.map_err(|error| message::manifest_temporary_write(&temporary, reason(&error)))?;
+        let synced = file.sync_all().await;
+        synced.map_err(|error| message::manifest_temporary_fsync(&temporary, reason(&error)))?;
+        let renamed = fs::rename(&from, &to).await;
+        renamed.map_err(|error| message::manifest_rename(&temporary, &name, reason(&error)))?;
+        let synced = fs::sync_dir(&self.path).await;
+        synced.map_err(|error| {
+            message::manifest_directory_fsync(self.path.as_os_str().as_bytes(), reason(&error))
+        })
+    }
+
+    /// Moves a rewritten base to its place, before the incremental files from `since` on.
+    pub async fn replace_base(
+        &self,
+        manifest: &mut Manifest,
+        base: &Path,
+        is_rdb: bool,
+        since: i64,
+    ) -> Result<(), String> {
+        let mut new = manifest.clone();
+        let format = if is_rdb { Format::Rdb } else { Format::Commands };
+        let name = new.replace_base(format, since).name.clone();
+        let from = base.as_os_str().as_bytes();
+        log::write(Level::Notice, &message::rewrite_written(from));
+        let renamed = fs::rename(base, &self.file(&name)).await;
+        renamed.map_err(|error| message::rewrite_rename_failed(from, &name, reason(&error)))?;
+        log::write(Level::Notice, &message::rewrite_renamed(from, &name));
+        self.write_manifest(&new).await?;
+        *manifest = new;
+        Ok(())
+    }
+
+    /// Deletes what a manifest no longer needs, and has it say so.
+    pub async fn forget_history(&self, manifest: &mut Manifest) {
+        if manifest.history().is_empty() {
+            return;
+        }
+        for file in manifest.history() {
+            log::write(Level::Notice, &message::removing_history(&file.name));
+            // One that is gone already was deleted before a crash.
+            let _ = fs::remove_file(&self.file(&file.name)).await;
+        }
+        manifest.forget_history();
+        if let Err(why) = self.write_manifest(manifest).await {
+            log::write(Level::Warning, &why);
+        }
+    }
+
+    /// Bytes of the base, and of all other files but the last incremental one.
+    fn sizes(&self, manifest: &Manifest) -> (u64, u64) {
+        let size = |name: &[u8]| fs::metadata(&self.file(name)).map_or(0, |found| found.len);
+        let base = manifest.base().map_or(0, |base| size(&base.name));
+        let earlier = manifest.incremental().split_last().map_or(&[][..], |(_, earlier)| earlier);
+        (base, earlier.iter().map(|file| size(&file.name)).sum())
+    }
+}
+
+/// Waits for the first rewrite to begin a file, since there is nothing to append to before. Then writes.
+pub async fn run_from_rewrite(
+    directory: Directory,
+    mut policy: Policy,
+    mut inbox: mpsc::UnboundedReceiver<ToAof>,
+    reports: mpsc::UnboundedSender<FromAof>,
+) {
+    let mut position = 0;
+    while let Some(message) = inbox.recv().await {
+        match message {
+            // The rewrite's snapshot has it.
+            ToAof::Append { end, .. } => position = end,
+            ToAof::Policy(new) => policy = new,
+            ToAof::Saving(_) => {}
+            ToAof::Rotate => match open_unlisted(&directory).await {
+                Ok((manifest, file)) => {
+                    let since = manifest.incremental().last().map(|file| file.seq);
+                    let opened = Opened { directory, manifest, file, frame: Writer::new(), is_listed: false };
+                    let log = Log { since, ..Log::new(opened, position, policy, reports) };
+                    return log.run(inbox).await;
+                }
+                Err(why) => {
+                    log::write(Level::Warning, &why);
+                    let _ = reports.send(FromAof::Failed { why, lost: true });
+                }
+            },
+            ToAof::Commit { done, .. } => {
+                _ = done.send(Err("there is no file for what followed the snapshot".into()))
+            }
+            ToAof::Flush(done) => _ = done.send(Err("the append-only file is not there yet".into())),
+            ToAof::Close(done) => {
+                let _ = done.send(Ok(()));
+                return;
+            }
+        }
+    }
+}
+
+/// A file that the manifest will name once there is a base for it.
+async fn open_unlisted(directory: &Directory) -> Result<(Manifest, fs::File), String> {
+    load::make(directory).await?;
+    let found = load::find(directory, false).await?;
+    let mut manifest = found.unwrap_or_else(|| Manifest::new(&directory.prefix));
+    let name = manifest.open_incremental().name.clone();
+    log::write(Level::Notice, &message::creating_for_rewrite(&name));
+    let file = fs::File::create(&directory.file(&name));
+    Ok((manifest, file.map_err(|error| message::open_failed(&name, reason(&error)))?))
+}
+
+/// Makes a base of a rewrite while there is no append-only file otherwise.
+pub async fn commit_alone(directory: &Directory, base: &Path, is_rdb: bool) -> Result<u64, String> {
+    load::make(directory).await?;
+    let found = load::find(directory, false).await?;
+    let mut manifest = found.unwrap_or_else(|| Manifest::new(&directory.prefix));
+    directory.replace_base(&mut manifest, base, is_rdb, i64::MAX).await?;
+    directory.forget_history(&mut manifest).await;
+    Ok(directory.sizes(&manifest).0)
+}
+
+/// The writer.
+pub struct Log {
+    directory: Directory,
+    manifest: Manifest,
+    policy: Policy,
+    file: fs::File,
+    frame: Writer,
+    /// Whether the manifest on the medium names the file that is written. If not, it will when there is a base.
+    is_listed: bool,
+    /// Whether a flush of that file failed, so that nobody knows what of it is on the medium.
+    is_tainted: bool,
+    /// The number of that file, if it began with the running rewrite.
+    since: Option<i64>,
+    /// Bytes of all files but the one that is written.
+    others: u64,
+    /// Chunks to be written, and the stream's position after them.
+    gathered: Vec<Vec<u8>>,
+    gathered_end: u64,
+    /// The stream's position after what is in the file, and after what is on the medium.
+    written_end: u64,
+    synced_end: u64,
+    /// When it was flushed last, and when something came last.
+    synced_at: u64,
+    came_at: u64,
+    /// When writing is tried again.
+    retry_at: Option<u64>,
+    saving: bool,
+    reports: mpsc::UnboundedSender<FromAof>,
+}
+
+/// What a writer goes on with.
+pub struct Opened {
+    /// Where.
+    pub directory: Directory,
+    /// All files; the last incremental one is written.
+    pub manifest: Manifest,
+    /// That file, at its end.
+    pub file: fs::File,
+    /// What is in it.
+    pub frame: Writer,
+    /// Whether the manifest on the medium names that file.
+    pub is_listed: bool,
+}
+
+impl Log {
+    /// Goes on with files that were opened. `position` is where the stream is now.
+    pub fn new(
+        opened: Opened,
+        position: u64,
+        policy: Policy,
+        reports: mpsc::UnboundedSender<FromAof>,
+    ) -> Self {
+        let Opened { directory, manifest, file, frame, is_listed } = opened;
+        let (base, earlier) = directory.sizes(&manifest);
+        Log {
+            directory,
+            policy,
+            file,
+            frame,
+            is_listed,
+            is_tainted: false,
+            since: None,
+            others: base + earlier,
+            manifest,
+            gathered: Vec::new(),
+            gathered_end: position,
+            written_end: position,
+            synced_end: position,
+            synced_at: 0,
+            came_at: 0,
+            retry_at: None,
+            saving: false,
+            reports,
+        }
+    }
+
+    /// Bytes of all files.
+    pub fn size(&self) -> u64 {
+        self.others + self.frame.offset()
+    }
+
+    /// Bytes of the base.
+    pub fn base_size(&self) -> u64 {
+        self.directory.sizes(&self.manifest).0
+    }
+
+    /// Writes what comes until it is told to close, or nobody is left to tell.
+    pub async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<ToAof>) {
+        let mut messages = Vec::new();
+        while self.receive(&mut inbox, &mut messages).await {
+            for message in messages.drain(..) {
+                if self.take(message).await {
+                    return;
+                }
+            }
+            self.write().await;
+            self.sync_if_due().await;
+            process::publish_heap();
+        }
+        let _ = self.flush(true).await;
+    }
+
+    /// Waits for messages, or until there is something to do. `false` when nobody is left.
+    async fn receive(&self, inbox: &mut mpsc::UnboundedReceiver<ToAof>, messages: &mut Vec<ToAof>) -> bool {
+        let mut sleep = time::Sleep::until(self.deadline());
+        poll_fn(|context| {
+            if let Poll::Ready(count) = inbox.poll_recv_many(context, messages, usize::MAX) {
+                return Poll::Ready(count > 0);
+            }
+            Pin::new(&mut sleep).poll(context).map(|()| true)
+        })
+        .await
+    }
+
+    /// When there is something to do without a message.
+    fn deadline(&self) -> u64 {
+        let retry = self.retry_at.unwrap_or(u64::MAX);
+        let everysec = self.policy.fsync == Appendfsync::Everysec && !self.spares_medium();
+        let sync = if everysec && self.is_dirty() { self.synced_at + SECOND } else { u64::MAX };
+        let seal = if self.is_unsealed() { self.came_at + SECOND } else { u64::MAX };
+        retry.min(sync).min(seal)
+    }
+
+    fn spares_medium(&self) -> bool {
+        self.saving && self.policy.spare_saves
+    }
+
+    /// Whether there is more in the file than on the medium.
+    fn is_dirty(&self) -> bool {
+        self.written_end > self.synced_end
+    }
+
+    /// Whether the end of the file still lacks a checksum, though nothing else is under way.
+    fn is_unsealed(&self) -> bool {
+        self.policy.checksums && self.frame.pending() > 0 && !self.is_dirty() && self.retry_at.is_none()
+    }
+
+    async fn take(&mut self, message: ToAof) -> bool {
+        match message {
+            ToAof::Append { bytes, end } => {
+                self.gathered.push(bytes);
+                self.gathered_end = end;
+                self.came_at = time::now().mono_us;
+            }
+            ToAof::Policy(policy) => {
+                self.write().await;
+                self.policy = policy;
+            }
+            ToAof::Saving(saving) => self.saving = saving,
+            ToAof::Rotate => {
+                let _ = self.flush(true).await;
+                if let Err(why) = self.rotate().await {
+                    log::write(Level::Warning, &why);
+                    self.fail(why, true);
+                }
+            }
+            // Whoever asked may be gone with the server.
+            ToAof::Commit { base, is_rdb, done } => _ = done.send(self.commit(&base, is_rdb).await),
+            ToAof::Flush(done) => _ = done.send(self.flush(false).await),
+            ToAof::Close(done) => {
+                _ = done.send(self.flush(true).await);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn annotations(&self) -> Annotations {
+        let Policy { timestamps, checksums, fsync, .. } = self.policy;
+        Annotations { time: timestamps, checksums, group_commit: fsync == Appendfsync::Always }
+    }
+
+    /// Writes what was gathered, as one group.
+    async fn write(&mut self) {
+        let now = time::now();
+        if self.gathered.is_empty() || self.retry_at.is_some_and(|at| now.mono_us < at) {
+            return;
+        }
+        let (mut frame, mut out) = (self.frame, Vec::new());
+        let unix_s = now.unix_secs().max(0) as u64;
+        frame.group(self.gathered.iter().map(Vec::as_slice), unix_s, self.annotations(), &mut out);
+        if self.append(&out, frame).await.is_ok() {
+            self.gathered.clear();
+            self.written_end = self.gathered_end;
+        }
+    }
+
+    /// Appends bytes, after which the file's end is `frame`; or takes back what was written of them.
+    async fn append(&mut self, bytes: &[u8], frame: Writer) -> Result<(), String> {
+        match self.file.write_all(bytes).await {
+            Ok(()) => {
+                self.frame = frame;
+                if self.retry_at.take().is_some() {
+                    self.report(FromAof::Recovered);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let why = reason(&error);
+                if self.retry_at.is_none() {
+                    log::write(Level::Warning, &message::write_failed(&why));
+                }
+                let cut = self.cut_back().await;
+                if let Err(error) = &cut {
+                    log::write(Level::Warning, &message::short_write_kept(reason(error)));
+                }
+                self.retry_at = Some(time::now().mono_us + SECOND);
+                self.fail(why.clone(), cut.is_err());
+                Err(why)
+            }
+        }
+    }
+
+    async fn cut_back(&mut self) -> io::Result<()> {
+        self.file.set_len(self.frame.offset()).await?;
+        self.file.seek(self.frame.offset())
+    }
+
+    async fn sync_if_due(&mut self) {
+        let now = time::now().mono_us;
+        let due = match self.policy.fsync {
+            // Not even a save is a reason to leave it out.
+            Appendfsync::Always => true,
+            Appendfsync::Everysec => !self.spares_medium() && now >= self.synced_at + SECOND,
+            Appendfsync::No => false,
+        };
+        if due && self.is_dirty() {
+            let _ = self.sync().await;
+        } else if self.is_unsealed() && now >= self.came_at + SECOND {
+            // Nothing has come for long: the end gets its checksum.
+            let _ = self.seal().await;
+        }
+    }
+
+    async fn seal(&mut self) -> Result<(), String> {
+        let (mut frame, mut out) = (self.frame, Vec::new());
+        frame.seal(self.annotations(), &mut out);
+        if out.is_empty() {
+            return Ok(());
+        }
+        self.append(&out, frame).await?;
+        self.sync().await
+    }
+
+    async fn sync(&mut self) -> Result<(), String> {
+        self.synced_at = time::now().mono_us;
+        if let Err(error) = self.file.sync_data().await {
+            let why = reason(&error);
+            log::write(Level::Warning, &message::fsync_failed(&why));
+            self.fail(why.clone(), true);
+            return Err(why);
+        }
+        self.frame.synced();
+        self.synced_end = self.written_end;
+        self.report_durable();
+        Ok(())
+    }
+
+    fn report_durable(&self) {
+        if self.is_sound() {
+            self.report(FromAof::Durable { position: self.synced_end, size: self.size() });
+        }
+    }
+
+    /// Whether what is flushed would be found again.
+    fn is_sound(&self) -> bool {
+        self.is_listed && !self.is_tainted
+    }
+
+    fn fail(&mut self, why: String, lost: bool) {
+        self.is_tainted |= lost;
+        self.report(FromAof::Failed { why, lost });
+    }
+
+    fn report(&self, report: FromAof) {
+        // The keyspace is gone only when the server stops.
+        let _ = self.reports.send(report);
+    }
+
+    /// Writes and flushes everything; `seal`: nothing more comes into this file.
+    async fn flush(&mut self, seal: bool) -> Result<(), String> {
+        self.retry_at = self.retry_at.map(|_| 0);
+        self.write().await;
+        if !self.gathered.is_empty() {
+            return Err("the rest of the append-only file could not be written".to_owned());
+        }
+        if seal && self.policy.checksums && self.frame.pending() > 0 {
+            let (mut frame, mut out) = (self.frame, Vec::new());
+            frame.seal(self.annotations(), &mut out);
+            self.append(&out, frame).await?;
+        }
+        self.sync().await
+    }
+
+    /// Goes on in a new file.
+    async fn rotate(&mut self) -> Result<(), String> {
+        self.since = None;
+        let mut manifest = self.manifest.clone();
+        if !self.is_listed
+            && let Some(unlisted) = manifest.incremental().last().cloned()
+        {
+            manifest.close_incremental(unlisted.seq);
+            // It is replaced if it stays.
+            let _ = fs::remove_file(&self.directory.file(&unlisted.name)).await;
+        }
+        let opened = manifest.open_incremental();
+        let (name, seq) = (opened.name.clone(), opened.seq);
+        log::write(Level::Notice, &message::creating_for_rewrite(&name));
+        let mut file = fs::File::create(&self.directory.file(&name))
+            .map_err(|error| message::open_failed(&name, reason(&error)))?;
+        let is_sound = self.is_sound();
+        if is_sound {
+            let synced = file.sync_all().await;
+            synced.map_err(|error| message::fsync_failed(reason(&error)))?;
+            self.directory.write_manifest(&manifest).await?;
+        }
+        self.others = self.size();
+        (self.manifest, self.file, self.frame) = (manifest, file, Writer::new());
+        (self.is_listed, self.is_tainted, self.since) = (is_sound, false, Some(seq));
+        Ok(())
+    }
+
+    /// Puts a rewritten base in place, durably.
+    async fn commit(&mut self, base: &Path, is_rdb: bool) -> Result<u64, String> {
+        self.flush(false).await?;
+        let since = self.since.filter(|_| !self.is_tainted);
+        let since = since.ok_or("the file for what followed the snapshot could not be written")?;
+        self.directory.replace_base(&mut self.manifest, base, is_rdb, since).await?;
+        (self.is_listed, self.since) = (true, None);
+        self.directory.forget_history(&mut self.manifest).await;
+        let (base, earlier) = self.directory.sizes(&self.manifest);
+        self.others = base + earlier;
+        self.report_durable();
+        Ok(base)
+    }
+}

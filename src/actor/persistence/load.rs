@@ -1,0 +1,435 @@
+//! Loading: tasks on a thread of their own read, check and decode; the keyspace takes what they bring.
+
+use super::aof::{Directory, Opened};
+use super::message::Loaded;
+use super::save::OWN;
+use crate::actor::log::{self, reason};
+use crate::engine::aof::frame::Writer;
+use crate::engine::aof::manifest::{Format, manifest_name};
+use crate::engine::aof::recovery::{Aftermath, Circumstances, Verdict, judge};
+use crate::engine::aof::scan::{Damage, End, Item as Part};
+use crate::engine::aof::{Manifest, Scanner, message};
+use crate::engine::config::REDIS_VERSION;
+use crate::engine::effect::Level;
+use crate::engine::rdb::{Buffered, Decoder, FileWriter, Header, Item, Limits, Options};
+use crate::runtime::sync::mpsc;
+use crate::runtime::{fs, process, time};
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What waits for the keyspace: some of these.
+pub const QUEUE: usize = 8;
+/// Entries that are handed over at once.
+const ENTRIES: usize = 256;
+/// Bytes of commands that are handed over at once.
+const CHUNK: usize = 128 << 10;
+
+/// What a loader needs to know.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Up to which sizes collections are small.
+    pub limits: Limits,
+    /// The access clock of what is loaded.
+    pub clock: u32,
+    /// `rdbchecksum`
+    pub checksum: bool,
+    /// `aof-load-truncated`
+    pub load_truncated: bool,
+    /// `aof-load-corrupt-tail-max-size`
+    pub corrupt_tail_max: u64,
+    /// Files that are damaged at their end may be cut, and missing ones made.
+    pub mends: bool,
+}
+
+/// Where the keyspace is. It is gone when it could not use what it got.
+pub type Out = mpsc::Sender<Loaded>;
+
+/// The keyspace wants no more; it knows why.
+const GONE: &str = "what was loaded could not be used";
+
+/// Loads an RDB file; `false` if there is none.
+pub async fn rdb(path: PathBuf, setup: Setup, out: Out) -> Result<bool, String> {
+    let mut file = match fs::File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => {
+            return Err(format!(
+                "Fatal error: can't open the RDB file {} for reading: {}",
+                path.display(),
+                reason(&error)
+            ));
+        }
+    };
+    let total = file.len().map_err(|error| reason(&error))?;
+    send(&out, Loaded::Total(total)).await?;
+    entries(&mut file, &path, 0, &setup, &out).await?;
+    Ok(true)
+}
+
+/// What is known of an RDB file once it is read.
+struct Read {
+    /// Where it ended.
+    end: u64,
+    /// This server wrote it.
+    own: bool,
+}
+
+/// Loads an RDB file from where `file` stands. `before`: bytes of other files.
+async fn entries(
+    file: &mut fs::File,
+    path: &Path,
+    before: u64,
+    setup: &Setup,
+    out: &Out,
+) -> Result<Read, String> {
+    let source = Buffered::new(|buffer: &mut [u8]| file.read(buffer).map_err(|error| reason(&error)));
+    let mut decoder = Decoder::new(source, &setup.limits, setup.clock, setup.checksum);
+    let (mut db, mut batch, mut own) = (0, Vec::new(), false);
+    loop {
+        let item = decoder
+            .next()
+            .map_err(|error| format!("Error loading the RDB file {}: {error}", path.display()))?;
+        let full = batch.len() >= ENTRIES;
+        if (full || !matches!(item, Some(Item::Entry(_)))) && !batch.is_empty() {
+            send(out, Loaded::Entries(db, std::mem::take(&mut batch))).await?;
+            send(out, Loaded::Progress(before + decoder.position())).await?;
+            process::publish_heap();
+        }
+        match item {
+            None => return Ok(Read { end: decoder.position(), own }),
+            Some(Item::Database(number)) => db = number as usize,
+            Some(Item::Entry(loaded)) => batch.push(loaded),
+            Some(Item::Aux { name, value }) => {
+                own |= OWN.iter().any(|(field, _)| field.as_bytes() == &*name);
+                note(&name, &value);
+            }
+            Some(Item::ModuleAux(module)) => {
+                let text = format!(
+                    "The RDB file contains AUX module data I can't load: no matching module '{module}'; skipped"
+                );
+                log::write(Level::Warning, &text);
+            }
+            Some(Item::EmptyKey(key)) => {
+                let text = format!("Skipping empty key: {}", String::from_utf8_lossy(&key));
+                log::write(Level::Notice, &text);
+            }
+            Some(Item::Function(_)) => {
+                return Err("The RDB file contains functions, which this server does not have yet".to_owned());
+            }
+            Some(Item::Resize { .. }) => {}
+        }
+    }
+}
+
+/// Logs what a file says of itself.
+fn note(name: &[u8], value: &[u8]) {
+    let value = String::from_utf8_lossy(value);
+    let text = match name {
+        b"redis-ver" => format!("Loading RDB produced by version {value}"),
+        b"ctime" => match value.parse::<i64>() {
+            Ok(created) => format!("RDB age {} seconds", (time::now().unix_secs() - created).max(0)),
+            Err(_) => return,
+        },
+        b"used-mem" => match value.parse::<u64>() {
+            Ok(bytes) => format!("RDB memory usage when created {:.2} Mb", bytes as f64 / 1_048_576.0),
+            Err(_) => return,
+        },
+        b"aof-base" if value == "1" => "RDB is base AOF".to_owned(),
+        _ => return,
+    };
+    log::write(Level::Notice, &text);
+}
+
+async fn send(out: &Out, loaded: Loaded) -> Result<(), String> {
+    out.send(loaded).await.map_err(|_| GONE.to_owned())
+}
+
+/// The files of an append-only file.
+struct History<'a> {
+    directory: &'a Directory,
+    setup: &'a Setup,
+    out: &'a Out,
+    /// Bytes of the files that are done.
+    before: u64,
+    /// The base says that this server wrote it, and so all that follows.
+    own: bool,
+}
+
+/// Loads the append-only file, and opens it for what follows. `None` for the latter if nothing may be changed.
+pub async fn aof(directory: Directory, setup: Setup, out: Out) -> Result<Option<Opened>, String> {
+    let found = find(&directory, setup.mends).await?;
+    let mut end = None;
+    if let Some(manifest) = &found {
+        let mut total = 0;
+        for file in manifest.files() {
+            let found = fs::metadata(&directory.file(&file.name));
+            total += found.map_err(|error| message::no_length(&file.name, reason(&error)))?.len;
+        }
+        send(&out, Loaded::Total(total)).await?;
+        let started = time::now().mono_us;
+        let mut history = History { directory: &directory, setup: &setup, out: &out, before: 0, own: false };
+        let last = manifest.files().last().map(|file| file.name.clone());
+        for file in manifest.files() {
+            let is_base = manifest.base() == Some(file);
+            end = Some(history.file(&file.name, is_base, last.as_ref() == Some(&file.name)).await?);
+        }
+        log::write(Level::Notice, &message::loaded(seconds_since(started)));
+    }
+    if !setup.mends {
+        return Ok(None);
+    }
+    let manifest = match found {
+        Some(manifest) => manifest,
+        None => begin(&directory).await?,
+    };
+    open(directory, manifest, end).await.map(Some)
+}
+
+fn seconds_since(mono_us: u64) -> String {
+    format!("{:.3}", (time::now().mono_us - mono_us) as f64 / 1e6)
+}
+
+/// The manifest, made of a file of Redis before 7 if there is one.
+pub async fn find(directory: &Directory, mends: bool) -> Result<Option<Manifest>, String> {
+    let name = manifest_name(&directory.prefix);
+    let mut manifest = match fs::read(&directory.file(&name)) {
+        Ok(text) => Some(Manifest::parse(&directory.prefix, &text).map_err(|error| error.log().join("\n"))?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(message::manifest_unreadable(&name, reason(&error))),
+    };
+    let (single, moved) =
+        (PathBuf::from(OsStr::from_bytes(&directory.prefix)), directory.file(&directory.prefix));
+    let adopts = manifest.as_ref().is_none_or(|manifest| manifest.adopts_single_file(fs::exists(&moved)));
+    if mends && adopts && fs::metadata(&single).is_ok_and(|found| !found.is_dir) {
+        make(directory).await?;
+        let mut adopting = manifest.take().unwrap_or_else(|| Manifest::new(&directory.prefix));
+        adopting.adopt_single_file();
+        directory.write_manifest(&adopting).await?;
+        let shown = directory.path.as_os_str().as_bytes();
+        let renamed = fs::rename(&single, &moved).await;
+        renamed.map_err(|error| message::adopt_failed(&directory.prefix, shown, reason(&error)))?;
+        fs::sync_dir(&directory.path)
+            .await
+            .map_err(|error| message::manifest_directory_fsync(shown, reason(&error)))?;
+        log::write(Level::Notice, &message::adopted(&directory.prefix, shown));
+        manifest = Some(adopting);
+    }
+    Ok(manifest.filter(|manifest| !manifest.is_empty() || !manifest.history().is_empty()))
+}
+
+/// Makes the directory, durably.
+pub async fn make(directory: &Directory) -> Result<(), String> {
+    let failed = |error| message::directory_create(directory.path.as_os_str().as_bytes(), reason(&error));
+    fs::create_dir(&directory.path).map_err(failed)?;
+    fs::sync_dir(super::save::directory_of(&directory.path)).await.map_err(failed)
+}
+
+/// A history without a past: an empty base.
+async fn begin(directory: &Directory) -> Result<Manifest, String> {
+    make(directory).await?;
+    let mut manifest = Manifest::new(&directory.prefix);
+    let name = manifest.replace_base(Format::Rdb, 0).name.clone();
+    log::write(Level::Notice, &message::creating_base(&name));
+    let created = time::now().unix_secs();
+    let header = Header {
+        version: REDIS_VERSION,
+        created,
+        used_memory: process::heap_allocated(),
+        is_aof_base: true,
+        more: OWN,
+    };
+    let content = FileWriter::new(Options::default(), true, &header).finish();
+    let written = async {
+        let mut file = fs::File::create(&directory.file(&name))?;
+        file.write_all(&content).await?;
+        file.sync_all().await
+    };
+    written.await.map_err(|error| message::open_failed(&name, reason(&error)))?;
+    Ok(manifest)
+}
+
+/// Opens the last incremental file, or makes one.
+async fn open(directory: Directory, mut manifest: Manifest, end: Option<End>) -> Result<Opened, String> {
+    if let (Some(last), Some(end)) = (manifest.incremental().last(), end) {
+        log::write(Level::Notice, &message::opening_incremental(&last.name));
+        let opened = async {
+            let mut file = fs::File::append_to(&directory.file(&last.name))?;
+            // What was read may have been written by a server that did not flush it any more.
+            file.sync_data().await?;
+            Ok(file)
+        };
+        let file =
+            opened.await.map_err(|error: io::Error| message::open_failed(&last.name, reason(&error)))?;
+        let mut frame = Writer::resume(&end);
+        frame.synced();
+        return Ok(Opened { directory, manifest, file, frame, is_listed: true });
+    }
+    let name = manifest.open_incremental().name.clone();
+    log::write(Level::Notice, &message::creating_incremental(&name));
+    let opened = async {
+        let mut file = fs::File::create(&directory.file(&name))?;
+        file.sync_all().await?;
+        Ok(file)
+    };
+    let file = opened.await.map_err(|error: io::Error| message::open_failed(&name, reason(&error)))?;
+    directory.write_manifest(&manifest).await?;
+    directory.forget_history(&mut manifest).await;
+    Ok(Opened { directory, manifest, file, frame: Writer::new(), is_listed: true })
+}
+
+impl History<'_> {
+    /// Loads one file.
+    async fn file(&mut self, name: &[u8], is_base: bool, is_last: bool) -> Result<End, String> {
+        let path = self.directory.file(name);
+        let started = time::now().mono_us;
+        let mut file = fs::File::open(&path).map_err(|error| message::unreadable(name, reason(&error)))?;
+        let length = file.len().map_err(|error| message::no_length(name, reason(&error)))?;
+        let start = self.preamble(&mut file, name, is_base).await?;
+        let end = match self.scan(&mut file, name, start, length)? {
+            (Ok(end), _) => end,
+            (Err(damage), own) => {
+                let verdict = self.judge(&mut file, name, &damage, (length, is_last, own))?;
+                self.mend(name, start, verdict).await?
+            }
+        };
+        self.commands(&mut file, name, start, end.offset).await?;
+        self.before += length;
+        let seconds = seconds_since(started);
+        let text = if is_base {
+            message::loaded_base(name, seconds)
+        } else {
+            message::loaded_incremental(name, seconds)
+        };
+        log::write(Level::Notice, &text);
+        Ok(end)
+    }
+
+    /// Loads the RDB file that a file may begin with; says where it ends.
+    async fn preamble(&mut self, file: &mut fs::File, name: &[u8], is_base: bool) -> Result<u64, String> {
+        let mut magic = [0; 5];
+        let read = read_full(file, &mut magic).map_err(|error| message::read_failed(name, reason(&error)))?;
+        let rewind = |file: &mut fs::File, to| {
+            file.seek(to).map_err(|error| message::read_failed(name, reason(&error)))
+        };
+        rewind(file, 0)?;
+        if &magic[..read] != b"REDIS" {
+            return Ok(0);
+        }
+        log::write(Level::Notice, if is_base { message::READING_BASE } else { message::READING_PREAMBLE });
+        send(self.out, Loaded::DropExpired(false)).await?;
+        let path = self.directory.file(name);
+        let read = entries(file, &path, self.before, self.setup, self.out).await.map_err(|why| {
+            let what = if is_base { message::base_failed(name) } else { message::preamble_failed(name) };
+            format!("{why}\n{what}")
+        })?;
+        self.own |= read.own;
+        rewind(file, read.end)?;
+        Ok(read.end)
+    }
+
+    /// Reads commands to their end without running them, since checksums come after what they cover. Also says whether
+    /// there were any.
+    fn scan(
+        &self,
+        file: &mut fs::File,
+        name: &[u8],
+        start: u64,
+        length: u64,
+    ) -> Result<(Result<End, Damage>, bool), String> {
+        let failed = |error: io::Error| message::read_failed(name, reason(&error));
+        let mut scanner = Scanner::new(start, length);
+        let mut buffer = vec![0; CHUNK];
+        file.seek(start).map_err(failed)?;
+        loop {
+            let count = file.read(&mut buffer).map_err(failed)?;
+            if count == 0 {
+                let own = scanner.checksummed();
+                return Ok((scanner.finish(), own));
+            }
+            scanner.push(&buffer[..count]);
+            loop {
+                match scanner.next() {
+                    Ok(Some(Part::Command(_) | Part::Annotation(_))) => {}
+                    Ok(Some(Part::Preamble)) => return Err(message::preamble_failed(name)),
+                    Ok(None) => break,
+                    Err(damage) => return Ok((Err(damage), scanner.checksummed())),
+                }
+            }
+        }
+    }
+
+    /// What is to become of a damaged file.
+    fn judge(
+        &self,
+        file: &mut fs::File,
+        name: &[u8],
+        damage: &Damage,
+        (length, last, own): (u64, bool, bool),
+    ) -> Result<Verdict, String> {
+        let failed = |error: io::Error| message::read_failed(name, reason(&error));
+        let mut aftermath = Aftermath::new(damage);
+        file.seek(damage.good).map_err(failed)?;
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            match file.read(&mut buffer).map_err(failed)? {
+                0 => break,
+                count => aftermath.push(&buffer[..count]),
+            }
+        }
+        let Setup { load_truncated, corrupt_tail_max, .. } = *self.setup;
+        let circumstances =
+            Circumstances { name, length, last, own: own || self.own, load_truncated, corrupt_tail_max };
+        Ok(judge(damage, &aftermath, &circumstances))
+    }
+
+    /// Cuts a damaged end off, or refuses the file.
+    async fn mend(&self, name: &[u8], start: u64, verdict: Verdict) -> Result<End, String> {
+        let (length, log) = match verdict {
+            Verdict::Cut { length, log } if self.setup.mends => (length, log),
+            Verdict::Cut { log, .. } | Verdict::Refuse { log } => return Err(log.join("\n")),
+        };
+        let cut = async {
+            let mut file = fs::File::append_to(&self.directory.file(name))?;
+            file.set_len(length).await?;
+            file.sync_all().await?;
+            Ok(file)
+        };
+        let mut file =
+            cut.await.map_err(|error: io::Error| message::truncate_failed(name, reason(&error)))?;
+        log.iter().for_each(|line| log::write(Level::Warning, line));
+        let (scanned, _) = self.scan(&mut file, name, start, length)?;
+        scanned.map_err(|damage| message::damage(name, &damage, 0))
+    }
+
+    /// Hands over the commands between two offsets, cut anywhere.
+    async fn commands(&self, file: &mut fs::File, name: &[u8], start: u64, end: u64) -> Result<(), String> {
+        file.seek(start).map_err(|error| message::read_failed(name, reason(&error)))?;
+        let mut left = end - start;
+        while left > 0 {
+            let mut chunk = vec![0; CHUNK.min(left as usize)];
+            let count = file.read(&mut chunk).map_err(|error| message::read_failed(name, reason(&error)))?;
+            if count == 0 {
+                return Err(message::read_failed(name, "it became shorter"));
+            }
+            chunk.truncate(count);
+            left -= count as u64;
+            send(self.out, Loaded::Commands(chunk)).await?;
+            send(self.out, Loaded::Progress(self.before + end - left)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_full(file: &mut fs::File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,498 @@
+//! Persistence: the threads of files, and what connects them with the keyspace.
+//!
+//! ```text
+//! keyspace ── stream of propagated commands ──> `aof`    writes, flushes, reports how far it is durable
+//!          ── chunks of a snapshot ───────────> `save`   encodes and writes an RDB file or a base
+//!          <── entries and commands ─────────── `load`   reads, checks, decodes
+//! ```
+
+mod aof;
+mod load;
+mod message;
+mod save;
+
+use self::aof::{Directory, Log};
+use self::message::{FromAof, Loaded, Policy, ToAof};
+use super::keyspace::{Files, Keyspace};
+use super::log;
+use crate::engine::config::Config;
+use crate::engine::effect::{DataFile, Effect, JobKind, Level, Order, Shutdown};
+use crate::engine::server::Server;
+use crate::engine::server::pause::Scope;
+use crate::engine::server::persistence::{AofState, Outcome};
+use crate::engine::server::snapshot::Chunk;
+use crate::engine::session::ClientId;
+use crate::runtime::sync::{Notify, mpsc, oneshot};
+use crate::runtime::task::{self, JoinHandle};
+use crate::runtime::{thread, time};
+use save::{Plan, Stop};
+use std::cell::{Cell, RefCell};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
+
+/// The keyspace's side of all files.
+pub struct Persistence {
+    keyspace: Rc<Keyspace>,
+    /// Itself, for its tasks.
+    me: Weak<Persistence>,
+    /// The writer of the append-only file.
+    aof: RefCell<Option<mpsc::UnboundedSender<ToAof>>>,
+    /// The position of the stream after what was sent there.
+    sent: Cell<u64>,
+    /// The stream grew and is to be sent at the end of the turn.
+    grew: Cell<bool>,
+    turn: Notify,
+    /// The walk of the running job.
+    walk: RefCell<Option<JoinHandle<()>>>,
+    /// A job ended.
+    job_ended: Notify,
+}
+
+fn directory(config: &Config) -> Directory {
+    Directory {
+        path: PathBuf::from(OsStr::from_bytes(&config.appenddirname)),
+        prefix: config.appendfilename.clone(),
+    }
+}
+
+impl Files for Persistence {
+    fn stream_grew(&self) {
+        if !self.grew.replace(true) {
+            self.turn.notify_one();
+        }
+    }
+
+    fn perform(&self, server: &mut Server, effect: Effect) {
+        match effect {
+            Effect::Job(order) => self.start_job(server, order),
+            Effect::StopJob => _ = self.walk.borrow_mut().take().map(|walk| walk.abort()),
+            Effect::AofPolicy => self.tell_aof(ToAof::Policy(Policy::from(&server.config))),
+            Effect::CloseAof { rest } => self.close_aof(server, rest),
+            Effect::Reload { file, save, flush, merge, client } => {
+                if let Some(me) = self.me.upgrade() {
+                    task::spawn_local("reload", async move {
+                        me.reload(file, (save, flush, merge), client).await;
+                    });
+                }
+            }
+            other => debug_assert!(false, "{other:?} is not about files"),
+        }
+    }
+}
+
+impl Persistence {
+    /// No files yet.
+    pub fn new(keyspace: &Rc<Keyspace>) -> Rc<Self> {
+        let persistence = Rc::new_cyclic(|me| Persistence {
+            keyspace: keyspace.clone(),
+            me: me.clone(),
+            aof: RefCell::default(),
+            sent: Cell::new(0),
+            grew: Cell::new(false),
+            turn: Notify::new(),
+            walk: RefCell::default(),
+            job_ended: Notify::new(),
+        });
+        keyspace.set_files(Some(persistence.clone()));
+        task::spawn_local("stream", persistence.clone().send_turns());
+        persistence
+    }
+
+    /// Loads the data that the configuration names, while clients are told to wait. Fails with the reason if it cannot
+    /// be used.
+    pub async fn start(self: &Rc<Self>) -> Result<(), String> {
+        let config = self.keyspace.with_quiet(|server| server.config.clone());
+        let now = self.keyspace.now();
+        self.keyspace.with(now, |server| server.begin_loading(0, now));
+        let started = now.mono_us;
+        let preloads = |kind: &str| config.preload_file.strip_prefix(kind.as_bytes()).map(<[u8]>::to_vec);
+        let loaded = if config.appendonly {
+            self.load_aof(true).await
+        } else {
+            let name = preloads("rdb:").unwrap_or_else(|| config.dbfilename.clone());
+            self.load_rdb(PathBuf::from(OsStr::from_bytes(&name))).await
+        };
+        if let Err(why) = &loaded {
+            why.lines().for_each(|line| log::write(Level::Warning, line));
+            return Err("Fatal error loading the DB, check server logs. Exiting.".to_owned());
+        }
+        let now = self.keyspace.now();
+        let (expired, keys) = self.keyspace.with(now, |server| {
+            server.end_loading();
+            server.persistence.last_load
+        });
+        if !config.appendonly && loaded == Ok(true) {
+            let text = format!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
+            log::write(Level::Notice, &text);
+            let seconds = (now.mono_us - started) as f64 / 1e6;
+            log::write(Level::Notice, &format!("DB loaded from disk: {seconds:.3} seconds"));
+        }
+        Ok(())
+    }
+
+    fn setup(&self, mends: bool) -> load::Setup {
+        let now = self.keyspace.now();
+        self.keyspace.with_quiet(|server| load::Setup {
+            limits: server.rdb_limits(),
+            clock: server.clock(now).initial(),
+            checksum: server.config.rdbchecksum,
+            load_truncated: server.config.aof_load_truncated,
+            corrupt_tail_max: server.config.aof_load_corrupt_tail_max_size,
+            mends,
+        })
+    }
+
+    async fn load_rdb(&self, path: PathBuf) -> Result<bool, String> {
+        let setup = self.setup(false);
+        let (out, inbox) = mpsc::channel(load::QUEUE);
+        let loader = thread::spawn_runtime("load", move || load::rdb(path, setup, out));
+        self.take_loaded(inbox).await?;
+        let loader = loader.map_err(|error| log::reason(&error))?;
+        loader.join().await.unwrap_or_else(|panic| Err(panic.message))
+    }
+
+    /// Loads the append-only file; `opens`: and has it written from now on.
+    async fn load_aof(self: &Rc<Self>, opens: bool) -> Result<bool, String> {
+        let setup = self.setup(opens);
+        let directory = self.keyspace.with_quiet(|server| directory(&server.config));
+        let (out, inbox) = mpsc::channel(load::QUEUE);
+        let loader = thread::spawn_runtime("load", move || load::aof(directory, setup, out));
+        self.take_loaded(inbox).await?;
+        let loader = loader.map_err(|error| log::reason(&error))?;
+        let Some(opened) = loader.join().await.unwrap_or_else(|panic| Err(panic.message))? else {
+            return Ok(true);
+        };
+        let (policy, position) =
+            self.keyspace.with_quiet(|server| (Policy::from(&server.config), server.propagation.offset()));
+        let (reports, inbox) = mpsc::unbounded_channel();
+        let log = Log::new(opened, position, policy, reports);
+        let (size, base_size) = (log.size(), log.base_size());
+        self.spawn_aof(position, inbox, move |messages| log.run(messages))?;
+        self.keyspace.with_news(|server| server.aof_opened(size, base_size));
+        Ok(true)
+    }
+
+    /// Gives the keyspace what a loader brings, piece by piece, with clients told in between to wait.
+    async fn take_loaded(&self, mut inbox: mpsc::Receiver<Loaded>) -> Result<(), String> {
+        let mut commands = Vec::new();
+        while let Some(loaded) = inbox.recv().await {
+            let now = self.keyspace.now();
+            self.keyspace.with(now, |server| match loaded {
+                Loaded::Entries(db, entries) => server.load_entries(db, entries, now),
+                Loaded::Commands(bytes) => {
+                    commands.extend_from_slice(&bytes);
+                    let ran = server.replay(&commands, now)?;
+                    commands.drain(..ran);
+                    Ok(())
+                }
+                Loaded::DropExpired(drops) => {
+                    server.drop_expired(drops);
+                    Ok(())
+                }
+                Loaded::Total(bytes) => {
+                    server.note_total(bytes);
+                    Ok(())
+                }
+                Loaded::Progress(bytes) => {
+                    server.note_loaded(bytes);
+                    Ok(())
+                }
+            })?;
+            task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Starts the writer of the append-only file on a thread of its own.
+    fn spawn_aof<F>(
+        self: &Rc<Self>,
+        position: u64,
+        reports: mpsc::UnboundedReceiver<FromAof>,
+        run: impl FnOnce(mpsc::UnboundedReceiver<ToAof>) -> F + Send + 'static,
+    ) -> Result<(), String>
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let (messages, inbox) = mpsc::unbounded_channel();
+        // It ends by itself when it is told to, or nobody is left to tell.
+        thread::spawn_runtime("aof", move || run(inbox)).map_err(|error| log::reason(&error))?;
+        self.sent.set(position);
+        *self.aof.borrow_mut() = Some(messages);
+        task::spawn_local("aof reports", self.clone().take_reports(reports));
+        Ok(())
+    }
+
+    async fn take_reports(self: Rc<Self>, mut inbox: mpsc::UnboundedReceiver<FromAof>) {
+        while let Some(report) = inbox.recv().await {
+            let now = self.keyspace.now();
+            self.keyspace.with(now, |server| match report {
+                FromAof::Durable { position, size } => {
+                    server.aof_is(size);
+                    server.persisted(position, now);
+                }
+                FromAof::Failed { why, lost } => server.aof_failed(why, lost, now),
+                FromAof::Recovered => server.aof_recovered(),
+            });
+        }
+    }
+
+    fn tell_aof(&self, message: ToAof) {
+        if let Some(aof) = &*self.aof.borrow() {
+            // It is gone only when the server stops.
+            let _ = aof.send(message);
+        }
+    }
+
+    /// Sends what was propagated, once a turn: after all connections had theirs.
+    async fn send_turns(self: Rc<Self>) {
+        loop {
+            self.turn.notified().await;
+            self.grew.set(false);
+            self.keyspace.with_quiet(|server| self.send_stream(server));
+        }
+    }
+
+    fn send_stream(&self, server: &mut Server) {
+        if server.propagation.has_stream() {
+            let room = Vec::with_capacity(server.propagation.waiting());
+            let (bytes, end) = (server.propagation.take_stream(room), server.propagation.offset());
+            server.aof_grew(bytes.len() as u64);
+            self.sent.set(end);
+            self.tell_aof(ToAof::Append { bytes, end });
+        }
+    }
+
+    /// Sends the stream up to a position, and has the rest wait.
+    fn send_stream_until(&self, server: &mut Server, position: u64) {
+        let before = (position - self.sent.get()) as usize;
+        if before > 0 {
+            let bytes = server.propagation.take_front(before);
+            server.aof_grew(bytes.len() as u64);
+            self.sent.set(position);
+            self.tell_aof(ToAof::Append { bytes, end: position });
+        }
+    }
+
+    fn start_job(&self, server: &mut Server, order: Order) {
+        let Some(me) = self.me.upgrade() else { return };
+        if order.kind == JobKind::Rewrite && server.persistence.aof.is_on() {
+            if self.aof.borrow().is_none() {
+                let (reports, inbox) = mpsc::unbounded_channel();
+                let (directory, policy) = (directory(&server.config), Policy::from(&server.config));
+                // What was propagated before is in the snapshot.
+                let waiting = server.propagation.waiting() as u64;
+                let first = server.propagation.offset() - waiting;
+                server.propagation.take_front((order.position - first) as usize);
+                let started = me.spawn_aof(order.position, inbox, move |messages| {
+                    aof::run_from_rewrite(directory, policy, messages, reports)
+                });
+                if let Err(why) = started {
+                    log::write(
+                        Level::Warning,
+                        &format!("Can't start the thread for the append-only file: {why}"),
+                    );
+                }
+            }
+            self.send_stream_until(server, order.position);
+            self.tell_aof(ToAof::Rotate);
+        }
+        self.tell_aof(ToAof::Saving(true));
+        let clock = server.clock(self.keyspace.now());
+        let plan = Plan::new(&order, &server.config, clock);
+        let (chunks, inbox) = mpsc::channel(save::QUEUE);
+        let walk = task::spawn_local("snapshot", save::walk(self.keyspace.clone(), chunks));
+        *self.walk.borrow_mut() = Some(walk);
+        let alone = (!server.persistence.aof.is_on()).then(|| directory(&server.config));
+        task::spawn_local("job", me.finish_job(plan, inbox, alone));
+    }
+
+    /// Waits for the writer of a snapshot, puts a base in its place, and tells the keyspace how it went.
+    async fn finish_job(self: Rc<Self>, plan: Plan, chunks: mpsc::Receiver<Chunk>, alone: Option<Directory>) {
+        let (temporary, is_rdb, is_base) = (plan.temporary.clone(), plan.is_rdb, plan.target.is_none());
+        let written = match thread::spawn_runtime("save", move || save::write(plan, chunks)) {
+            Ok(writer) => writer.join().await.unwrap_or_else(|panic| Err(Stop::Failed(panic.message))),
+            Err(error) => Err(Stop::Failed(log::reason(&error))),
+        };
+        let committed = match (written, alone) {
+            (Ok(_), alone) if is_base => self.commit(temporary, is_rdb, alone).await.map_err(Stop::Failed),
+            (written, _) => written,
+        };
+        let outcome = match committed {
+            Ok(bytes) => Outcome::Done { bytes },
+            Err(Stop::Failed(why)) => Outcome::Failed(why),
+            Err(Stop::Asked) => Outcome::Stopped,
+        };
+        self.walk.borrow_mut().take();
+        self.tell_aof(ToAof::Saving(false));
+        let now = self.keyspace.now();
+        self.keyspace.with(now, |server| server.job_ended(outcome, now));
+        self.job_ended.notify_waiters();
+    }
+
+    /// Has a base put in its place.
+    async fn commit(&self, base: PathBuf, is_rdb: bool, alone: Option<Directory>) -> Result<u64, String> {
+        if let Some(directory) = alone {
+            let committer = thread::spawn_runtime("save", move || async move {
+                aof::commit_alone(&directory, &base, is_rdb).await
+            });
+            let committer = committer.map_err(|error| log::reason(&error))?;
+            return committer.join().await.unwrap_or_else(|panic| Err(panic.message));
+        }
+        let (done, answer) = oneshot::channel();
+        self.tell_aof(ToAof::Commit { base, is_rdb, done });
+        answer.await.unwrap_or_else(|_| Err("the append-only file was closed".to_owned()))
+    }
+
+    fn close_aof(&self, server: &mut Server, rest: Vec<u8>) {
+        let end = server.propagation.offset();
+        self.tell_aof(ToAof::Append { bytes: rest, end });
+        let (done, _) = oneshot::channel();
+        self.tell_aof(ToAof::Close(done));
+        *self.aof.borrow_mut() = None;
+    }
+
+    /// Flushes the append-only file.
+    async fn flush_aof(&self) -> Result<(), String> {
+        self.keyspace.with_quiet(|server| self.send_stream(server));
+        let (done, answer) = oneshot::channel();
+        self.tell_aof(ToAof::Flush(done));
+        answer.await.unwrap_or(Ok(()))
+    }
+
+    /// DEBUG RELOAD and DEBUG LOADAOF.
+    async fn reload(
+        self: Rc<Self>,
+        file: DataFile,
+        (save, flush, merge): (bool, bool, bool),
+        client: ClientId,
+    ) {
+        let outcome = self.reload_data(file, save, flush, merge).await;
+        let now = self.keyspace.now();
+        self.keyspace.with(now, |server| {
+            server.end_loading();
+            let failed = |why: String| {
+                why.lines().for_each(|line| log::write(Level::Warning, line));
+                "Error trying to load the RDB dump, check server logs".to_owned()
+            };
+            server.finish_outside(client, outcome.map_err(failed));
+        });
+    }
+
+    async fn reload_data(
+        self: &Rc<Self>,
+        file: DataFile,
+        save: bool,
+        flush: bool,
+        merge: bool,
+    ) -> Result<(), String> {
+        let now = self.keyspace.now();
+        // Nobody changes anything from here on.
+        self.keyspace.with(now, |server| server.begin_loading(0, now));
+        if file == DataFile::Aof {
+            self.flush_aof().await?;
+        } else if save {
+            self.save_now().await?;
+        }
+        self.keyspace.with(now, |server| {
+            if flush {
+                server.empty_for_load();
+            }
+            server.merge_loaded(merge);
+        });
+        match file {
+            DataFile::Aof => self.load_aof(false).await?,
+            DataFile::Rdb => {
+                let name = self.keyspace.with_quiet(|server| server.config.dbfilename.clone());
+                self.load_rdb(PathBuf::from(OsStr::from_bytes(&name))).await?
+            }
+        };
+        let text = if file == DataFile::Aof {
+            "Append Only File loaded by DEBUG LOADAOF"
+        } else {
+            "DB reloaded by DEBUG RELOAD"
+        };
+        log::write(Level::Warning, text);
+        Ok(())
+    }
+
+    /// Saves and waits until that is done, after what runs already.
+    async fn save_now(&self) -> Result<(), String> {
+        self.wait_for_job().await;
+        let now = self.keyspace.now();
+        self.keyspace.with(now, |server| server.start_save(None, now));
+        self.wait_for_job().await;
+        let saved = self.keyspace.with_quiet(|server| server.persistence.saves.last_ok);
+        if saved { Ok(()) } else { Err("The RDB file could not be written".to_owned()) }
+    }
+
+    /// Waits until no job runs and nothing is left of one.
+    async fn wait_for_job(&self) {
+        loop {
+            let ended = self.job_ended.notified();
+            if !self.keyspace.with_quiet(|server| server.is_saving()) {
+                return;
+            }
+            // What a job that was given up leaves is swept away by ticks.
+            let _ = time::timeout(std::time::Duration::from_millis(1), ended).await;
+        }
+    }
+
+    /// The server is to stop: saves what is to be saved. Fails if that does, and nobody insists.
+    pub async fn finish(&self, how: Shutdown) -> Result<(), String> {
+        let now = self.keyspace.now();
+        let (saves, state) = self.keyspace.with(now, |server| {
+            // What is written from now on would be lost.
+            server.pause.extend(Scope::All, u64::MAX);
+            if server.is_saving() {
+                let what = if server.runs(JobKind::Rewrite) { "rewriting the AOF" } else { "saving an .rdb" };
+                server.log(Level::Warning, format!("There is a child {what}. Killing it!"));
+                server.stop_job();
+            }
+            let loading = server.persistence.loading.is_some();
+            let saves = !loading && !how.nosave && (how.save || !server.config.save.0.is_empty());
+            (saves, server.persistence.aof.state)
+        });
+        let outcome = self.finish_files(saves, state, how.force).await;
+        if outcome.is_err() && !how.force {
+            let now = self.keyspace.now();
+            self.keyspace.with(now, |server| {
+                server.pause.end(None);
+                server.wake_paused();
+            });
+            return outcome;
+        }
+        Ok(())
+    }
+
+    async fn finish_files(&self, saves: bool, state: AofState, force: bool) -> Result<(), String> {
+        if state == AofState::Starting && !force {
+            log::write(Level::Warning, "Writing initial AOF, can't exit.");
+            return Err("Writing initial AOF".to_owned());
+        }
+        if state == AofState::On {
+            log::write(Level::Notice, "Calling fsync() on the AOF file.");
+            if let Err(why) = self.flush_aof().await {
+                log::write(Level::Warning, &format!("Fail to fsync the AOF file: {why}."));
+            }
+        }
+        if saves {
+            log::write(Level::Notice, "Saving the final RDB snapshot before exiting.");
+            if let Err(why) = self.save_now().await {
+                log::write(Level::Warning, "Error trying to save the DB, can't exit.");
+                return Err(why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of the keyspace, and of the threads, which end by themselves.
+    pub fn close(&self) {
+        self.keyspace.set_files(None);
+        *self.aof.borrow_mut() = None;
+        if let Some(walk) = self.walk.borrow_mut().take() {
+            walk.abort();
+        }
+    }
+}

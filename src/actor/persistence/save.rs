@@ -1,0 +1,320 @@
+//! The writer of a snapshot: a task on a thread of its own that encodes what the keyspace captured, and the walk that fetches
+//! it.
+//!
+//! The queue between them is short: when the medium is slow, the walk waits, not the clients.
+
+use crate::actor::keyspace::Keyspace;
+use crate::actor::log::reason;
+use crate::engine::VERSION;
+use crate::engine::config::{Config, REDIS_VERSION};
+use crate::engine::effect::{JobKind, Order};
+use crate::engine::keyspace::Entry;
+use crate::engine::keyspace::eviction::Clock;
+use crate::engine::protocol::request;
+use crate::engine::rdb::{Access, FileWriter, Header, Options, payload};
+use crate::engine::server::snapshot::Chunk;
+use crate::runtime::sync::mpsc;
+use crate::runtime::{fs, process, task, time};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Chunks that wait for the writer. Each is a segment of the table, and what was captured beside.
+pub const QUEUE: usize = 4;
+/// Bytes that are encoded before they are written.
+const BUFFER: usize = 256 << 10;
+/// Bytes after which they are sent to the medium (`rdb-save-incremental-fsync`).
+const SYNC_EVERY: u64 = 4 << 20;
+
+/// The field of an RDB file that says which server wrote it: a damaged end of commands behind it is judged by that.
+pub const OWN: &[(&str, &str)] = &[("seedis-ver", VERSION)];
+
+/// What is to be written, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where it is written first.
+    pub temporary: PathBuf,
+    /// Where it belongs; the base of an append-only file is moved by its writer.
+    pub target: Option<PathBuf>,
+    /// An RDB file; otherwise commands.
+    pub is_rdb: bool,
+    compress: bool,
+    checksum: bool,
+    sync_every: Option<u64>,
+    order: Order,
+    /// Microseconds to wait after each key; negative: after as many keys a microsecond.
+    delay: i64,
+    /// Says how entries were used, if eviction goes by that.
+    clock: Option<Clock>,
+}
+
+impl Plan {
+    /// As the configuration says.
+    pub fn new(order: &Order, config: &Config, clock: Clock) -> Self {
+        let pid = process::pid();
+        let base = order.kind == JobKind::Rewrite;
+        let (name, spaced) = if base {
+            (format!("temp-rewriteaof-bg-{pid}.aof"), config.aof_rewrite_incremental_fsync)
+        } else {
+            (format!("temp-{pid}.rdb"), config.rdb_save_incremental_fsync)
+        };
+        Plan {
+            temporary: PathBuf::from(name),
+            target: (!base).then(|| PathBuf::from(OsStr::from_bytes(&config.dbfilename))),
+            is_rdb: !base || config.aof_use_rdb_preamble,
+            compress: config.rdbcompression,
+            checksum: config.rdbchecksum,
+            sync_every: spaced.then_some(SYNC_EVERY),
+            order: order.clone(),
+            delay: config.rdb_key_save_delay,
+            clock: ["lru", "lfu"]
+                .iter()
+                .any(|kind| config.maxmemory_policy.word().ends_with(kind))
+                .then_some(clock),
+        }
+    }
+}
+
+/// Why a file did not come about.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It could not be written.
+    Failed(String),
+    /// The walk was given up.
+    Asked,
+}
+
+/// Walks the snapshot and hands its chunks over, with the clients served in between. Dropping it gives the snapshot up.
+pub async fn walk(keyspace: Rc<Keyspace>, chunks: mpsc::Sender<Chunk>) {
+    // The writer ends early only when it failed.
+    while let Ok(place) = chunks.reserve().await {
+        let Some(chunk) = keyspace.with_quiet(|server| server.next_chunk()) else { return };
+        let last = chunk.last;
+        place.send(chunk);
+        if last {
+            return;
+        }
+        task::yield_now().await;
+    }
+}
+
+/// Writes the file; gives its size.
+pub async fn write(plan: Plan, chunks: mpsc::Receiver<Chunk>) -> Result<u64, Stop> {
+    let written = Writer::write(&plan, chunks).await;
+    if written.is_err() {
+        // Whether or not it was made.
+        let _ = fs::remove_file(&plan.temporary).await;
+    }
+    written
+}
+
+/// What makes bytes of entries.
+enum Encoder {
+    Rdb { file: Box<FileWriter>, db: Option<usize>, sizes: Vec<(usize, usize)>, buffer: Vec<u8> },
+    Commands { out: Vec<u8>, db: Option<usize>, compress: bool },
+}
+
+struct Writer<'a> {
+    plan: &'a Plan,
+    file: fs::File,
+    encoder: Encoder,
+    bytes: u64,
+    keys: u64,
+}
+
+impl<'a> Writer<'a> {
+    async fn write(plan: &'a Plan, mut chunks: mpsc::Receiver<Chunk>) -> Result<u64, Stop> {
+        let mut file = fs::File::create(&plan.temporary).map_err(|error| {
+            Stop::Failed(format!(
+                "Failed opening the temp file {}: {}",
+                plan.temporary.display(),
+                reason(&error)
+            ))
+        })?;
+        if let Some(bytes) = plan.sync_every {
+            file.sync_every(bytes);
+        }
+        let mut writer = Writer { plan, file, encoder: plan.encoder(), bytes: 0, keys: 0 };
+        loop {
+            let chunk = chunks.recv().await.ok_or(Stop::Asked)?;
+            let last = chunk.last;
+            writer.chunk(chunk, &chunks).await?;
+            process::publish_heap();
+            if last {
+                break;
+            }
+        }
+        let outcome = writer.finish().await;
+        outcome.map_err(|error| Stop::Failed(format!("Write error saving DB on disk: {}", reason(&error))))
+    }
+
+    async fn chunk(&mut self, chunk: Chunk, chunks: &mpsc::Receiver<Chunk>) -> Result<(), Stop> {
+        let failed = |error: std::io::Error| {
+            Stop::Failed(format!("Write error saving DB on disk: {}", reason(&error)))
+        };
+        let last = chunk.last;
+        if !chunk.entries.is_empty() {
+            self.encoder.database(chunk.db);
+        }
+        for entry in chunk.entries {
+            self.encoder.begin(entry, self.plan.clock.as_ref());
+            while !self.encoder.step() {
+                self.drain(BUFFER).await.map_err(failed)?;
+            }
+            self.drain(BUFFER).await.map_err(failed)?;
+            self.keys += 1;
+            self.delay().await;
+            if !last && chunks.is_closed() && chunks.is_empty() {
+                return Err(Stop::Asked);
+            }
+        }
+        Ok(())
+    }
+
+    /// `rdb-key-save-delay`: tests want saves to last.
+    async fn delay(&mut self) {
+        let us = match self.plan.delay {
+            0 => return,
+            us @ 1.. => us as u64,
+            keys => u64::from(self.keys.is_multiple_of(keys.unsigned_abs())),
+        };
+        if us > 0 {
+            time::sleep_until(time::now().mono_us + us).await;
+        }
+    }
+
+    /// Writes what is encoded, if it is this much.
+    async fn drain(&mut self, enough: usize) -> std::io::Result<()> {
+        if self.encoder.buffered() < enough {
+            return Ok(());
+        }
+        let bytes = self.encoder.take();
+        self.bytes += bytes.len() as u64;
+        let written = self.file.write_all(&bytes).await;
+        self.encoder.give_back(bytes);
+        written
+    }
+
+    async fn finish(mut self) -> std::io::Result<u64> {
+        let rest = self.encoder.finish();
+        self.bytes += rest.len() as u64;
+        self.file.write_all(&rest).await?;
+        self.file.sync_all().await?;
+        if let Some(target) = &self.plan.target {
+            fs::rename(&self.plan.temporary, target).await?;
+            fs::sync_dir(directory_of(target)).await?;
+        }
+        Ok(self.bytes)
+    }
+}
+
+/// The directory that a file is in.
+pub fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+impl Plan {
+    fn encoder(&self) -> Encoder {
+        if !self.is_rdb {
+            return Encoder::Commands { out: Vec::new(), db: None, compress: self.compress };
+        }
+        let options = Options { compress: self.compress, ..Options::default() };
+        let header = Header {
+            version: REDIS_VERSION,
+            created: self.order.unix_secs,
+            used_memory: self.order.used_memory,
+            is_aof_base: self.order.kind == JobKind::Rewrite,
+            more: OWN,
+        };
+        let file = Box::new(FileWriter::new(options, self.checksum, &header));
+        Encoder::Rdb { file, db: None, sizes: self.order.sizes.clone(), buffer: Vec::new() }
+    }
+}
+
+impl Encoder {
+    /// The entries that follow belong to this database.
+    fn database(&mut self, number: usize) {
+        match self {
+            Encoder::Rdb { db, .. } | Encoder::Commands { db, .. } if *db == Some(number) => {}
+            Encoder::Rdb { file, db, sizes, .. } => {
+                let (keys, expiring) = sizes.get(number).copied().unwrap_or_default();
+                file.database(number, keys, expiring);
+                *db = Some(number);
+            }
+            Encoder::Commands { out, db, .. } => {
+                let name = number.to_string();
+                request::encode(out, [b"SELECT".as_slice(), name.as_bytes()].into_iter());
+                *db = Some(number);
+            }
+        }
+    }
+
+    fn begin(&mut self, entry: Entry, clock: Option<&Clock>) {
+        match self {
+            Encoder::Rdb { file, .. } => {
+                let access = clock.map(|clock| match clock.policy.is_lfu() {
+                    true => Access::Frequency(clock.lfu_counter(entry.clock())),
+                    false => Access::Idle(clock.idle_ms(entry.clock()) as u64 / 1000),
+                });
+                file.begin(entry, access);
+            }
+            // RESTORE sets any value and every expiry within it, in one command.
+            Encoder::Commands { out, compress, .. } => {
+                let key = entry.key().to_vec();
+                let at = entry.expires_at().unwrap_or(0).to_string();
+                let value = payload::dump(entry, *compress);
+                let args = [b"RESTORE".as_slice(), &key, at.as_bytes(), &value, b"ABSTTL"];
+                request::encode(out, args.into_iter());
+            }
+        }
+    }
+
+    /// Encodes a part of the entry; whether that was all of it.
+    fn step(&mut self) -> bool {
+        match self {
+            Encoder::Rdb { file, .. } => {
+                drop(file.step(BUFFER));
+                !file.is_busy()
+            }
+            Encoder::Commands { .. } => true,
+        }
+    }
+
+    fn buffered(&self) -> usize {
+        match self {
+            Encoder::Rdb { file, .. } => file.buffered(),
+            Encoder::Commands { out, .. } => out.len(),
+        }
+    }
+
+    /// What is encoded; to be given back, for its memory.
+    fn take(&mut self) -> Vec<u8> {
+        match self {
+            Encoder::Rdb { file, buffer, .. } => {
+                let mut bytes = std::mem::take(buffer);
+                file.take(|encoded| bytes.extend_from_slice(encoded));
+                bytes
+            }
+            Encoder::Commands { out, .. } => std::mem::take(out),
+        }
+    }
+
+    fn give_back(&mut self, mut bytes: Vec<u8>) {
+        bytes.clear();
+        match self {
+            Encoder::Rdb { buffer, .. } => *buffer = bytes,
+            Encoder::Commands { out, .. } => *out = bytes,
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        match self {
+            Encoder::Rdb { file, .. } => file.finish(),
+            Encoder::Commands { out, .. } => out,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Saves and rewrites: how they begin and end.
+
+use super::Server;
+use super::aof::AofState;
+use crate::engine::effect::{Effect, JobKind, Level, Order};
+use crate::engine::protocol::Reply;
+use crate::engine::server::snapshot::Chunk;
+use crate::engine::session::ClientId;
+use crate::engine::time::Now;
+
+/// Seconds after a failed save before the clock tries again.
+const RETRY_SECS: i64 = 5;
+/// Microseconds after a rewrite before the clock begins another.
+const RETRY_US: u64 = 1_000_000;
+
+/// A save or rewrite under way.
+#[derive(Debug)]
+pub struct Job {
+    /// Which of them.
+    pub kind: JobKind,
+    /// When it began.
+    pub started: Now,
+    /// The count of changes when it began.
+    dirty: u64,
+    /// Clients that get their reply at its end.
+    waiting: Vec<ClientId>,
+    /// It is being given up: what comes of it does not count.
+    given_up: bool,
+    /// The most memory that captured entries have taken.
+    extra: u64,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The file is in its place, and on the medium.
+    Done {
+        /// Its size in bytes.
+        bytes: u64,
+    },
+    /// It is not, and why.
+    Failed(String),
+    /// It was told to end.
+    Stopped,
+}
+
+/// RDB files: how saving went.
+#[derive(Debug)]
+pub struct Saves {
+    /// When the last one succeeded, Unix seconds; the start of the server before.
+    pub last_time: i64,
+    /// Whether the last one succeeded.
+    pub last_ok: bool,
+    /// Seconds that it took; -1 before there was one.
+    pub last_secs: i64,
+    /// When the last one began, Unix seconds.
+    last_try: i64,
+    /// How many succeeded.
+    pub count: u64,
+    /// How many failed since one succeeded.
+    pub failures: u64,
+    /// One is to begin as soon as possible.
+    pub scheduled: bool,
+    /// Clients that wait for its end.
+    waiting: Vec<ClientId>,
+    /// The most extra memory of the last job, in bytes.
+    pub last_extra: u64,
+}
+
+impl Saves {
+    pub(super) fn new(started: Now) -> Self {
+        Saves {
+            last_time: started.unix_secs(),
+            last_ok: true,
+            last_secs: -1,
+            last_try: 0,
+            count: 0,
+            failures: 0,
+            scheduled: false,
+            waiting: Vec::new(),
+            last_extra: 0,
+        }
+    }
+}
+
+impl Server {
+    /// A save point that is due: changes and seconds.
+    pub(super) fn due_save_point(&self, now: Now) -> Option<(u64, u64)> {
+        let saves = &self.persistence.saves;
+        if !saves.last_ok && now.unix_secs() - saves.last_try <= RETRY_SECS {
+            return None;
+        }
+        let elapsed = now.unix_secs() - saves.last_time;
+        let due = |point: &&crate::engine::config::SavePoint| {
+            self.dirty >= point.changes && elapsed > point.seconds as i64
+        };
+        let point = self.config.save.0.iter().find(due)?;
+        Some((point.changes, point.seconds))
+    }
+
+    /// Begins to save to the RDB file, as of now. `client` gets its reply at the end. Only while no job runs.
+    pub fn start_save(&mut self, client: Option<ClientId>, now: Now) {
+        self.persistence.saves.scheduled = false;
+        self.persistence.saves.last_try = now.unix_secs();
+        let pid = self.environment.pid;
+        self.log(Level::Notice, format!("Background saving started by pid {pid}"));
+        self.start_job(JobKind::Save, client, now);
+    }
+
+    /// Begins to rewrite the append-only file, as of now. Only while no job runs.
+    pub fn start_rewrite(&mut self, now: Now) {
+        self.persistence.aof.scheduled = false;
+        let pid = self.environment.pid;
+        self.log(Level::Notice, format!("Background append only file rewriting started by pid {pid}"));
+        self.start_job(JobKind::Rewrite, None, now);
+    }
+
+    fn start_job(&mut self, kind: JobKind, client: Option<ClientId>, now: Now) {
+        self.begin_snapshot();
+        let mut waiting = Vec::from_iter(client);
+        if kind == JobKind::Save {
+            waiting.append(&mut self.persistence.saves.waiting);
+        }
+        self.persistence.job =
+            Some(Job { kind, started: now, dirty: self.dirty, waiting, given_up: false, extra: 0 });
+        if kind == JobKind::Rewrite {
+            // What follows goes into another file.
+            self.propagation.forget_selected();
+            self.persistence.aof.size_at_rewrite = self.persistence.aof.size;
+        }
+        let position = self.propagation.offset();
+        let used_memory = self.used_memory();
+        let sizes = self.databases.iter().map(|db| (db.len(), db.expires())).collect();
+        self.ask(Effect::Job(Order { kind, position, sizes, unix_secs: now.unix_secs(), used_memory }));
+    }
+
+    /// Whether a job runs or what is left of one is still being cleared away, so that no other can begin.
+    pub fn is_saving(&self) -> bool {
+        self.persistence.job.is_some() || self.snapshot_is_busy()
+    }
+
+    /// Has a save begin as soon as possible. `client` gets its reply at its end.
+    pub fn schedule_save(&mut self, client: Option<ClientId>) {
+        self.persistence.saves.scheduled = true;
+        self.persistence.saves.waiting.extend(client);
+    }
+
+    /// FLUSHALL: where data is saved by itself, so is that there is none.
+    pub fn save_nothing(&mut self) {
+        if self.runs(JobKind::Save) {
+            self.stop_job();
+        }
+        if !self.config.save.0.is_empty() && self.persistence.loading.is_none() {
+            self.dirty = 0;
+            self.persistence.saves.scheduled = true;
+        }
+    }
+
+    /// Whether a job of this kind runs.
+    pub fn runs(&self, kind: JobKind) -> bool {
+        self.persistence.job.as_ref().is_some_and(|job| job.kind == kind)
+    }
+
+    /// The next part of the snapshot for the running job.
+    pub fn next_chunk(&mut self) -> Option<Chunk> {
+        let extra = self.snapshot_memory() as u64;
+        let job = self.persistence.job.as_mut()?;
+        job.extra = job.extra.max(extra);
+        self.snapshot_step()
+    }
+
+    /// Gives the running job up.
+    pub fn stop_job(&mut self) {
+        if let Some(job) = &mut self.persistence.job
+            && !std::mem::replace(&mut job.given_up, true)
+        {
+            self.ask(Effect::StopJob);
+        }
+    }
+
+    /// The running job ended.
+    pub fn job_ended(&mut self, outcome: Outcome, now: Now) {
+        let Some(job) = self.persistence.job.take() else { return };
+        self.persistence.saves.last_extra = job.extra;
+        self.abort_snapshot();
+        let outcome = if job.given_up { Outcome::Stopped } else { outcome };
+        let seconds = (now.mono_us - job.started.mono_us).div_ceil(1_000_000) as i64;
+        match job.kind {
+            JobKind::Save => self.save_ended(&outcome, job.dirty, seconds, now),
+            JobKind::Rewrite => self.rewrite_ended(&outcome, seconds, now),
+        }
+        for client in job.waiting {
+            let Some(mut session) = self.clients.take(client) else { continue };
+            match &outcome {
+                Outcome::Done { .. } => _ = self.answer(&mut session, Reply::ok),
+                Outcome::Failed(_) | Outcome::Stopped => self.fail_wait(&mut session, b"ERR", now),
+            }
+            self.clients.put_back(session);
+        }
+        self.look_after_files(now);
+    }
+
+    fn save_ended(&mut self, outcome: &Outcome, dirty: u64, seconds: i64, now: Now) {
+        let saves = &mut self.persistence.saves;
+        saves.last_secs = seconds;
+        match outcome {
+            Outcome::Done { .. } => {
+                (saves.last_ok, saves.last_time, saves.failures) = (true, now.unix_secs(), 0);
+                saves.count += 1;
+                self.dirty = self.dirty.saturating_sub(dirty);
+                self.log(Level::Notice, "DB saved on disk".into());
+                self.log(Level::Notice, "Background saving terminated with success".into());
+            }
+            Outcome::Failed(why) => {
+                saves.last_ok = false;
+                saves.failures += 1;
+                self.log(Level::Warning, format!("Background saving error: {why}"));
+            }
+            // As when an operator kills the process that saves: no reason to refuse writes.
+            Outcome::Stopped => self.log(Level::Warning, "Background saving terminated by signal 10".into()),
+        }
+    }
+
+    fn rewrite_ended(&mut self, outcome: &Outcome, seconds: i64, now: Now) {
+        let aof = &mut self.persistence.aof;
+        aof.last_secs = seconds;
+        match outcome {
+            Outcome::Done { bytes } => {
+                (aof.rewritten, aof.failures) = (true, 0);
+                aof.rewrites += 1;
+                (aof.base_size, aof.size) = (*bytes, *bytes + aof.size.saturating_sub(aof.size_at_rewrite));
+                (aof.written, aof.broken) = (Ok(()), false);
+                if aof.state == AofState::Starting {
+                    aof.state = AofState::On;
+                }
+                self.log(Level::Notice, "Background AOF rewrite terminated with success".into());
+                self.log(Level::Notice, "Background AOF rewrite finished successfully".into());
+                self.follow_fsync_policy();
+            }
+            Outcome::Failed(why) => {
+                aof.rewritten = false;
+                aof.failures += 1;
+                self.log(Level::Warning, format!("Background AOF rewrite terminated with error: {why}"));
+            }
+            Outcome::Stopped => {
+                self.log(Level::Warning, "Background AOF rewrite terminated by signal 10".into());
+            }
+        }
+        self.persistence.aof.retry_at = now.mono_us + RETRY_US;
+    }
+}

@@ -1,0 +1,115 @@
+//! What the engine knows of its files: snapshots, the append-only file, loading. Actors do the work; here are the rules:
+//! when something begins, what may not happen meanwhile, and what its end means.
+//!
+//! One job reads the keyspace's snapshot at a time: a save to an RDB file, or a rewrite of the append-only file.
+
+mod aof;
+mod job;
+mod load;
+
+pub use crate::engine::effect::JobKind;
+pub use aof::{Aof, AofState};
+pub use job::{Job, Outcome, Saves};
+pub use load::Loading;
+
+use super::Server;
+use crate::engine::config::Appendfsync;
+use crate::engine::effect::{Effect, Level};
+use crate::engine::session::{ClientId, Session, Waiting};
+use crate::engine::time::Now;
+
+/// The state of all files.
+#[derive(Debug)]
+pub struct Persistence {
+    /// Data is being loaded; commands that need it are refused.
+    pub loading: Option<Loading>,
+    /// What reads the snapshot now.
+    pub job: Option<Job>,
+    /// RDB files.
+    pub saves: Saves,
+    /// The append-only file.
+    pub aof: Aof,
+    /// Keys that the last load dropped since their time was over, and keys that it kept.
+    pub last_load: (u64, u64),
+}
+
+impl Persistence {
+    /// A server that has saved and loaded nothing.
+    pub fn new(started: Now) -> Self {
+        Persistence {
+            loading: None,
+            job: None,
+            saves: Saves::new(started),
+            aof: Aof::default(),
+            last_load: (0, 0),
+        }
+    }
+}
+
+/// Why writes are refused.
+const CANNOT_SAVE: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+    Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if \
+    RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.";
+
+impl Server {
+    /// The error for writes while files cannot be written.
+    pub fn refuses_writes(&self) -> Option<String> {
+        if let Err(why) = &self.persistence.aof.written
+            && self.persistence.aof.is_on()
+        {
+            return Some(format!("MISCONF Errors writing to the AOF file: {why}"));
+        }
+        let saves = self.config.stop_writes_on_bgsave_error && !self.config.save.0.is_empty();
+        (saves && !self.persistence.saves.last_ok).then(|| CANNOT_SAVE.to_owned())
+    }
+
+    /// What happens by the clock: save points, growth of the append-only file, what was put off.
+    pub(super) fn look_after_files(&mut self, now: Now) {
+        if self.persistence.loading.is_some() || self.is_saving() {
+            return;
+        }
+        let aof = &self.persistence.aof;
+        if aof.scheduled || (aof.must_be_rewritten() && now.mono_us >= aof.retry_at) {
+            self.start_rewrite(now);
+        } else if self.persistence.saves.scheduled {
+            self.start_save(None, now);
+        } else if let Some((changes, seconds)) = self.due_save_point(now) {
+            self.log(Level::Notice, format!("{changes} changes in {seconds} seconds. Saving..."));
+            self.start_save(None, now);
+        } else if let Some(growth) = self.rewrite_growth(now) {
+            self.log(Level::Notice, format!("Starting automatic rewriting of AOF on {growth}% growth"));
+            self.start_rewrite(now);
+        }
+    }
+
+    /// The server could not stop, since its data could not be saved: whoever asked hears of it.
+    pub fn refuse_shutdown(&mut self) {
+        let asked = |session: &&Session| session.blocked.as_ref().is_some_and(|b| b.on == Waiting::Shutdown);
+        let clients: Vec<ClientId> = self.clients.iter().filter(asked).map(Session::client).collect();
+        for client in clients {
+            self.finish_outside(client, Err("Errors trying to SHUTDOWN. Check logs.".to_owned()));
+        }
+    }
+
+    /// Takes over what CONFIG SET or the start says of files.
+    pub fn follow_file_config(&mut self, now: Now) {
+        if self.persistence.loading.is_some() {
+            return;
+        }
+        let on = self.config.appendonly;
+        if on && self.persistence.aof.state == AofState::Off {
+            self.start_aof(now);
+        } else if !on && self.persistence.aof.state != AofState::Off {
+            self.stop_aof();
+        }
+        self.follow_fsync_policy();
+    }
+
+    fn follow_fsync_policy(&mut self) {
+        let always = self.config.appendfsync == Appendfsync::Always;
+        self.hold_output(always && self.persistence.aof.state == AofState::On);
+        if self.persistence.aof.state != AofState::Off {
+            self.ask(Effect::AofPolicy);
+        }
+    }
+}
