@@ -1,6 +1,7 @@
 //! Reading files.
 
 use super::file::Access;
+use super::hash::{Templates, decode_shared_template};
 use super::source::{Error, Source};
 use super::value::{Context, Limits, decode, module_name};
 use super::{Dialect, Reader, opcode};
@@ -59,13 +60,24 @@ pub struct Decoder<'a, S> {
     done: bool,
     /// The key whose value is being read.
     key: Vec<u8>,
+    templates: Templates,
 }
 
 impl<'a, S: Source> Decoder<'a, S> {
     /// Reads from the beginning. Entries get this access clock.
     pub fn new(source: S, limits: &'a Limits, clock: u32, check_sum: bool) -> Self {
         let reader = Reader::new(source);
-        Self { reader, limits, clock, version: None, check_sum, summed: false, done: false, key: Vec::new() }
+        Self {
+            reader,
+            limits,
+            clock,
+            version: None,
+            check_sum,
+            summed: false,
+            done: false,
+            key: Vec::new(),
+            templates: Templates::new(),
+        }
     }
 
     /// How many bytes were read.
@@ -143,16 +155,24 @@ impl<'a, S: Source> Decoder<'a, S> {
                     }
                     continue;
                 }
+                opcode::TEMPLATE => {
+                    reader.reading("a template of hashes");
+                    let (number, template) = decode_shared_template(reader)?;
+                    self.templates.insert(number, template);
+                    continue;
+                }
                 opcode::EOF => {
                     self.summed = check_sum(reader, version, self.check_sum)?;
                     return Ok(None);
                 }
+                // A check that holds for want of a checksum in files so old.
+                opcode::AUX if version < 7 => return Err(reader.invalid("an item that this version has not")),
                 opcode @ opcode::KEY_META.. => other(reader, opcode, dialect)?,
                 kind => {
                     reader.reading("a key");
                     self.key.clear();
                     self.key.extend_from_slice(reader.string()?);
-                    let context = Context { dialect, limits: self.limits };
+                    let context = Context { dialect, limits: self.limits, templates: &self.templates };
                     match decode(reader, kind, context, &self.key, expires_at, self.clock)? {
                         Some(entry) => Item::Entry(Loaded { entry, access }),
                         None => Item::EmptyKey(self.key.as_slice().into()),

@@ -9,20 +9,23 @@
 //! HASH_EXPIRING_22         of Redis: HASH_METADATA without the first expiry, the others being absolute
 //!                          of Valkey: count, then fields: name value expiry[8], -1 for never
 //! HASH_LISTPACK_EX_PRE_GA  HASH_LISTPACK_EX without the first expiry
-//! HASH_TEMPLATE_LISTPACK   count, names, a listpack of values
-//! HASH_TEMPLATE_ARRAY      count, then names and values in turn
+//! HASH_TEMPLATE_LISTPACK   names, a listpack of a number and the values
+//! HASH_TEMPLATE_ARRAY      names, values as strings
+//!                          names: 0 and a listpack, or 1, count and strings
+//! ..._REF                  the same without names; the number, in front, says which TEMPLATE item has them
 //! ```
 
 use super::old::{ziplist, zipmap};
 use super::reader::listpack_run;
 use super::records::Records;
 use super::source::{Error, Source};
-use super::value::{Progress, Value};
+use super::value::{Context, Progress, Value};
 use super::{Dialect, Reader, Writer, kind};
 use crate::engine::keyspace::hash::HashLimits;
 use crate::engine::keyspace::value::Hash;
 use crate::engine::keyspace::value::listpack::{self, Element, Elements, element_at};
 use crate::engine::keyspace::{Form, Object, Packed};
+use std::collections::BTreeMap;
 
 const HALF: &str = "a field without a value";
 const NO_TIME: &str = "an expiry that is no time";
@@ -39,21 +42,17 @@ fn expiry(at: i64) -> Result<Option<i64>, &'static str> {
     }
 }
 
-pub(super) fn decode<S: Source>(
-    reader: &mut Reader<S>,
-    kind: u8,
-    dialect: Dialect,
-    limits: &HashLimits,
-) -> Result<Value, Error> {
+pub(super) fn decode<S: Source>(reader: &mut Reader<S>, kind: u8, context: Context) -> Result<Value, Error> {
+    let limits = &context.limits.hash;
     let mut fields = Records::new(&limits.hasher);
     match kind {
-        kind::HASH | kind::HASH_TEMPLATE_ARRAY => {
+        kind::HASH => {
             for _ in 0..reader.count()? {
                 fields.push(Element::from_bytes(reader.string()?));
                 fields.add(Element::from_bytes(reader.string()?));
             }
         }
-        kind::HASH_EXPIRING_22 if dialect == Dialect::Valkey => {
+        kind::HASH_EXPIRING_22 if context.dialect == Dialect::Valkey => {
             for _ in 0..reader.count()? {
                 fields.push(Element::from_bytes(reader.string()?));
                 fields.add(Element::from_bytes(reader.string()?));
@@ -65,9 +64,8 @@ pub(super) fn decode<S: Source>(
             }
         }
         kind::HASH_EXPIRING_22 | kind::HASH_METADATA => decode_expiring(reader, kind, &mut fields)?,
-        kind::HASH_TEMPLATE_LISTPACK => decode_template(reader, &mut fields)?,
-        kind::HASH_TEMPLATE_LISTPACK_REF | kind::HASH_TEMPLATE_ARRAY_REF => {
-            return Err(reader.unsupported("a hash whose names of fields are elsewhere"));
+        kind::HASH_TEMPLATE_LISTPACK..=kind::HASH_TEMPLATE_ARRAY_REF => {
+            decode_template(reader, kind, context.templates, &mut fields)?;
         }
         _ => decode_small(reader, kind, &mut fields)?,
     }
@@ -91,24 +89,105 @@ fn decode_expiring<S: Source>(reader: &mut Reader<S>, kind: u8, fields: &mut Rec
     Ok(())
 }
 
-/// Names, then their values in a listpack.
-fn decode_template<S: Source>(reader: &mut Reader<S>, fields: &mut Records) -> Result<(), Error> {
-    let (mut names, mut count) = (Vec::new(), 0);
+/// Names of fields that many hashes share.
+#[derive(Clone, Debug, Default)]
+pub struct Template {
+    names: Vec<u8>,
+    count: usize,
+}
+
+/// Templates by number.
+pub type Templates = BTreeMap<u64, Template>;
+
+/// Names in a file are not believed to be longer in all: every hash that refers to them gets a copy.
+const NAMES_MAX: usize = 64 << 10;
+
+/// A template of a file, with its number.
+pub fn decode_shared_template<S: Source>(reader: &mut Reader<S>) -> Result<(u64, Template), Error> {
+    let number = reader.length()?;
+    let template = names(reader)?;
+    if template.names.len() > NAMES_MAX {
+        return Err(reader.unsupported("a template whose names are longer than 64 KB"));
+    }
+    Ok((number, template))
+}
+
+/// Names as strings.
+fn names<S: Source>(reader: &mut Reader<S>) -> Result<Template, Error> {
+    let mut template = Template::default();
     for _ in 0..reader.count()? {
-        Element::from_bytes(reader.string()?).encode(&mut names);
-        count += 1;
+        Element::from_bytes(reader.string()?).encode(&mut template.names);
+        template.count += 1;
     }
-    match listpack_run(reader.string()?) {
-        Ok((values, found)) if found == count => {
-            for (name, value) in Elements::new(&names).zip(Elements::new(&values)) {
-                fields.push(name);
-                fields.add(value);
-            }
-            Ok(())
-        }
-        Ok(_) => Err(reader.invalid("not as many values as fields")),
-        Err(what) => Err(reader.invalid(what)),
+    Ok(template)
+}
+
+/// Names, or a reference to them, and values.
+fn decode_template<S: Source>(
+    reader: &mut Reader<S>,
+    kind: u8,
+    templates: &Templates,
+    fields: &mut Records,
+) -> Result<(), Error> {
+    let is_shared = matches!(kind, kind::HASH_TEMPLATE_LISTPACK_REF | kind::HASH_TEMPLATE_ARRAY_REF);
+    let mut template = None;
+    if !is_shared {
+        template = Some(match reader.length()? {
+            0 => match listpack_run(reader.string()?) {
+                Ok((run, count)) => Template { names: run.into_owned(), count },
+                Err(what) => return Err(reader.invalid(what)),
+            },
+            1 => names(reader)?,
+            _ => return Err(reader.invalid("names of an unknown form")),
+        });
     }
+    let values = values(reader, kind, template.as_ref().map(|template| template.count), templates)?;
+    let template = match &template {
+        Some(template) => template,
+        None => templates.get(&values.number).ok_or_else(|| reader.invalid("an unknown template"))?,
+    };
+    if template.count != values.count {
+        return Err(reader.invalid("not as many values as fields"));
+    }
+    for (name, value) in Elements::new(&template.names).zip(Elements::new(&values.run)) {
+        fields.push(name);
+        fields.add(value);
+    }
+    Ok(())
+}
+
+/// The values of a hash whose names are elsewhere, and the number of the template that has them.
+struct Values {
+    number: u64,
+    run: Vec<u8>,
+    count: usize,
+}
+
+fn values<S: Source>(
+    reader: &mut Reader<S>,
+    kind: u8,
+    count: Option<usize>,
+    templates: &Templates,
+) -> Result<Values, Error> {
+    if matches!(kind, kind::HASH_TEMPLATE_LISTPACK | kind::HASH_TEMPLATE_LISTPACK_REF) {
+        let (mut run, count) = match listpack_run(reader.string()?) {
+            Ok((run, count)) => (run.into_owned(), count),
+            Err(what) => return Err(reader.invalid(what)),
+        };
+        let number = Elements::new(&run).next().and_then(|number| number.integer());
+        let number = number.and_then(|number| u64::try_from(number).ok());
+        let number = number.ok_or_else(|| reader.invalid("a number of a template that is none"))?;
+        run.drain(..listpack::next(&run, 0));
+        return Ok(Values { number, run, count: count - 1 });
+    }
+    let number = if count.is_none() { reader.length()? } else { 0 };
+    let count = count.or_else(|| templates.get(&number).map(|template| template.count));
+    let mut values = Values { number, run: Vec::new(), count: 0 };
+    while values.count < count.unwrap_or(0) {
+        Element::from_bytes(reader.string()?).encode(&mut values.run);
+        values.count += 1;
+    }
+    Ok(values)
 }
 
 /// All fields in one string.

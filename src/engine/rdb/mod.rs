@@ -42,8 +42,12 @@ mod stream;
 mod value;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use decoder::{Decoder, Item, Loaded};
 pub use file::{Access, FileWriter, Header};
+pub use hash::{Template, Templates};
 pub use reader::Reader;
 pub use source::{Buffered, Error, Lack, Problem, Slice, Source};
 pub use value::{Context, Limits, Value, ValueEncoder, decode};
@@ -151,6 +155,8 @@ pub mod kind {
 
 /// The byte before any other item of a file.
 pub mod opcode {
+    /// Names of fields that hashes made by HIMPORT share.
+    pub const TEMPLATE: u8 = 242;
     /// Redis: metadata of modules for the key that follows. Valkey: state of a slot's import.
     pub const KEY_META: u8 = 243;
     /// How many keys a slot has.

@@ -7,6 +7,7 @@ use super::writer::{Options, Writer, version_of};
 use super::{Dialect, VERSION};
 use crate::engine::keyspace::Entry;
 use crate::engine::text::crc64::crc64;
+use std::collections::BTreeMap;
 
 /// Version and checksum.
 const FOOTER: usize = 2 + 8;
@@ -56,7 +57,8 @@ pub fn restore(
     let (body, dialect) = verified(payload, check_sum)?;
     let (kind, value) = body.split_first().ok_or(Refusal::NoValue)?;
     let mut reader = Reader::new(Slice::new(value));
-    let entry = decode(&mut reader, *kind, Context { dialect, limits }, key, expires_at, clock);
+    let context = Context { dialect, limits, templates: &BTreeMap::new() };
+    let entry = decode(&mut reader, *kind, context, key, expires_at, clock);
     let whole = reader.position() == value.len() as u64;
     entry.map_err(Refusal::Value)?.filter(|_| whole).ok_or(Refusal::NoValue)
 }

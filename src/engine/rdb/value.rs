@@ -1,5 +1,6 @@
 //! Values of any type: which file knows which kind.
 
+use super::hash::Templates;
 use super::source::{Error, Source};
 use super::{Dialect, Options, Reader, Writer, array, hash, kind, list, set, sorted_set, stream};
 use crate::engine::keyspace::hash::HashLimits;
@@ -26,6 +27,8 @@ pub struct Context<'a> {
     pub dialect: Dialect,
     /// What sizes are small.
     pub limits: &'a Limits,
+    /// Names of fields that came before.
+    pub templates: &'a Templates,
 }
 
 /// A value that was read, other than a string.
@@ -77,7 +80,7 @@ pub fn decode<S: Source>(
 }
 
 fn decode_collection<S: Source>(reader: &mut Reader<S>, kind: u8, context: Context) -> Result<Value, Error> {
-    let Context { dialect, limits } = context;
+    let limits = context.limits;
     match kind {
         kind::LIST | kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => {
             reader.reading("a list");
@@ -98,7 +101,7 @@ fn decode_collection<S: Source>(reader: &mut Reader<S>, kind: u8, context: Conte
         | kind::HASH_EXPIRING_22..=kind::HASH_LISTPACK_EX
         | kind::HASH_TEMPLATE_LISTPACK..=kind::HASH_TEMPLATE_ARRAY_REF => {
             reader.reading("a hash");
-            hash::decode(reader, kind, dialect, &limits.hash)
+            hash::decode(reader, kind, context)
         }
         kind::STREAM_LISTPACKS
         | kind::STREAM_LISTPACKS_2

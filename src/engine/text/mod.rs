@@ -14,6 +14,7 @@ pub mod murmur;
 pub mod number;
 pub mod pattern;
 pub mod quote;
+pub mod sha1;
 pub mod sha256;
 pub mod split;
 pub mod xxh3;

@@ -152,15 +152,20 @@ fn binary_exponent(text: &[u8]) -> Option<i64> {
 /// The digits are always the fewest that give the same double back. Redis's algorithm (Grisu2) misses
 /// those for about one double in a thousand and prints one digit more, or another last digit.
 pub fn format_f64(value: f64) -> String {
+    // Half the range of i64, within which Redis prints whole numbers as integers.
+    if value != 0.0 && value.abs() <= (i64::MAX / 2) as f64 && value.trunc() == value {
+        return (value as i64).to_string();
+    }
+    format_f64_digits(value)
+}
+
+/// The same without the form of integers.
+pub fn format_f64_digits(value: f64) -> String {
     if value.is_nan() {
         return "nan".to_owned();
     }
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
-    }
-    // Half the range of i64, within which Redis prints whole numbers as integers.
-    if value != 0.0 && value.abs() <= (i64::MAX / 2) as f64 && value.trunc() == value {
-        return (value as i64).to_string();
     }
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').expect("a finite number has an exponent");
@@ -194,6 +199,21 @@ fn lay_out(digits: &str, exponent: i32) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_digits_of_debug_digest_as_redis_has_them() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (100.0, "100"),
+            (2.5, "2.5"),
+            (0.1, "0.1"),
+            (1e17, "1e+17"),
+            (123456789012345678.0, "123456789012345680"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(format_f64_digits(value), expected);
+        }
+    }
 
     #[test]
     fn integers_have_one_form() {

@@ -1,5 +1,6 @@
 //! Keys of any type: <https://redis.io/docs/latest/develop/using-commands/keyspace/>.
 
+mod dump;
 mod expire;
 mod names;
 mod object;
@@ -18,6 +19,7 @@ use crate::engine::spec::Categories;
 pub const TOPICS: &[&[Command]] = &[
     names::COMMANDS,
     rename::COMMANDS,
+    dump::COMMANDS,
     scan::COMMANDS,
     sort::COMMANDS,
     expire::COMMANDS,

@@ -151,7 +151,7 @@ fn database(call: &Call, number: &[u8]) -> Result<usize> {
 }
 
 /// Puts an entry into a database. Returns the type of the value that it displaced.
-fn place(call: &mut Call, access: Access, entry: Entry) -> Option<&'static str> {
+pub(super) fn place(call: &mut Call, access: Access, entry: Entry) -> Option<&'static str> {
     // What is there and has expired goes as expired, not as overwritten.
     call.server.live(access, entry.key());
     let key: Box<[u8]> = entry.key().into();
