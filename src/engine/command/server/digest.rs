@@ -95,10 +95,7 @@ fn value(digest: &mut Digest, entry: &Entry) {
         }
         Type::Hash => fields(digest, entry),
         Type::Stream => entries(digest, entry),
-        Type::Array => {
-            let elements = entry.array().into_iter().flat_map(|array| array.range(0, u64::MAX));
-            elements.for_each(|(_, element)| digest.append(element.bytes(&mut digits)));
-        }
+        Type::Array => elements(digest, entry),
     }
     if entry.has_expiry() {
         digest.add(b"!!expire!!");
@@ -117,6 +114,18 @@ fn fields(digest: &mut Digest, entry: &Entry) {
         }
         digest.add(&record.0);
     });
+}
+
+/// Appends the elements of an array. How Redis counts gaps is not known; here it is by where they end.
+fn elements(digest: &mut Digest, entry: &Entry) {
+    let (mut digits, mut next) = (IntBuf::new(), 0);
+    for (index, element) in entry.array().into_iter().flat_map(|array| array.range(0, u64::MAX)) {
+        if index != next {
+            digest.append(index.to_string().as_bytes());
+        }
+        digest.append(element.bytes(&mut digits));
+        next = index + 1;
+    }
 }
 
 /// Appends the entries of a stream.
