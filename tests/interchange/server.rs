@@ -21,7 +21,7 @@ pub fn request(words: &[&[u8]]) -> Vec<u8> {
 /// A server that was started here and is stopped when it goes.
 pub struct Server {
     process: Child,
-    stream: TcpStream,
+    stream: Option<TcpStream>,
 }
 
 impl Server {
@@ -35,11 +35,13 @@ impl Server {
         let command =
             command.replace("{port}", &port.to_string()).replace("{dir}", &directory.to_string_lossy());
         let line = format!("exec env {command} --enable-debug-command yes");
-        let process = Command::new("sh").args(["-c", &line]).stdout(Stdio::null()).spawn().expect("a shell");
+        let spawned = Command::new("sh").args(["-c", &line]).stdout(Stdio::null()).spawn();
+        let mut server = Server { process: spawned.expect("a shell"), stream: None };
         for _ in 0..200 {
             if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
                 stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket has a time-out");
-                return Some(Server { process, stream });
+                server.stream = Some(stream);
+                return Some(server);
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -57,10 +59,11 @@ impl Drop for Server {
 
 impl Answers for Server {
     fn ask(&mut self, words: &[&[u8]]) -> Value {
-        self.stream.write_all(&request(words)).expect("the server listens");
+        let stream = self.stream.as_mut().expect("it is connected");
+        stream.write_all(&request(words)).expect("the server listens");
         let (mut heard, mut chunk) = (Vec::new(), [0; 64 << 10]);
         loop {
-            let count = self.stream.read(&mut chunk).expect("the server answers");
+            let count = stream.read(&mut chunk).expect("the server answers");
             assert!(count > 0, "the server is gone");
             heard.extend_from_slice(&chunk[..count]);
             if let Some((value, _)) = reply::parse(&heard).expect("a reply") {

@@ -144,7 +144,8 @@ fn restore(call: &mut Call) -> Result {
     })?;
     call.reply.ok();
     if expires_at.is_some_and(|at| at <= now) {
-        return Ok(restore_expired(call, key));
+        restore_expired(call, key);
+        return Ok(());
     }
     let displaced = place(call, access, entry);
     call.changed(key, generic_event("restore"));

@@ -175,9 +175,9 @@ fn encode_back_len(len: usize, out: &mut impl Sink) {
 #[inline]
 fn back_len(len: usize) -> ([u8; 5], usize) {
     let (mut bytes, width) = ([0; 5], back_len_width(len));
-    for place in 0..width {
+    for (place, byte) in bytes[..width].iter_mut().enumerate() {
         let more = if place > 0 { 0x80 } else { 0 };
-        bytes[place] = (len >> (7 * (width - 1 - place))) as u8 & 0x7f | more;
+        *byte = (len >> (7 * (width - 1 - place))) as u8 & 0x7f | more;
     }
     (bytes, width)
 }
