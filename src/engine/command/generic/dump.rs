@@ -4,10 +4,9 @@ use super::rename::place;
 use super::{DEL, GENERIC};
 use crate::engine::command::args::{self, Cursor};
 use crate::engine::command::call::generic_event;
-use crate::engine::command::{Call, Command, Error, Result, hash, list, set};
+use crate::engine::command::{Call, Command, Error, Result};
+use crate::engine::rdb::Access;
 use crate::engine::rdb::payload::{self, Refusal};
-use crate::engine::rdb::{Access, Limits};
-use crate::engine::server::Server;
 use crate::engine::spec::{
     Arity::AtLeast, Arity::Exactly, Categories, Flags, KEY, KeyFlags, int, key_at, string, token,
 };
@@ -53,18 +52,6 @@ pub(super) const COMMANDS: &[Command] = &[
         ..GENERIC
     },
 ];
-
-impl Server {
-    /// Up to which sizes loaded collections are small.
-    pub fn rdb_limits(&self) -> Limits {
-        Limits {
-            list: list::limits(self),
-            set: set::limits(self),
-            sorted_set: self.sorted_set_limits(),
-            hash: hash::limits(self),
-        }
-    }
-}
 
 fn dump(call: &mut Call) -> Result {
     let key = call.args.at(1);
