@@ -1,5 +1,8 @@
 //! The writer of the append-only file: a task on a thread of its own, so that a slow medium stops nobody.
 //!
+//! With `always`, whoever was answered by a flush is likely to come again at once: the next flush waits for them, though no
+//! longer than a part of what a flush takes. Otherwise two halves of the clients would take turns.
+//!
 //! It takes everything that has come, writes it at once, flushes by policy and reports how far the stream is on the
 //! medium (group commit). A write that fails is taken back and tried again every second. A flush that fails is never
 //! believed again: what it covered may be gone although the next one succeeds, so nothing counts as durable until a rewrite has
@@ -25,6 +28,8 @@ use std::task::Poll;
 
 /// Microseconds between flushes of `everysec`, between tries after an error, and of quiet before a checksum.
 const SECOND: u64 = 1_000_000;
+/// The longest that a group waits for those who were just answered, in microseconds.
+const GATHER_MAX: u64 = 1000;
 
 /// The files of one history, as the writer finds or makes them.
 #[derive(Debug)]
@@ -183,6 +188,10 @@ pub struct Log {
     /// Chunks to be written, and the stream's position after them.
     gathered: Vec<Vec<u8>>,
     gathered_end: u64,
+    /// The stream's position that the next group reaches if all come again that were answered, and until when it waits
+    /// for them.
+    expected_end: u64,
+    gather_until: u64,
     /// The stream's position after what is in the file, and after what is on the medium.
     written_end: u64,
     synced_end: u64,
@@ -231,6 +240,8 @@ impl Log {
             manifest,
             gathered: Vec::new(),
             gathered_end: position,
+            expected_end: position,
+            gather_until: 0,
             written_end: position,
             synced_end: position,
             synced_at: 0,
@@ -255,16 +266,50 @@ impl Log {
     pub async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<ToAof>) {
         let mut messages = Vec::new();
         while self.receive(&mut inbox, &mut messages).await {
-            for message in messages.drain(..) {
-                if self.take(message).await {
-                    return;
-                }
+            if self.take_all(&mut messages).await {
+                return;
             }
+            if self.gathers(time::now().mono_us) {
+                continue;
+            }
+            let (before, started) = (self.synced_end, time::now().mono_us);
             self.write().await;
             self.sync_if_due().await;
+            while let Ok(message) = inbox.try_recv() {
+                messages.push(message);
+            }
+            if self.take_all(&mut messages).await {
+                return;
+            }
+            self.expect(self.synced_end - before, started);
             process::publish_heap();
         }
         let _ = self.flush(true).await;
+    }
+
+    async fn take_all(&mut self, messages: &mut Vec<ToAof>) -> bool {
+        for message in messages.drain(..) {
+            if self.take(message).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A group of so many bytes that began at this moment was flushed, or none: as much will come again, beside what
+    /// has come meanwhile.
+    fn expect(&mut self, group: u64, started: u64) {
+        let now = time::now().mono_us;
+        self.expected_end = self.gathered_end + group - group / 8;
+        self.gather_until = now + ((now - started) / 4).min(GATHER_MAX);
+    }
+
+    /// Whether the next group waits for more.
+    fn gathers(&self, now: u64) -> bool {
+        self.policy.fsync == Appendfsync::Always
+            && !self.gathered.is_empty()
+            && self.gathered_end < self.expected_end
+            && now < self.gather_until
     }
 
     /// Waits for messages, or until there is something to do. `false` when nobody is left.
@@ -285,7 +330,9 @@ impl Log {
         let everysec = self.policy.fsync == Appendfsync::Everysec && !self.spares_medium();
         let sync = if everysec && self.is_dirty() { self.synced_at + SECOND } else { u64::MAX };
         let seal = if self.is_unsealed() { self.came_at + SECOND } else { u64::MAX };
-        retry.min(sync).min(seal)
+        let gathers = !self.gathered.is_empty() && self.retry_at.is_none();
+        let gather = if gathers { self.gather_until } else { u64::MAX };
+        retry.min(sync).min(seal).min(gather)
     }
 
     fn spares_medium(&self) -> bool {

@@ -236,6 +236,13 @@ impl Persistence {
                 FromAof::Recovered => server.aof_recovered(),
             });
         }
+        // The writer has ended. If nobody told it to, it was a panic: a rewrite starts another.
+        let is_lost = self.aof.borrow().as_ref().is_some_and(mpsc::UnboundedSender::is_closed);
+        if is_lost {
+            *self.aof.borrow_mut() = None;
+            let (now, why) = (self.keyspace.now(), "the thread that writes it has ended".to_owned());
+            self.keyspace.with(now, |server| server.aof_failed(why, true, now));
+        }
     }
 
     fn tell_aof(&self, message: ToAof) {
