@@ -147,7 +147,13 @@ fn copy_back(out: &mut Vec<u8>, back: usize, count: usize) -> Option<()> {
     if count <= back {
         out.extend_from_within(start..start + count);
     } else {
-        (start..start + count).for_each(|at| out.push(out[at]));
+        // What was repeated can be repeated with it: a run of one byte takes eight copies, not two hundred.
+        let mut left = count;
+        while left > 0 {
+            let some = left.min(out.len() - start);
+            out.extend_from_within(start..start + some);
+            left -= some;
+        }
     }
     Some(())
 }

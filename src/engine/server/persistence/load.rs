@@ -103,6 +103,10 @@ impl Server {
                 self.config.databases
             ));
         };
+        // The waits for the memory of their buckets overlap.
+        for Loaded { entry, .. } in &entries {
+            database.prefetch_bucket(database.hash(entry.key()));
+        }
         for Loaded { entry, access } in entries {
             if loading.drops_expired && entry.is_expired(now.unix_ms()) {
                 loading.keys.0 += 1;
