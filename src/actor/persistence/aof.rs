@@ -1,7 +1,7 @@
 //! The writer of the append-only file: a task on a thread of its own, so that a slow medium stops nobody.
 //!
-//! With `always`, whoever was answered by a flush is likely to come again at once: the next flush waits for them, though no
-//! longer than a part of what a flush takes. Otherwise two halves of the clients would take turns.
+//! With `always`, whoever was answered by a flush is likely to come again at once: the next flush waits for them, as long as
+//! that pays. Otherwise two halves of the clients would take turns.
 //!
 //! It takes everything that has come, writes it at once, flushes by policy and reports how far the stream is on the
 //! medium (group commit). A write that fails is taken back and tried again every second. A flush that fails is never
@@ -28,8 +28,9 @@ use std::task::Poll;
 
 /// Microseconds between flushes of `everysec`, between tries after an error, and of quiet before a checksum.
 const SECOND: u64 = 1_000_000;
-/// The longest that a group waits for those who were just answered, in microseconds.
-const GATHER_MAX: u64 = 1000;
+/// The shortest and longest that a group waits for those who were just answered, in microseconds.
+const PATIENCE_MIN: u64 = 50;
+const PATIENCE_MAX: u64 = 10_000;
 
 /// The files of one history, as the writer finds or makes them.
 #[derive(Debug)]
@@ -192,6 +193,8 @@ pub struct Log {
     /// for them.
     expected_end: u64,
     gather_until: u64,
+    /// How long it waits, in microseconds: more while that pays.
+    patience: u64,
     /// The stream's position after what is in the file, and after what is on the medium.
     written_end: u64,
     synced_end: u64,
@@ -242,6 +245,7 @@ impl Log {
             gathered_end: position,
             expected_end: position,
             gather_until: 0,
+            patience: PATIENCE_MIN,
             written_end: position,
             synced_end: position,
             synced_at: 0,
@@ -299,9 +303,16 @@ impl Log {
     /// A group of so many bytes that began at this moment was flushed, or none: as much will come again, beside what
     /// has come meanwhile.
     fn expect(&mut self, group: u64, started: u64) {
+        if group == 0 {
+            return;
+        }
         let now = time::now().mono_us;
+        // Waiting pays up to the time of a flush, which those who come too late wait for in vain.
+        let came = self.synced_end >= self.expected_end;
+        let patience = if came { 2 * self.patience } else { self.patience / 2 };
+        self.patience = patience.min(now - started).clamp(PATIENCE_MIN, PATIENCE_MAX);
         self.expected_end = self.gathered_end + group - group / 8;
-        self.gather_until = now + ((now - started) / 4).min(GATHER_MAX);
+        self.gather_until = now + self.patience;
     }
 
     /// Whether the next group waits for more.
