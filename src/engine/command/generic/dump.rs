@@ -130,7 +130,7 @@ fn restore(call: &mut Call) -> Result {
         Refusal::Value(_) | Refusal::NoValue => Error::new("ERR Bad data format"),
     })?;
     call.reply.ok();
-    if expires_at.is_some_and(|at| at <= now) {
+    if expires_at.is_some_and(|at| call.is_past(at)) {
         restore_expired(call, key);
         return Ok(());
     }
