@@ -45,6 +45,8 @@ pub trait Files {
 pub enum Request {
     /// Stop in order.
     Shutdown(Shutdown),
+    /// Go on although a stop has begun.
+    AbortShutdown,
     /// End at once, as a crash would.
     Crash(&'static str),
     /// Start again.
@@ -220,6 +222,7 @@ impl Keyspace {
                 return self.apply_config(server, &names, *before, client);
             }
             Effect::Shutdown(how) => Request::Shutdown(how),
+            Effect::AbortShutdown => Request::AbortShutdown,
             Effect::Crash(how) => Request::Crash(how),
             Effect::Restart => Request::Restart,
         };

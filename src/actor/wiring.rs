@@ -25,6 +25,8 @@ use std::task::Poll;
 
 /// Descriptors that the server needs beside those of its clients.
 const RESERVED_FILES: u64 = 32;
+/// Microseconds between looks at a clock that is stopped.
+const TICK_US: u64 = 10_000;
 
 /// What a server starts from.
 #[derive(Clone, Debug, Default)]
@@ -53,10 +55,10 @@ pub enum End {
 /// Runs a server until it is told to stop. Fails with the reason if it cannot start.
 pub async fn run(start: Start) -> Result<End, String> {
     let Start { mut config, config_file, log: settings } = start;
-    let mut signals = Signals::watch().map_err(|error| reason(&error))?;
+    let signals = Signals::watch().map_err(|error| reason(&error))?;
     limit_clients(&mut config)?;
     let systemd = matches!(config.supervised, Supervised::Systemd | Supervised::Auto);
-    let (requests, mut inbox) = mpsc::unbounded_channel();
+    let (requests, inbox) = mpsc::unbounded_channel();
     let server = Server::new(config.clone(), environment(&config_file))?;
     let keyspace = Keyspace::new(server, requests, config_file);
     let persistence = Persistence::new(&keyspace);
@@ -72,9 +74,10 @@ pub async fn run(start: Start) -> Result<End, String> {
     keyspace.set_outside(&premises);
     warn_of_what_is_missing(&config);
     log::write(Level::Notice, "Server initialized");
-    let mut clock = task::spawn_local("clock", keyspace.clone().keep_time());
+    let clock = task::spawn_local("clock", keyspace.clone().keep_time());
+    let mut wishes = Wishes { keyspace: keyspace.clone(), inbox, signals, clock, by_signal: false };
     let loaded = {
-        let mut terminate = pin!(wait_for_end(&mut inbox, &mut signals, &mut clock));
+        let mut terminate = pin!(wishes.wait_for_end());
         let mut start = pin!(persistence.start());
         poll_fn(|context| {
             // Whoever does not want to wait for the data does not lose any by leaving.
@@ -98,19 +101,19 @@ pub async fn run(start: Start) -> Result<End, String> {
         tell_supervisor("STATUS=Ready to accept connections\nREADY=1\n");
     }
     let end = loop {
-        let end = wait_for_end(&mut inbox, &mut signals, &mut clock).await;
+        let end = wishes.wait_for_end().await;
         let (End::Stopped(how) | End::Restart(how)) = end else { break end };
-        match persistence.finish(how).await {
-            Ok(()) => break end,
-            Err(_) => {
-                log::write(
-                    Level::Warning,
-                    "Errors trying to shut down the server. Check the logs for more information.",
-                );
+        match wishes.finish(&persistence, end, how).await {
+            Ok(end) => break end,
+            Err(why) => {
+                log::write(Level::Warning, why);
                 keyspace.with_news(Server::refuse_shutdown);
             }
         }
     };
+    if end == End::Forced {
+        persistence.give_up_job().await;
+    }
     if systemd {
         tell_supervisor("STOPPING=1\n");
     }
@@ -155,45 +158,112 @@ fn start_threads(keyspace: &Rc<Keyspace>, config: &Config) -> Result<Option<Rc<P
         .map_err(|error| format!("Can't start the threads for connections: {}", reason(&error)))
 }
 
-/// Waits until somebody wants the server to end.
-async fn wait_for_end(
-    inbox: &mut mpsc::UnboundedReceiver<Request>,
-    signals: &mut Signals,
-    clock: &mut JoinHandle<()>,
-) -> End {
-    enum Event {
-        Stopped,
-        Request(Option<Request>),
-        Signal(Signal),
-    }
-    let event = {
-        let mut terminate = pin!(signals.terminate());
+/// Those who may want the server to end, or not to.
+struct Wishes {
+    keyspace: Rc<Keyspace>,
+    inbox: mpsc::UnboundedReceiver<Request>,
+    signals: Signals,
+    clock: JoinHandle<()>,
+    /// The stop was asked for by a signal.
+    by_signal: bool,
+}
+
+/// The clock never ends but by a panic, and without it nothing expires and nobody times out.
+const CLOCK_LOST: End = End::Crashed("the loss of its clock");
+
+/// What they want.
+enum Wish {
+    ClockLost,
+    Request(Option<Request>),
+    Signal(Signal),
+}
+
+impl Wishes {
+    async fn next(&mut self) -> Wish {
+        let mut terminate = pin!(self.signals.terminate());
         poll_fn(|context| {
-            if let Poll::Ready(request) = inbox.poll_recv(context) {
-                return Poll::Ready(Event::Request(request));
+            if let Poll::Ready(request) = self.inbox.poll_recv(context) {
+                return Poll::Ready(Wish::Request(request));
             }
-            if pin!(&mut *clock).poll(context).is_ready() {
-                return Poll::Ready(Event::Stopped);
+            if pin!(&mut self.clock).poll(context).is_ready() {
+                return Poll::Ready(Wish::ClockLost);
             }
-            terminate.as_mut().poll(context).map(Event::Signal)
+            terminate.as_mut().poll(context).map(Wish::Signal)
         })
         .await
-    };
-    let end = match event {
-        // It never ends but by a panic, and without it nothing expires and nobody times out.
-        Event::Stopped => return End::Crashed("the loss of its clock"),
-        Event::Request(Some(Request::Crash(how))) => return End::Crashed(how),
-        Event::Request(Some(Request::Restart)) => End::Restart(Shutdown::default()),
-        Event::Request(Some(Request::Shutdown(how))) => End::Stopped(how),
-        Event::Request(None) => End::Stopped(Shutdown::default()),
-        Event::Signal(signal) => {
-            let name = if signal == Signal::Terminate { "SIGTERM" } else { "SIGINT" };
-            log::write(Level::Warning, &format!("Received {name} scheduling shutdown..."));
-            End::Stopped(Shutdown::default())
+    }
+
+    /// Waits until somebody wants the server to end.
+    async fn wait_for_end(&mut self) -> End {
+        self.by_signal = false;
+        let end = loop {
+            break match self.next().await {
+                Wish::ClockLost => return CLOCK_LOST,
+                Wish::Request(Some(Request::Crash(how))) => return End::Crashed(how),
+                // Too late: what it was to call off has failed already.
+                Wish::Request(Some(Request::AbortShutdown)) => continue,
+                Wish::Request(Some(Request::Restart)) => End::Restart(Shutdown::default()),
+                Wish::Request(Some(Request::Shutdown(how))) => End::Stopped(how),
+                Wish::Request(None) => End::Stopped(Shutdown::default()),
+                Wish::Signal(signal) => End::Stopped(self.understand(signal)),
+            };
+        };
+        log::write(Level::Notice, "User requested shutdown...");
+        end
+    }
+
+    fn understand(&mut self, signal: Signal) -> Shutdown {
+        self.by_signal = true;
+        let name = if signal == Signal::Terminate { "SIGTERM" } else { "SIGINT" };
+        log::write(Level::Warning, &format!("Received {name} scheduling shutdown..."));
+        self.keyspace.with_quiet(|server| {
+            server.persistence.is_stopping = true;
+            match signal {
+                Signal::Terminate => server.config.shutdown_on_sigterm.into(),
+                Signal::Interrupt => server.config.shutdown_on_sigint.into(),
+            }
+        })
+    }
+
+    /// Has everything saved, unless somebody calls the stop off or does not want to wait. Fails if the server goes on,
+    /// with the reason.
+    async fn finish(
+        &mut self,
+        persistence: &Persistence,
+        end: End,
+        how: Shutdown,
+    ) -> Result<End, &'static str> {
+        let (keyspace, by_signal) = (self.keyspace.clone(), self.by_signal);
+        let mut finished = pin!(async move {
+            // Signals are a matter of the clock, which tests stop (DEBUG PAUSE-CRON).
+            while by_signal && keyspace.with_quiet(|server| server.cron_paused) {
+                time::sleep_until(time::now().mono_us + TICK_US).await;
+            }
+            persistence.finish(how).await
+        });
+        loop {
+            let mut next = pin!(self.next());
+            let wish = poll_fn(|context| match finished.as_mut().poll(context) {
+                Poll::Ready(outcome) => Poll::Ready(Err(outcome)),
+                Poll::Pending => next.as_mut().poll(context).map(Ok),
+            });
+            match wish.await {
+                Err(Ok(())) | Ok(Wish::Request(None)) => return Ok(end),
+                Err(Err(_)) => {
+                    return Err(
+                        "Errors trying to shut down the server. Check the logs for more information.",
+                    );
+                }
+                Ok(Wish::ClockLost) => return Ok(CLOCK_LOST),
+                Ok(Wish::Request(Some(Request::Crash(how)))) => return Ok(End::Crashed(how)),
+                Ok(Wish::Request(Some(Request::AbortShutdown))) => return Err("Shutdown manually aborted."),
+                Ok(Wish::Signal(Signal::Interrupt)) => return Ok(End::Forced),
+                // It stops already.
+                Ok(Wish::Request(Some(Request::Shutdown(_) | Request::Restart)))
+                | Ok(Wish::Signal(Signal::Terminate)) => {}
+            }
         }
-    };
-    log::write(Level::Notice, "User requested shutdown...");
-    end
+    }
 }
 
 /// What the engine's parameters change in the process.

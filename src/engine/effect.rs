@@ -1,6 +1,6 @@
 //! What the outside must do: plain data, in the order in which it came about.
 
-use super::config::Config;
+use super::config::{Config, ShutdownOnSignal};
 use super::protocol::Argv;
 use super::session::ClientId;
 
@@ -28,6 +28,17 @@ pub struct Shutdown {
     pub now: bool,
     /// Go even if saving fails.
     pub force: bool,
+}
+
+impl From<ShutdownOnSignal> for Shutdown {
+    fn from(set: ShutdownOnSignal) -> Self {
+        Shutdown {
+            save: set.contains(ShutdownOnSignal::SAVE),
+            nosave: set.contains(ShutdownOnSignal::NOSAVE),
+            now: set.contains(ShutdownOnSignal::NOW),
+            force: set.contains(ShutdownOnSignal::FORCE),
+        }
+    }
 }
 
 /// Who reads a snapshot of the data.
@@ -132,6 +143,8 @@ pub enum Effect {
     Stall(u64),
     /// Stop the server.
     Shutdown(Shutdown),
+    /// Go on, although a stop has begun.
+    AbortShutdown,
     /// End the process at once, as a crash would (DEBUG SEGFAULT and friends).
     Crash(&'static str),
     /// Start the process again (DEBUG RESTART).

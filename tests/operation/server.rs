@@ -26,6 +26,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
+        // One that was given away has no name.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -41,7 +42,11 @@ pub struct Server {
 impl Server {
     /// Starts a server and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Self {
-        let directory = Directory::new();
+        Server::start_in(Directory::new(), arguments, "Ready to accept connections")
+    }
+
+    /// Starts a server in a directory and waits until its log holds `text`.
+    pub fn start_in(directory: Directory, arguments: &[&str], text: &str) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(["--port", "0", "--unixsocket", "socket", "--pidfile", "pid"])
             .args(arguments)
@@ -51,7 +56,7 @@ impl Server {
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let mut server = Server { child, output, log: String::new(), directory };
-        server.wait_for("Ready to accept connections");
+        server.wait_for(text);
         server
     }
 
@@ -75,11 +80,28 @@ impl Server {
         Client::connect(&self.socket())
     }
 
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by name.
+    pub fn send_signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
     /// Sends a signal by name and waits for the end.
     pub fn signal(&mut self, name: &str) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        self.send_signal(name);
         self.wait()
+    }
+
+    /// Kills the server and leaves its directory to another.
+    pub fn kill(mut self) -> Directory {
+        self.send_signal("KILL");
+        self.wait();
+        std::mem::replace(&mut self.directory, Directory(PathBuf::new()))
     }
 
     /// Waits for the end.

@@ -60,6 +60,7 @@ fn line(effect: &Effect) -> Option<String> {
         Effect::Stall(us) => format!("stall {us}us"),
         Effect::Shutdown(how) => format!("shutdown {how:?}"),
         Effect::Crash(how) => format!("crash {how}"),
+        Effect::AbortShutdown => "abort shutdown".to_owned(),
         Effect::Restart => "restart".to_owned(),
         Effect::Job(order) => format!("job {:?}", order.kind),
         Effect::StopJob => "stop-job".to_owned(),

@@ -525,6 +525,7 @@ impl Log {
             && let Some(unlisted) = manifest.incremental().last().cloned()
         {
             manifest.close_incremental(unlisted.seq);
+            log::write(Level::Notice, &message::removing_temporary(&unlisted.name));
             // It is replaced if it stays.
             let _ = fs::remove_file(&self.directory.file(&unlisted.name)).await;
         }

@@ -41,6 +41,8 @@ pub struct Setup {
     pub corrupt_tail_max: u64,
     /// Files that are damaged at their end may be cut, and missing ones made.
     pub mends: bool,
+    /// The base of a new history is an RDB file.
+    pub rdb_base: bool,
 }
 
 /// Where the keyspace is. It is gone when it could not use what it got.
@@ -86,7 +88,7 @@ async fn entries(
 ) -> Result<Read, String> {
     let source = Buffered::new(|buffer: &mut [u8]| file.read(buffer).map_err(|error| reason(&error)));
     let mut decoder = Decoder::new(source, &setup.limits, setup.clock, setup.checksum);
-    let (mut db, mut batch, mut own) = (0, Vec::new(), false);
+    let (mut db, mut batch, mut own, mut empty) = (0, Vec::new(), false, 0);
     loop {
         let item = decoder
             .next()
@@ -98,7 +100,7 @@ async fn entries(
             process::publish_heap();
         }
         match item {
-            None => return Ok(Read { end: decoder.position(), own }),
+            None => break,
             Some(Item::Database(number)) => db = number as usize,
             Some(Item::Entry(loaded)) => batch.push(loaded),
             Some(Item::Aux { name, value }) => {
@@ -112,7 +114,8 @@ async fn entries(
                 log::write(Level::Warning, &text);
             }
             Some(Item::EmptyKey(key)) => {
-                let text = format!("Skipping empty key: {}", String::from_utf8_lossy(&key));
+                empty += 1;
+                let text = format!("RDB: skipping empty key: {}", String::from_utf8_lossy(&key));
                 log::write(Level::Notice, &text);
             }
             Some(Item::Function(_)) => {
@@ -121,6 +124,10 @@ async fn entries(
             Some(Item::Resize { .. }) => {}
         }
     }
+    if empty > 0 {
+        log::write(Level::Notice, &format!("RDB: empty keys skipped: {empty}"));
+    }
+    Ok(Read { end: decoder.position(), own })
 }
 
 /// Logs what a file says of itself.
@@ -182,7 +189,7 @@ pub async fn aof(directory: Directory, setup: Setup, out: Out) -> Result<Option<
     }
     let manifest = match found {
         Some(manifest) => manifest,
-        None => begin(&directory).await?,
+        None => begin(&directory, setup.rdb_base).await?,
     };
     open(directory, manifest, end).await.map(Some)
 }
@@ -227,20 +234,13 @@ pub async fn make(directory: &Directory) -> Result<(), String> {
 }
 
 /// A history without a past: an empty base.
-async fn begin(directory: &Directory) -> Result<Manifest, String> {
+async fn begin(directory: &Directory, is_rdb: bool) -> Result<Manifest, String> {
     make(directory).await?;
     let mut manifest = Manifest::new(&directory.prefix);
-    let name = manifest.replace_base(Format::Rdb, 0).name.clone();
+    let format = if is_rdb { Format::Rdb } else { Format::Commands };
+    let name = manifest.replace_base(format, 0).name.clone();
     log::write(Level::Notice, &message::creating_base(&name));
-    let created = time::now().unix_secs();
-    let header = Header {
-        version: REDIS_VERSION,
-        created,
-        used_memory: process::heap_allocated(),
-        is_aof_base: true,
-        more: OWN,
-    };
-    let content = FileWriter::new(Options::default(), true, &header).finish();
+    let content = if is_rdb { empty_rdb() } else { Vec::new() };
     let written = async {
         let mut file = fs::File::create(&directory.file(&name))?;
         file.write_all(&content).await?;
@@ -248,6 +248,17 @@ async fn begin(directory: &Directory) -> Result<Manifest, String> {
     };
     written.await.map_err(|error| message::open_failed(&name, reason(&error)))?;
     Ok(manifest)
+}
+
+fn empty_rdb() -> Vec<u8> {
+    let header = Header {
+        version: REDIS_VERSION,
+        created: time::now().unix_secs(),
+        used_memory: process::heap_allocated(),
+        is_aof_base: true,
+        more: OWN,
+    };
+    FileWriter::new(Options::default(), true, &header).finish()
 }
 
 /// Opens the last incremental file, or makes one.

@@ -20,7 +20,6 @@ use crate::engine::effect::{DataFile, Effect, JobKind, Level, Order, Shutdown};
 use crate::engine::server::Server;
 use crate::engine::server::pause::Scope;
 use crate::engine::server::persistence::{AofState, Outcome};
-use crate::engine::server::snapshot::Chunk;
 use crate::engine::session::ClientId;
 use crate::runtime::sync::{Notify, mpsc, oneshot};
 use crate::runtime::task::{self, JoinHandle};
@@ -31,6 +30,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+/// Microseconds that `key-load-delay` waits at most before it looks at the configuration again.
+const DELAY_STEP: u64 = 10_000;
+/// How long the writer of a file that nobody wants any more is waited for at the end.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The keyspace's side of all files.
 pub struct Persistence {
@@ -44,10 +49,23 @@ pub struct Persistence {
     /// The stream grew and is to be sent at the end of the turn.
     grew: Cell<bool>,
     turn: Notify,
-    /// The walk of the running job.
-    walk: RefCell<Option<JoinHandle<()>>>,
+    /// The running job.
+    running: RefCell<Option<Running>>,
     /// A job ended.
     job_ended: Notify,
+}
+
+/// What a running job is made of.
+struct Running {
+    walk: JoinHandle<()>,
+    /// Its writer stops when this is gone.
+    _wanted: oneshot::Sender<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.walk.abort();
+    }
 }
 
 fn directory(config: &Config) -> Directory {
@@ -67,7 +85,7 @@ impl Files for Persistence {
     fn perform(&self, server: &mut Server, effect: Effect) {
         match effect {
             Effect::Job(order) => self.start_job(server, order),
-            Effect::StopJob => _ = self.walk.borrow_mut().take().map(|walk| walk.abort()),
+            Effect::StopJob => *self.running.borrow_mut() = None,
             Effect::AofPolicy => self.tell_aof(ToAof::Policy(Policy::from(&server.config))),
             Effect::CloseAof { rest } => self.close_aof(server, rest),
             Effect::Reload { file, save, flush, merge, client } => {
@@ -92,7 +110,7 @@ impl Persistence {
             sent: Cell::new(0),
             grew: Cell::new(false),
             turn: Notify::new(),
-            walk: RefCell::default(),
+            running: RefCell::default(),
             job_ended: Notify::new(),
         });
         keyspace.set_files(Some(persistence.clone()));
@@ -116,11 +134,16 @@ impl Persistence {
         };
         if let Err(why) = &loaded {
             why.lines().for_each(|line| log::write(Level::Warning, line));
+            if !config.appendonly {
+                log::write(Level::Warning, "Terminating server after rdb file reading failure.");
+            }
             return Err("Fatal error loading the DB, check server logs. Exiting.".to_owned());
         }
         let now = self.keyspace.now();
         let (expired, keys) = self.keyspace.with(now, |server| {
             server.end_loading();
+            // It may have been turned on or off meanwhile.
+            server.follow_file_config(now);
             server.persistence.last_load
         });
         if !config.appendonly && loaded == Ok(true) {
@@ -137,10 +160,11 @@ impl Persistence {
         self.keyspace.with_quiet(|server| load::Setup {
             limits: server.rdb_limits(),
             clock: server.clock(now).initial(),
-            checksum: server.config.rdbchecksum,
+            checksum: server.config.rdbchecksum && !server.persistence.skips_checksums,
             load_truncated: server.config.aof_load_truncated,
             corrupt_tail_max: server.config.aof_load_corrupt_tail_max_size,
             mends,
+            rdb_base: server.config.aof_use_rdb_preamble,
         })
     }
 
@@ -179,12 +203,17 @@ impl Persistence {
         let mut commands = Vec::new();
         while let Some(loaded) = inbox.recv().await {
             let now = self.keyspace.now();
+            let mut keys = 0;
             self.keyspace.with(now, |server| match loaded {
-                Loaded::Entries(db, entries) => server.load_entries(db, entries, now),
+                Loaded::Entries(db, entries) => {
+                    keys = entries.len() as u64;
+                    server.load_entries(db, entries, now)
+                }
                 Loaded::Commands(bytes) => {
                     commands.extend_from_slice(&bytes);
-                    let ran = server.replay(&commands, now)?;
+                    let (ran, count) = server.replay(&commands, now)?;
                     commands.drain(..ran);
+                    keys = count;
                     Ok(())
                 }
                 Loaded::DropExpired(drops) => {
@@ -200,9 +229,26 @@ impl Persistence {
                     Ok(())
                 }
             })?;
+            self.delay(keys).await;
             task::yield_now().await;
         }
         Ok(())
+    }
+
+    /// `key-load-delay`: tests want loading to last, and to change that meanwhile.
+    async fn delay(&self, mut keys: u64) {
+        while keys > 0 {
+            let (step, wait) = match self.keyspace.with_quiet(|server| server.config.key_load_delay) {
+                0 => return,
+                us @ 1.. => {
+                    let step = (DELAY_STEP / us as u64).clamp(1, keys);
+                    (step, step * us as u64)
+                }
+                per_us => (keys, keys / per_us.unsigned_abs()),
+            };
+            keys -= step;
+            time::sleep_until(time::now().mono_us + wait).await;
+        }
     }
 
     /// Starts the writer of the append-only file on a thread of its own.
@@ -310,15 +356,17 @@ impl Persistence {
         let plan = Plan::new(&order, &server.config, clock);
         let (chunks, inbox) = mpsc::channel(save::QUEUE);
         let walk = task::spawn_local("snapshot", save::walk(self.keyspace.clone(), chunks));
-        *self.walk.borrow_mut() = Some(walk);
+        let (wanted, given_up) = oneshot::channel();
+        *self.running.borrow_mut() = Some(Running { walk, _wanted: wanted });
+        let source = save::Source { chunks: inbox, given_up };
         let alone = (!server.persistence.aof.is_on()).then(|| directory(&server.config));
-        task::spawn_local("job", me.finish_job(plan, inbox, alone));
+        task::spawn_local("job", me.finish_job(plan, source, alone));
     }
 
     /// Waits for the writer of a snapshot, puts a base in its place, and tells the keyspace how it went.
-    async fn finish_job(self: Rc<Self>, plan: Plan, chunks: mpsc::Receiver<Chunk>, alone: Option<Directory>) {
+    async fn finish_job(self: Rc<Self>, plan: Plan, source: save::Source, alone: Option<Directory>) {
         let (temporary, is_rdb, is_base) = (plan.temporary.clone(), plan.is_rdb, plan.target.is_none());
-        let written = match thread::spawn_runtime("save", move || save::write(plan, chunks)) {
+        let written = match thread::spawn_runtime("save", move || save::write(plan, source)) {
             Ok(writer) => writer.join().await.unwrap_or_else(|panic| Err(Stop::Failed(panic.message))),
             Err(error) => Err(Stop::Failed(log::reason(&error))),
         };
@@ -331,7 +379,7 @@ impl Persistence {
             Err(Stop::Failed(why)) => Outcome::Failed(why),
             Err(Stop::Asked) => Outcome::Stopped,
         };
-        self.walk.borrow_mut().take();
+        *self.running.borrow_mut() = None;
         self.tell_aof(ToAof::Saving(false));
         let now = self.keyspace.now();
         self.keyspace.with(now, |server| server.job_ended(outcome, now));
@@ -428,10 +476,13 @@ impl Persistence {
     async fn save_now(&self) -> Result<(), String> {
         self.wait_for_job().await;
         let now = self.keyspace.now();
-        self.keyspace.with(now, |server| server.start_save(None, now));
+        let before = self.keyspace.with(now, |server| {
+            server.start_own_save(now);
+            server.persistence.saves.count
+        });
         self.wait_for_job().await;
-        let saved = self.keyspace.with_quiet(|server| server.persistence.saves.last_ok);
-        if saved { Ok(()) } else { Err("The RDB file could not be written".to_owned()) }
+        let saves = self.keyspace.with_quiet(|server| server.persistence.saves.count);
+        if saves > before { Ok(()) } else { Err("The RDB file could not be written".to_owned()) }
     }
 
     /// Waits until no job runs and nothing is left of one.
@@ -442,35 +493,38 @@ impl Persistence {
                 return;
             }
             // What a job that was given up leaves is swept away by ticks.
-            let _ = time::timeout(std::time::Duration::from_millis(1), ended).await;
+            let _ = time::timeout(Duration::from_millis(1), ended).await;
         }
     }
 
     /// The server is to stop: saves what is to be saved. Fails if that does, and nobody insists.
     pub async fn finish(&self, how: Shutdown) -> Result<(), String> {
-        let now = self.keyspace.now();
-        let (saves, state) = self.keyspace.with(now, |server| {
+        let (saves, state) = self.keyspace.with_quiet(|server| {
             // What is written from now on would be lost.
-            server.pause.extend(Scope::All, u64::MAX);
-            if server.is_saving() {
-                let what = if server.runs(JobKind::Rewrite) { "rewriting the AOF" } else { "saving an .rdb" };
-                server.log(Level::Warning, format!("There is a child {what}. Killing it!"));
-                server.stop_job();
-            }
+            server.pause.extend(Scope::Writes, u64::MAX);
             let loading = server.persistence.loading.is_some();
             let saves = !loading && !how.nosave && (how.save || !server.config.save.0.is_empty());
             (saves, server.persistence.aof.state)
         });
         let outcome = self.finish_files(saves, state, how.force).await;
-        if outcome.is_err() && !how.force {
-            let now = self.keyspace.now();
-            self.keyspace.with(now, |server| {
-                server.pause.end(None);
-                server.wake_paused();
-            });
-            return outcome;
+        if how.force { Ok(()) } else { outcome }
+    }
+
+    /// Gives up what runs, and waits a moment until nothing is left of it.
+    pub async fn give_up_job(&self) {
+        let now = self.keyspace.now();
+        let was_saving = self.keyspace.with(now, |server| {
+            if let Some(job) = &server.persistence.job {
+                let what = if job.kind == JobKind::Rewrite { "rewriting the AOF" } else { "saving an .rdb" };
+                server.log(Level::Warning, format!("There is a child {what}. Killing it!"));
+                server.stop_job();
+            }
+            server.is_saving()
+        });
+        if was_saving {
+            // A medium that is stuck does not keep the server from stopping.
+            let _ = time::timeout(PATIENCE, self.wait_for_job()).await;
         }
-        Ok(())
     }
 
     async fn finish_files(&self, saves: bool, state: AofState, force: bool) -> Result<(), String> {
@@ -478,6 +532,7 @@ impl Persistence {
             log::write(Level::Warning, "Writing initial AOF, can't exit.");
             return Err("Writing initial AOF".to_owned());
         }
+        self.give_up_job().await;
         if state == AofState::On {
             log::write(Level::Notice, "Calling fsync() on the AOF file.");
             if let Err(why) = self.flush_aof().await {
@@ -498,8 +553,6 @@ impl Persistence {
     pub fn close(&self) {
         self.keyspace.set_files(None);
         *self.aof.borrow_mut() = None;
-        if let Some(walk) = self.walk.borrow_mut().take() {
-            walk.abort();
-        }
+        *self.running.borrow_mut() = None;
     }
 }

@@ -13,12 +13,13 @@ use crate::engine::keyspace::eviction::Clock;
 use crate::engine::protocol::request;
 use crate::engine::rdb::{Access, FileWriter, Header, Options, payload};
 use crate::engine::server::snapshot::Chunk;
-use crate::runtime::sync::mpsc;
+use crate::runtime::sync::{mpsc, oneshot};
 use crate::runtime::{fs, process, task, time};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Chunks that wait for the writer. Each is a segment of the table, and what was captured beside.
 pub const QUEUE: usize = 4;
@@ -41,6 +42,8 @@ pub struct Plan {
     pub is_rdb: bool,
     compress: bool,
     checksum: bool,
+    /// Commands begin with the time.
+    timestamp: bool,
     sync_every: Option<u64>,
     order: Order,
     /// Microseconds to wait after each key; negative: after as many keys a microsecond.
@@ -65,6 +68,7 @@ impl Plan {
             is_rdb: !base || config.aof_use_rdb_preamble,
             compress: config.rdbcompression,
             checksum: config.rdbchecksum,
+            timestamp: config.aof_timestamp_enabled,
             sync_every: spaced.then_some(SYNC_EVERY),
             order: order.clone(),
             delay: config.rdb_key_save_delay,
@@ -99,9 +103,23 @@ pub async fn walk(keyspace: Rc<Keyspace>, chunks: mpsc::Sender<Chunk>) {
     }
 }
 
+/// Where the writer gets its entries from.
+pub struct Source {
+    /// Parts of the snapshot.
+    pub chunks: mpsc::Receiver<Chunk>,
+    /// Ends when nobody wants the file any more.
+    pub given_up: oneshot::Receiver<()>,
+}
+
+impl Source {
+    fn is_given_up(&mut self) -> bool {
+        self.given_up.try_recv() != Err(oneshot::error::TryRecvError::Empty)
+    }
+}
+
 /// Writes the file; gives its size.
-pub async fn write(plan: Plan, chunks: mpsc::Receiver<Chunk>) -> Result<u64, Stop> {
-    let written = Writer::write(&plan, chunks).await;
+pub async fn write(plan: Plan, source: Source) -> Result<u64, Stop> {
+    let written = Writer::write(&plan, source).await;
     if written.is_err() {
         // Whether or not it was made.
         let _ = fs::remove_file(&plan.temporary).await;
@@ -124,7 +142,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    async fn write(plan: &'a Plan, mut chunks: mpsc::Receiver<Chunk>) -> Result<u64, Stop> {
+    async fn write(plan: &'a Plan, mut source: Source) -> Result<u64, Stop> {
         let mut file = fs::File::create(&plan.temporary).map_err(|error| {
             Stop::Failed(format!(
                 "Failed opening the temp file {}: {}",
@@ -137,9 +155,9 @@ impl<'a> Writer<'a> {
         }
         let mut writer = Writer { plan, file, encoder: plan.encoder(), bytes: 0, keys: 0 };
         loop {
-            let chunk = chunks.recv().await.ok_or(Stop::Asked)?;
+            let chunk = source.chunks.recv().await.ok_or(Stop::Asked)?;
             let last = chunk.last;
-            writer.chunk(chunk, &chunks).await?;
+            writer.chunk(chunk, &mut source).await?;
             process::publish_heap();
             if last {
                 break;
@@ -149,11 +167,10 @@ impl<'a> Writer<'a> {
         outcome.map_err(|error| Stop::Failed(format!("Write error saving DB on disk: {}", reason(&error))))
     }
 
-    async fn chunk(&mut self, chunk: Chunk, chunks: &mpsc::Receiver<Chunk>) -> Result<(), Stop> {
+    async fn chunk(&mut self, chunk: Chunk, source: &mut Source) -> Result<(), Stop> {
         let failed = |error: std::io::Error| {
             Stop::Failed(format!("Write error saving DB on disk: {}", reason(&error)))
         };
-        let last = chunk.last;
         if !chunk.entries.is_empty() {
             self.encoder.database(chunk.db);
         }
@@ -164,8 +181,8 @@ impl<'a> Writer<'a> {
             }
             self.drain(BUFFER).await.map_err(failed)?;
             self.keys += 1;
-            self.delay().await;
-            if !last && chunks.is_closed() && chunks.is_empty() {
+            self.delay(source).await;
+            if source.is_given_up() {
                 return Err(Stop::Asked);
             }
         }
@@ -173,14 +190,15 @@ impl<'a> Writer<'a> {
     }
 
     /// `rdb-key-save-delay`: tests want saves to last.
-    async fn delay(&mut self) {
+    async fn delay(&mut self, source: &mut Source) {
         let us = match self.plan.delay {
             0 => return,
             us @ 1.. => us as u64,
             keys => u64::from(self.keys.is_multiple_of(keys.unsigned_abs())),
         };
         if us > 0 {
-            time::sleep_until(time::now().mono_us + us).await;
+            // Whichever way it ends.
+            let _ = time::timeout(Duration::from_micros(us), &mut source.given_up).await;
         }
     }
 
@@ -220,7 +238,9 @@ pub fn directory_of(path: &Path) -> &Path {
 impl Plan {
     fn encoder(&self) -> Encoder {
         if !self.is_rdb {
-            return Encoder::Commands { out: Vec::new(), db: None, compress: self.compress };
+            let time = self.timestamp.then(|| format!("#TS:{}\r\n", self.order.unix_secs));
+            let out = time.unwrap_or_default().into_bytes();
+            return Encoder::Commands { out, db: None, compress: self.compress };
         }
         let options = Options { compress: self.compress, ..Options::default() };
         let header = Header {

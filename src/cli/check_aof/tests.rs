@@ -45,7 +45,7 @@ fn a_single_file() {
     assert_eq!(fs::read(&file).unwrap(), set.as_bytes());
     let (text, fine) = check(&[], &file, "");
     assert!(fine && text.ends_with("ok_up_to_line=8, diff=0\nAOF a.aof is valid\n"), "{text}");
-    fs::write(&file, set[..29].as_bytes()).unwrap();
+    fs::write(&file, &set.as_bytes()[..29]).unwrap();
     let (text, _) = check(&[], &file, "");
     assert!(text.contains("\n0x              1a: Expected to read 7 bytes, got 3 bytes\n"), "{text}");
     fs::write(&file, b"").unwrap();

@@ -57,7 +57,7 @@ pub(super) const STATS: Section = Section {
         pubsub_patterns: view.server.pubsub.patterns.len(),
         pubsubshard_channels: view.server.pubsub.shards.len(),
         latest_fork_usec: 0,
-        total_forks: 0,
+        total_forks: view.server.persistence.jobs,
         migrate_cached_sockets: 0,
         slave_expires_tracked_keys: 0,
         active_defrag_hits: 0,

@@ -270,6 +270,6 @@ fn check_sum<S: Source>(reader: &mut Reader<S>, version: u32, wanted: bool) -> R
     if !wanted || found == 0 || found == computed {
         Ok(wanted && found != 0)
     } else {
-        Err(reader.invalid("it does not match the data"))
+        Err(reader.invalid("CRC error: it does not match the data"))
     }
 }

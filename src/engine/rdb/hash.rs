@@ -28,6 +28,7 @@ use crate::engine::keyspace::{Form, Object, Packed};
 use std::collections::BTreeMap;
 
 const HALF: &str = "a field without a value";
+const DISORDER: &str = "fields that are not in the order in which they expire";
 const NO_TIME: &str = "an expiry that is no time";
 
 /// Redis's latest expiry of a field.
@@ -212,13 +213,19 @@ fn decode_small<S: Source>(reader: &mut Reader<S>, kind: u8, fields: &mut Record
 }
 
 fn push_all(run: &[u8], stride: usize, fields: &mut Records) -> Result<(), &'static str> {
-    let mut elements = Elements::new(run);
+    let (mut elements, mut before) = (Elements::new(run), 0);
     while let Some(name) = elements.next() {
         fields.push(name);
         fields.add(elements.next().ok_or(HALF)?);
         if stride == 3 {
             let at = elements.next().and_then(|at| at.integer()).ok_or(NO_TIME)?;
-            expiry(at)?.into_iter().for_each(|at| fields.add_uncounted(Element::Int(at)));
+            let at = expiry(at)?;
+            at.into_iter().for_each(|at| fields.add_uncounted(Element::Int(at)));
+            // Those that stay are last.
+            let due = at.unwrap_or(i64::MAX);
+            if std::mem::replace(&mut before, due) > due {
+                return Err(DISORDER);
+            }
         }
     }
     Ok(())

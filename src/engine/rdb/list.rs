@@ -92,7 +92,11 @@ pub(super) fn decode<S: Source>(reader: &mut Reader<S>, kind: u8, limits: Limits
 
 fn decode_node<S: Source>(reader: &mut Reader<S>, list: &mut Growing) -> Result<(), Error> {
     match reader.length()? {
-        PLAIN => list.push_element(Element::from_bytes(reader.string()?)),
+        PLAIN => match reader.string()? {
+            // Redis gives nodes of their own to large elements.
+            b"" => return Err(reader.invalid("a large element without bytes")),
+            element => list.push_element(Element::from_bytes(element)),
+        },
         PACKED => {
             let (run, count) = match listpack_run(reader.string()?) {
                 Ok(found) => found,

@@ -4,7 +4,7 @@ use super::reader::Reader;
 use super::source::{Error, Slice};
 use super::value::{Context, Limits, ValueEncoder, decode};
 use super::writer::{Options, Writer, version_of};
-use super::{Dialect, VERSION};
+use super::{Dialect, VERSION, kind};
 use crate::engine::keyspace::Entry;
 use crate::engine::text::crc64::crc64;
 use std::collections::BTreeMap;
@@ -43,6 +43,29 @@ pub fn verified(payload: &[u8], check_sum: bool) -> Result<(&[u8], Dialect), Ref
     let dialect = Dialect::of(u16::from_le_bytes([low, high]).into()).ok_or(Refusal::Footer)?;
     let computed = || crc64(&payload[..payload.len() - 8]).to_le_bytes();
     if !check_sum || computed() == sum { Ok((body, dialect)) } else { Err(Refusal::Footer) }
+}
+
+/// What the value of a payload says it is, in Redis's terms.
+pub fn encoding(payload: &[u8]) -> &'static str {
+    match payload.first() {
+        Some(&(kind::LIST_ZIPLIST | kind::LIST_QUICKLIST)) => "List ziplist",
+        Some(&kind::LIST_QUICKLIST_2) => "List listpack",
+        Some(&kind::SET_INTSET) => "Intset",
+        Some(&kind::SET_LISTPACK) => "Set listpack",
+        Some(&kind::ZSET_ZIPLIST) => "Zset ziplist",
+        Some(&kind::ZSET_LISTPACK) => "Zset listpack",
+        Some(&kind::HASH_ZIPMAP) => "Zipmap",
+        Some(&kind::HASH_ZIPLIST) => "Hash ziplist",
+        Some(&(kind::HASH_LISTPACK | kind::HASH_LISTPACK_EX)) => "Hash listpack",
+        Some(
+            &(kind::STREAM_LISTPACKS
+            | kind::STREAM_LISTPACKS_2
+            | kind::STREAM_LISTPACKS_3
+            | kind::STREAM_LISTPACKS_4
+            | kind::STREAM_LISTPACKS_5),
+        ) => "Stream listpack",
+        _ => "Value",
+    }
 }
 
 /// Makes an entry of a key and the value of a payload.

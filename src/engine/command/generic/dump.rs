@@ -5,6 +5,7 @@ use super::{DEL, GENERIC};
 use crate::engine::command::args::{self, Cursor};
 use crate::engine::command::call::generic_event;
 use crate::engine::command::{Call, Command, Error, Result};
+use crate::engine::effect::Level;
 use crate::engine::rdb::Access;
 use crate::engine::rdb::payload::{self, Refusal};
 use crate::engine::spec::{
@@ -124,11 +125,9 @@ fn restore(call: &mut Call) -> Result {
         None => clock.initial(),
     };
     let limits = call.server.rdb_limits();
-    let restored = payload::restore(call.args.at(3), true, &limits, key, expires_at, clock);
-    let entry = restored.map_err(|refusal| match refusal {
-        Refusal::Footer => Error::new("ERR DUMP payload version or checksum are wrong"),
-        Refusal::Value(_) | Refusal::NoValue => Error::new("ERR Bad data format"),
-    })?;
+    let (bytes, checks) = (call.args.at(3), !call.server.persistence.skips_checksums);
+    let restored = payload::restore(bytes, checks, &limits, key, expires_at, clock);
+    let entry = restored.map_err(|refusal| refuse(call, bytes, &refusal))?;
     call.reply.ok();
     if expires_at.is_some_and(|at| call.is_past(at)) {
         restore_expired(call, key);
@@ -139,6 +138,18 @@ fn restore(call: &mut Call) -> Result {
     displaced.into_iter().for_each(|before| call.server.notify_overwritten(access.db, key, before));
     propagate(call, expires_at, options.absolute);
     Ok(())
+}
+
+/// The client hears no more than that it is broken, the log what is.
+fn refuse(call: &mut Call, bytes: &[u8], refusal: &Refusal) -> Error {
+    let what = match refusal {
+        Refusal::Footer => return Error::new("ERR DUMP payload version or checksum are wrong"),
+        Refusal::Value(error) => error.to_string(),
+        Refusal::NoValue => "it is empty, or more follows".to_owned(),
+    };
+    let text = format!("RESTORE: {} integrity check failed: {what}", payload::encoding(bytes));
+    call.server.log(Level::Warning, text);
+    Error::new("ERR Bad data format")
 }
 
 /// What would expire at once is not stored, but what it replaces goes.

@@ -165,9 +165,14 @@ fn shutdown(call: &mut Call) -> Result {
         return Err(Error::SYNTAX);
     }
     if abort {
-        // Without replicas to wait for, a shutdown is over as soon as it begins.
-        return Err(Error::new("ERR No shutdown in progress."));
+        if !call.server.persistence.is_stopping {
+            return Err(Error::new("ERR No shutdown in progress."));
+        }
+        call.server.ask(Effect::AbortShutdown);
+        call.reply.ok();
+        return Ok(());
     }
+    call.server.persistence.is_stopping = true;
     call.server.ask(Effect::Shutdown(how));
     call.block(Waiting::Shutdown, None);
     Ok(())

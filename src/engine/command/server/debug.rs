@@ -67,6 +67,10 @@ fn debug(call: &mut Call) -> Result {
             call.server.allows_expired = int(call.args.at(2))? != 0;
             ok(call)
         }
+        (b"set-skip-checksum-validation", 3) => {
+            call.server.persistence.skips_checksums = int(call.args.at(2))? != 0;
+            ok(call)
+        }
         (b"pause-cron", 3) => {
             call.server.cron_paused = int(call.args.at(2))? != 0;
             ok(call)
@@ -81,6 +85,7 @@ fn debug(call: &mut Call) -> Result {
             call.server.ask(Effect::Restart);
             ok(call)
         }
+        (b"fail-job", 2) => save::fail_job(call),
         (b"reload", 2..) => save::reload(call),
         (b"loadaof", 2) => save::load_aof(call),
         (b"replicate", 3..) => {
@@ -98,7 +103,6 @@ const ACCEPTED: &[(&[u8], usize)] = &[
     (b"dict-resizing", 3),
     (b"client-enforce-reply-list", 3),
     (b"set-disable-deny-scripts", 3),
-    (b"set-skip-checksum-validation", 3),
     (b"aof-flush-sleep", 3),
     (b"drop-cluster-packet-filter", 3),
     (b"keysizes-hist-assert", 3),
@@ -309,10 +313,14 @@ fn help(call: &mut Call) -> Result {
         "    Hexadecimal digests of some values.",
         "ERROR <string>",
         "    Replies with <string> as an error.",
+        "FAIL-JOB",
+        "    Has the running save or rewrite fail, as the death of a child does elsewhere.",
         "HTSTATS <dbid>",
         "    Figures about the table of a database.",
         "LISTPACK <key>",
         "    Shows in the log what a small collection is made of.",
+        "LOADAOF",
+        "    Empties the databases and loads the append-only file.",
         "LOG <message>",
         "    Writes <message> to the log.",
         "OBJECT <key>",
@@ -327,6 +335,8 @@ fn help(call: &mut Call) -> Result {
         "    Creates <count> string keys named <prefix>:<number>.",
         "PROTOCOL <type>",
         "    Replies with a value of <type>.",
+        "RELOAD [NOSAVE] [NOFLUSH] [MERGE]",
+        "    Saves the data, empties the databases and loads it again.",
         "RESTART",
         "    Ends the process and starts it again.",
         "SDSLEN <key>",
@@ -337,6 +347,8 @@ fn help(call: &mut Call) -> Result {
         "    Stops or resumes the removal of expired keys that nobody asks for.",
         "SET-ALLOW-ACCESS-EXPIRED <0|1>",
         "    Lets commands see expired keys.",
+        "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+        "    Takes files and payloads whatever their checksum.",
         "SLEEP <seconds>",
         "    Stops the server for so long; decimals allowed.",
         "STRUCTSIZE",

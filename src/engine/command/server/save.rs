@@ -121,6 +121,15 @@ pub(super) fn load_aof(call: &mut Call) -> Result {
     begin(call, Effect::Reload { file: DataFile::Aof, save: true, flush: true, merge: false, client })
 }
 
+/// DEBUG FAIL-JOB.
+pub(super) fn fail_job(call: &mut Call) -> Result {
+    if !call.server.fail_job() {
+        return Err(Error::new("ERR No save or rewrite is running"));
+    }
+    call.reply.ok();
+    Ok(())
+}
+
 fn begin(call: &mut Call, effect: Effect) -> Result {
     if !call.may_block() {
         return Err(Error::new("ERR DEBUG RELOAD and LOADAOF cannot be part of a transaction or script"));

@@ -148,7 +148,7 @@ fn consumers<S: Source>(
     let mut names: Vec<&[u8]> = consumers.iter().map(|consumer| &*consumer.name).collect();
     names.sort_unstable();
     if names.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(reader.invalid("two consumers of the same name"));
+        return Err(reader.invalid("Duplicate stream consumer detected"));
     }
     Ok(consumers)
 }

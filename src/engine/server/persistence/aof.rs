@@ -110,6 +110,8 @@ impl Server {
     /// CONFIG SET appendonly no.
     pub(super) fn stop_aof(&mut self) {
         if self.runs(JobKind::Rewrite) {
+            let pid = self.environment.pid;
+            self.log(Level::Notice, format!("Killing running AOF rewrite child: {pid}"));
             self.stop_job();
         }
         self.persistence.aof.state = AofState::Off;

@@ -12,6 +12,10 @@ use crate::engine::time::Now;
 const RETRY_SECS: i64 = 5;
 /// Microseconds after a rewrite before the clock begins another.
 const RETRY_US: u64 = 1_000_000;
+/// After so many failures in a row it waits a minute, then twice as long each time, up to the maximum.
+const FAILURES_IN_A_ROW: u64 = 3;
+const MINUTE_US: u64 = 60_000_000;
+const MINUTES_MAX: u64 = 60;
 
 /// A save or rewrite under way.
 #[derive(Debug)]
@@ -24,8 +28,10 @@ pub struct Job {
     dirty: u64,
     /// Clients that get their reply at its end.
     waiting: Vec<ClientId>,
-    /// It is being given up: what comes of it does not count.
-    given_up: bool,
+    /// Nobody waits for it, so that its failure is a reason to refuse writes.
+    background: bool,
+    /// It is being given up: this counts as its end, whatever comes of it.
+    given_up: Option<Outcome>,
     /// The most memory that captured entries have taken.
     extra: u64,
 }
@@ -100,11 +106,19 @@ impl Server {
 
     /// Begins to save to the RDB file, as of now. `client` gets its reply at the end. Only while no job runs.
     pub fn start_save(&mut self, client: Option<ClientId>, now: Now) {
-        self.persistence.saves.scheduled = false;
-        self.persistence.saves.last_try = now.unix_secs();
+        let saves = &mut self.persistence.saves;
+        saves.scheduled = false;
+        saves.last_try = now.unix_secs();
+        let waiting = Vec::from_iter(std::mem::take(&mut saves.waiting).into_iter().chain(client));
+        let background = waiting.is_empty();
         let pid = self.environment.pid;
         self.log(Level::Notice, format!("Background saving started by pid {pid}"));
-        self.start_job(JobKind::Save, client, now);
+        self.start_job(JobKind::Save, background, waiting, now);
+    }
+
+    /// The same for the server itself, which waits for it: it stops, or reloads its data.
+    pub fn start_own_save(&mut self, now: Now) {
+        self.start_job(JobKind::Save, false, Vec::new(), now);
     }
 
     /// Begins to rewrite the append-only file, as of now. Only while no job runs.
@@ -112,17 +126,15 @@ impl Server {
         self.persistence.aof.scheduled = false;
         let pid = self.environment.pid;
         self.log(Level::Notice, format!("Background append only file rewriting started by pid {pid}"));
-        self.start_job(JobKind::Rewrite, None, now);
+        self.start_job(JobKind::Rewrite, true, Vec::new(), now);
     }
 
-    fn start_job(&mut self, kind: JobKind, client: Option<ClientId>, now: Now) {
+    fn start_job(&mut self, kind: JobKind, background: bool, waiting: Vec<ClientId>, now: Now) {
         self.begin_snapshot();
-        let mut waiting = Vec::from_iter(client);
-        if kind == JobKind::Save {
-            waiting.append(&mut self.persistence.saves.waiting);
-        }
+        self.persistence.jobs += 1;
+        let dirty = self.dirty;
         self.persistence.job =
-            Some(Job { kind, started: now, dirty: self.dirty, waiting, given_up: false, extra: 0 });
+            Some(Job { kind, started: now, dirty, waiting, background, given_up: None, extra: 0 });
         if kind == JobKind::Rewrite {
             // What follows goes into another file.
             self.propagation.forget_selected();
@@ -171,9 +183,20 @@ impl Server {
 
     /// Gives the running job up.
     pub fn stop_job(&mut self) {
+        self.end_job_early(Outcome::Stopped);
+    }
+
+    /// Has the running job fail, for tests; whether there is one.
+    pub fn fail_job(&mut self) -> bool {
+        self.end_job_early(Outcome::Failed("terminated by DEBUG FAIL-JOB".to_owned()));
+        self.persistence.job.is_some()
+    }
+
+    fn end_job_early(&mut self, outcome: Outcome) {
         if let Some(job) = &mut self.persistence.job
-            && !std::mem::replace(&mut job.given_up, true)
+            && job.given_up.is_none()
         {
+            job.given_up = Some(outcome);
             self.ask(Effect::StopJob);
         }
     }
@@ -183,10 +206,10 @@ impl Server {
         let Some(job) = self.persistence.job.take() else { return };
         self.persistence.saves.last_extra = job.extra;
         self.abort_snapshot();
-        let outcome = if job.given_up { Outcome::Stopped } else { outcome };
+        let outcome = job.given_up.unwrap_or(outcome);
         let seconds = (now.mono_us - job.started.mono_us).div_ceil(1_000_000) as i64;
         match job.kind {
-            JobKind::Save => self.save_ended(&outcome, job.dirty, seconds, now),
+            JobKind::Save => self.save_ended(&outcome, job.background, job.dirty, seconds, now),
             JobKind::Rewrite => self.rewrite_ended(&outcome, seconds, now),
         }
         for client in job.waiting {
@@ -200,7 +223,7 @@ impl Server {
         self.look_after_files(now);
     }
 
-    fn save_ended(&mut self, outcome: &Outcome, dirty: u64, seconds: i64, now: Now) {
+    fn save_ended(&mut self, outcome: &Outcome, background: bool, dirty: u64, seconds: i64, now: Now) {
         let saves = &mut self.persistence.saves;
         saves.last_secs = seconds;
         match outcome {
@@ -212,7 +235,8 @@ impl Server {
                 self.log(Level::Notice, "Background saving terminated with success".into());
             }
             Outcome::Failed(why) => {
-                saves.last_ok = false;
+                // Who waits for it is told, and may try again.
+                saves.last_ok &= !background;
                 saves.failures += 1;
                 self.log(Level::Warning, format!("Background saving error: {why}"));
             }
@@ -246,6 +270,22 @@ impl Server {
                 self.log(Level::Warning, "Background AOF rewrite terminated by signal 10".into());
             }
         }
-        self.persistence.aof.retry_at = now.mono_us + RETRY_US;
+        self.put_rewrites_off(now);
+    }
+
+    /// After some failures in a row, each of which leaves a file behind, the clock waits longer each time; not when only a
+    /// rewrite can bring the file back.
+    fn put_rewrites_off(&mut self, now: Now) {
+        let aof = &mut self.persistence.aof;
+        let more = aof.failures.checked_sub(FAILURES_IN_A_ROW).filter(|_| !aof.must_be_rewritten());
+        aof.retry_at = now.mono_us + RETRY_US;
+        if let Some(more) = more {
+            let minutes = 1u64.checked_shl(more as u32).unwrap_or(u64::MAX).min(MINUTES_MAX);
+            aof.retry_at = now.mono_us + minutes * MINUTE_US;
+            let text = format!(
+                "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes"
+            );
+            self.log(Level::Warning, text);
+        }
     }
 }

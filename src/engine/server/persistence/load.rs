@@ -128,9 +128,10 @@ impl Server {
         Ok(())
     }
 
-    /// Runs the commands of an append-only file that lie in `input` as a whole; says how many bytes that were.
-    pub fn replay(&mut self, input: &[u8], now: Now) -> Result<usize, String> {
-        let Some(loading) = &mut self.persistence.loading else { return Ok(input.len()) };
+    /// Runs the commands of an append-only file that lie in `input` as a whole; says how many bytes and how many commands
+    /// that were.
+    pub fn replay(&mut self, input: &[u8], now: Now) -> Result<(usize, u64), String> {
+        let Some(loading) = &mut self.persistence.loading else { return Ok((input.len(), 0)) };
         let mut session = std::mem::take(&mut loading.replayer);
         let outcome = self.replay_as(&mut session, input, now);
         if let Some(loading) = &mut self.persistence.loading {
@@ -139,10 +140,11 @@ impl Server {
         outcome
     }
 
-    fn replay_as(&mut self, session: &mut Session, input: &[u8], now: Now) -> Result<usize, String> {
+    fn replay_as(&mut self, session: &mut Session, input: &[u8], now: Now) -> Result<(usize, u64), String> {
         self.mono_us = now.mono_us;
         let limits = Limits { bulk: i64::MAX, authenticated: true };
-        let (mut at, mut ranges, mut reply) = (0, Vec::<Range>::new(), Reply::default());
+        let (mut at, mut count) = (0, 0);
+        let (mut ranges, mut reply) = (Vec::<Range>::new(), Reply::default());
         while at < input.len() {
             ranges.clear();
             // Annotations.
@@ -170,8 +172,9 @@ impl Server {
             let all = reply.len();
             reply.advance(all);
             at += length;
+            count += 1;
         }
-        Ok(at)
+        Ok((at, count))
     }
 
     /// All is loaded, or nothing more will be.

@@ -25,10 +25,16 @@ pub struct Persistence {
     pub loading: Option<Loading>,
     /// What reads the snapshot now.
     pub job: Option<Job>,
+    /// How many of those there were.
+    pub jobs: u64,
     /// RDB files.
     pub saves: Saves,
     /// The append-only file.
     pub aof: Aof,
+    /// The server is going to stop, unless somebody calls that off or its data cannot be saved.
+    pub is_stopping: bool,
+    /// `DEBUG SET-SKIP-CHECKSUM-VALIDATION`: what is loaded or restored may have any checksum.
+    pub skips_checksums: bool,
     /// Keys that the last load dropped since their time was over, and keys that it kept.
     pub last_load: (u64, u64),
 }
@@ -39,8 +45,11 @@ impl Persistence {
         Persistence {
             loading: None,
             job: None,
+            jobs: 0,
             saves: Saves::new(started),
             aof: Aof::default(),
+            is_stopping: false,
+            skips_checksums: false,
             last_load: (0, 0),
         }
     }
@@ -82,8 +91,11 @@ impl Server {
         }
     }
 
-    /// The server could not stop, since its data could not be saved: whoever asked hears of it.
+    /// The server goes on, since its data could not be saved or somebody called the stop off: whoever asked hears of it.
     pub fn refuse_shutdown(&mut self) {
+        self.persistence.is_stopping = false;
+        self.pause.end(None);
+        self.wake_paused();
         let asked = |session: &&Session| session.blocked.as_ref().is_some_and(|b| b.on == Waiting::Shutdown);
         let clients: Vec<ClientId> = self.clients.iter().filter(asked).map(Session::client).collect();
         for client in clients {

@@ -1,0 +1,156 @@
+//! Files, as operators meet them: stops that wait for them, saves that fail, loading that lasts.
+
+use super::server::{Client, Server};
+
+/// The value of an INFO field.
+fn info(client: &mut Client, field: &str) -> String {
+    let all = client.call(&["INFO", "everything"]);
+    let line = all.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("no {field}")).to_owned()
+}
+
+fn wait_until(client: &mut Client, field: &str, value: &str) {
+    while info(client, field) != value {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+const TESTS: [&str; 2] = ["--enable-debug-command", "yes"];
+/// Saves last for ever.
+const SLOW: [&str; 4] = ["CONFIG", "SET", "rdb-key-save-delay", "1000000000"];
+
+fn start(arguments: &[&str]) -> (Server, Client) {
+    let server = Server::start(&[&TESTS[..], arguments].concat());
+    let mut client = server.connect();
+    assert_eq!(client.call(&["SET", "key", "value"]), "OK");
+    (server, client)
+}
+
+#[test]
+fn a_stop_can_be_called_off_and_insisted_on() {
+    let (mut server, mut client) = start(&["--save", "900 1"]);
+    let temporary = server.directory.0.join(format!("temp-{}.rdb", server.pid()));
+    assert_eq!(client.call(&["SHUTDOWN", "ABORT"]), "ERR No shutdown in progress.");
+    // Signals are a matter of the clock.
+    assert_eq!(client.call(&["DEBUG", "PAUSE-CRON", "1"]), "OK");
+    server.send_signal("TERM");
+    server.wait_for("User requested shutdown...");
+    assert_eq!(client.call(&["SHUTDOWN", "ABORT"]), "OK");
+    server.wait_for("Shutdown manually aborted.");
+    assert_eq!(client.call(&["DEBUG", "PAUSE-CRON", "0"]), "OK");
+    assert_eq!(client.call(&["SET", "key", "other"]), "OK");
+    // The last save can be called off as well.
+    assert_eq!(client.call(&SLOW), "OK");
+    let mut stopping = server.connect();
+    stopping.send(&super::server::request(&["SHUTDOWN"]));
+    server.wait_for("Saving the final RDB snapshot before exiting.");
+    assert_eq!(client.call(&["GET", "key"]), "other");
+    assert_eq!(client.call(&["SHUTDOWN", "ABORT"]), "OK");
+    assert_eq!(stopping.reply(), "ERR Errors trying to SHUTDOWN. Check logs.");
+    assert_eq!(client.call(&["SET", "key", "again"]), "OK");
+    // Who presses the keys twice does not want to wait.
+    server.send_signal("INT");
+    server.wait_for("Saving the final RDB snapshot before exiting.");
+    while !temporary.exists() {}
+    assert_eq!(server.signal("INT").code(), Some(1));
+    assert!(server.log.contains("You insist... exiting now."), "{}", server.log);
+    assert!(!temporary.exists());
+}
+
+#[test]
+fn a_last_save_that_fails_keeps_the_server() {
+    let (mut server, mut client) = start(&["--save", "900 1"]);
+    std::fs::create_dir(server.directory.0.join("dump.rdb")).unwrap();
+    server.send_signal("INT");
+    server.wait_for("Error trying to save the DB, can't exit.");
+    assert_eq!(client.call(&["SHUTDOWN"]), "ERR Errors trying to SHUTDOWN. Check logs.");
+    // Whoever waited knows: no reason to refuse writes, unlike after a save that nobody waited for.
+    assert_eq!(client.call(&["SET", "key", "other"]), "OK");
+    assert_eq!(client.call(&["BGSAVE"]), "Background saving started");
+    wait_until(&mut client, "rdb_last_bgsave_status", "err");
+    assert!(client.call(&["SET", "key", "again"]).starts_with("MISCONF "));
+    client.send(&super::server::request(&["SHUTDOWN", "NOSAVE"]));
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn signals_stop_as_configured() {
+    let (mut server, mut client) = start(&["--save", "900 1", "--shutdown-on-sigterm", "nosave force"]);
+    assert_eq!(client.call(&SLOW), "OK");
+    assert_eq!(client.call(&["CONFIG", "SET", "appendonly", "yes"]), "OK");
+    // The first rewrite is under way, without which the file is worth nothing.
+    server.send_signal("INT");
+    server.wait_for("Writing initial AOF, can't exit.");
+    assert_eq!(server.signal("TERM").code(), Some(0));
+    assert!(!server.directory.0.join("dump.rdb").exists());
+}
+
+#[test]
+fn what_is_given_up_leaves_no_file() {
+    let (mut server, mut client) = start(&["--save", "900 1"]);
+    let temporary = server.directory.0.join(format!("temp-{}.rdb", server.pid()));
+    assert_eq!(client.call(&SLOW), "OK");
+    assert_eq!(client.call(&["BGSAVE"]), "Background saving started");
+    while !temporary.exists() {}
+    assert_eq!(client.call(&["FLUSHALL"]), "OK");
+    // That there is nothing is saved at once.
+    wait_until(&mut client, "rdb_saves", "1");
+    assert_eq!(client.call(&["SET", "key", "value"]), "OK");
+    assert_eq!(client.call(&["BGSAVE"]), "Background saving started");
+    while !temporary.exists() {}
+    client.send(&super::server::request(&["SHUTDOWN", "NOSAVE"]));
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!temporary.exists());
+}
+
+#[test]
+fn failures_are_counted_and_put_the_next_rewrite_off() {
+    let (mut server, mut client) = start(&["--appendonly", "yes"]);
+    assert_eq!(client.call(&["DEBUG", "FAIL-JOB"]), "ERR No save or rewrite is running");
+    assert_eq!(client.call(&SLOW), "OK");
+    for failures in ["1", "2", "3"] {
+        assert_eq!(client.call(&["BGREWRITEAOF"]), "Background append only file rewriting started");
+        assert_eq!(client.call(&["DEBUG", "FAIL-JOB"]), "OK");
+        wait_until(&mut client, "aof_rewrites_consecutive_failures", failures);
+    }
+    server.wait_for("has repeatedly failed and triggered the limit, will retry in 1 minutes");
+    assert_eq!(info(&mut client, "total_forks"), "3");
+    assert_eq!(info(&mut client, "aof_last_bgrewrite_status"), "err");
+    assert_eq!(client.call(&["CONFIG", "SET", "rdb-key-save-delay", "0"]), "OK");
+    assert_eq!(client.call(&["BGREWRITEAOF"]), "Background append only file rewriting started");
+    wait_until(&mut client, "aof_rewrites", "1");
+    assert_eq!(info(&mut client, "aof_rewrites_consecutive_failures"), "0");
+}
+
+#[test]
+fn loading_lasts_as_long_as_tests_want_and_sees_what_is_configured() {
+    let (server, mut client) = start(&[]);
+    assert_eq!(client.call(&["DEBUG", "POPULATE", "1000"]), "OK");
+    assert_eq!(client.call(&["SAVE"]), "OK");
+    let slow = [&TESTS[..], &["--key-load-delay", "1000000"]].concat();
+    let mut server = Server::start_in(server.kill(), &slow, "Server initialized");
+    let mut client = server.connect();
+    assert!(client.call(&["GET", "key"]).starts_with("LOADING "));
+    assert_eq!(info(&mut client, "loading"), "1");
+    assert_eq!(client.call(&["CONFIG", "SET", "appendonly", "yes"]), "OK");
+    assert_eq!(client.call(&["CONFIG", "SET", "key-load-delay", "0"]), "OK");
+    server.wait_for("Ready to accept connections");
+    assert_eq!(client.call(&["DBSIZE"]), "1001");
+    assert_eq!(info(&mut client, "aof_enabled"), "1");
+    wait_until(&mut client, "aof_rewrites", "1");
+}
+
+#[test]
+fn files_of_commands_begin_as_configured() {
+    let commands = ["--appendonly", "yes", "--aof-use-rdb-preamble", "no", "--aof-timestamp-enabled", "yes"];
+    let (server, mut client) = start(&commands);
+    let file = |name: &str| server.directory.0.join("appendonlydir").join(name);
+    assert_eq!(std::fs::read(file("appendonly.aof.1.base.aof")).unwrap(), b"");
+    assert_eq!(client.call(&["BGREWRITEAOF"]), "Background append only file rewriting started");
+    wait_until(&mut client, "aof_rewrites", "1");
+    let base = std::fs::read(file("appendonly.aof.2.base.aof")).unwrap();
+    assert!(base.starts_with(b"#TS:"), "{}", base.escape_ascii());
+    let digest = client.call(&["DEBUG", "DIGEST"]);
+    assert_eq!(client.call(&["DEBUG", "LOADAOF"]), "OK");
+    assert_eq!(client.call(&["DEBUG", "DIGEST"]), digest);
+}
