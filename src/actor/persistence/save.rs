@@ -13,8 +13,10 @@ use crate::engine::keyspace::eviction::Clock;
 use crate::engine::protocol::request;
 use crate::engine::rdb::{Access, FileWriter, Header, Options, payload};
 use crate::engine::server::snapshot::Chunk;
-use crate::runtime::sync::{mpsc, oneshot};
-use crate::runtime::{fs, process, task, time};
+pub async fn write(plan: Plan, source: Source) -> Result<u64, Stop> {
+    // Clients come first: a save has time.
+    thread::give_way();
+    let written = Writer::write(&plan, source).await;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -118,8 +120,15 @@ impl Source {
 }
 
 /// Writes the file; gives its size.
+<<<<<<< HEAD
 pub async fn write(plan: Plan, source: Source) -> Result<u64, Stop> {
     let written = Writer::write(&plan, source).await;
+=======
+pub async fn write(plan: Plan, chunks: mpsc::Receiver<Chunk>) -> Result<u64, Stop> {
+    // Clients come first: a save has time.
+    thread::give_way();
+    let written = Writer::write(&plan, chunks).await;
+>>>>>>> a86da22 (Have the thread that saves give way to clients)
     if written.is_err() {
         // Whether or not it was made.
         let _ = fs::remove_file(&plan.temporary).await;
