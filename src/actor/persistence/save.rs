@@ -13,10 +13,8 @@ use crate::engine::keyspace::eviction::Clock;
 use crate::engine::protocol::request;
 use crate::engine::rdb::{Access, FileWriter, Header, Options, payload};
 use crate::engine::server::snapshot::Chunk;
-pub async fn write(plan: Plan, source: Source) -> Result<u64, Stop> {
-    // Clients come first: a save has time.
-    thread::give_way();
-    let written = Writer::write(&plan, source).await;
+use crate::runtime::sync::{mpsc, oneshot};
+use crate::runtime::{fs, process, task, thread, time};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -120,15 +118,10 @@ impl Source {
 }
 
 /// Writes the file; gives its size.
-<<<<<<< HEAD
 pub async fn write(plan: Plan, source: Source) -> Result<u64, Stop> {
-    let written = Writer::write(&plan, source).await;
-=======
-pub async fn write(plan: Plan, chunks: mpsc::Receiver<Chunk>) -> Result<u64, Stop> {
     // Clients come first: a save has time.
     thread::give_way();
-    let written = Writer::write(&plan, chunks).await;
->>>>>>> a86da22 (Have the thread that saves give way to clients)
+    let written = Writer::write(&plan, source).await;
     if written.is_err() {
         // Whether or not it was made.
         let _ = fs::remove_file(&plan.temporary).await;
