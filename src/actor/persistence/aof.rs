@@ -42,6 +42,11 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// Its name, as the configuration has it.
+    pub fn name(&self) -> &[u8] {
+        self.path.file_name().unwrap_or_default().as_bytes()
+    }
+
     /// The path of a file in it.
     pub fn file(&self, name: &[u8]) -> PathBuf {
         self.path.join(OsStr::from_bytes(name))
@@ -61,9 +66,7 @@ impl Directory {
         let renamed = fs::rename(&from, &to).await;
         renamed.map_err(|error| message::manifest_rename(&temporary, &name, reason(&error)))?;
         let synced = fs::sync_dir(&self.path).await;
-        synced.map_err(|error| {
-            message::manifest_directory_fsync(self.path.as_os_str().as_bytes(), reason(&error))
-        })
+        synced.map_err(|error| message::manifest_directory_fsync(self.name(), reason(&error)))
     }
 
     /// Moves a rewritten base to its place, before the incremental files from `since` on.
@@ -77,7 +80,7 @@ impl Directory {
         let mut new = manifest.clone();
         let format = if is_rdb { Format::Rdb } else { Format::Commands };
         let name = new.replace_base(format, since).name.clone();
-        let from = base.as_os_str().as_bytes();
+        let from = base.file_name().unwrap_or_default().as_bytes();
         log::write(Level::Notice, &message::rewrite_written(from));
         let renamed = fs::rename(base, &self.file(&name)).await;
         renamed.map_err(|error| message::rewrite_rename_failed(from, &name, reason(&error)))?;

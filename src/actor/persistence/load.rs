@@ -214,7 +214,7 @@ pub async fn find(directory: &Directory, mends: bool) -> Result<Option<Manifest>
         let mut adopting = manifest.take().unwrap_or_else(|| Manifest::new(&directory.prefix));
         adopting.adopt_single_file();
         directory.write_manifest(&adopting).await?;
-        let shown = directory.path.as_os_str().as_bytes();
+        let shown = directory.name();
         let renamed = fs::rename(&single, &moved).await;
         renamed.map_err(|error| message::adopt_failed(&directory.prefix, shown, reason(&error)))?;
         fs::sync_dir(&directory.path)
@@ -228,7 +228,7 @@ pub async fn find(directory: &Directory, mends: bool) -> Result<Option<Manifest>
 
 /// Makes the directory, durably.
 pub async fn make(directory: &Directory) -> Result<(), String> {
-    let failed = |error| message::directory_create(directory.path.as_os_str().as_bytes(), reason(&error));
+    let failed = |error| message::directory_create(directory.name(), reason(&error));
     fs::create_dir(&directory.path).map_err(failed)?;
     fs::sync_dir(super::save::directory_of(&directory.path)).await.map_err(failed)
 }

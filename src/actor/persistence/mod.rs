@@ -23,7 +23,7 @@ use crate::engine::server::persistence::{AofState, Outcome};
 use crate::engine::session::ClientId;
 use crate::runtime::sync::{Notify, mpsc, oneshot};
 use crate::runtime::task::{self, JoinHandle};
-use crate::runtime::{thread, time};
+use crate::runtime::{process, thread, time};
 use save::{Plan, Stop};
 use std::cell::{Cell, RefCell};
 use std::ffi::OsStr;
@@ -68,11 +68,15 @@ impl Drop for Running {
     }
 }
 
+/// Where a file is that a parameter names: `dir` may change while it is in use.
+fn absolute(name: &[u8]) -> PathBuf {
+    let name = PathBuf::from(OsStr::from_bytes(name));
+    // Without a working directory nothing can be opened either way.
+    process::working_directory().map_or(name.clone(), |dir| dir.join(name))
+}
+
 fn directory(config: &Config) -> Directory {
-    Directory {
-        path: PathBuf::from(OsStr::from_bytes(&config.appenddirname)),
-        prefix: config.appendfilename.clone(),
-    }
+    Directory { path: absolute(&config.appenddirname), prefix: config.appendfilename.clone() }
 }
 
 impl Files for Persistence {

@@ -3,6 +3,7 @@
 //!
 //! The queue between them is short: when the medium is slow, the walk waits, not the clients.
 
+use super::absolute;
 use crate::actor::keyspace::Keyspace;
 use crate::actor::log::reason;
 use crate::engine::VERSION;
@@ -15,8 +16,6 @@ use crate::engine::rdb::{Access, FileWriter, Header, Options, payload};
 use crate::engine::server::snapshot::Chunk;
 use crate::runtime::sync::{mpsc, oneshot};
 use crate::runtime::{fs, process, task, thread, time};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -63,8 +62,8 @@ impl Plan {
             (format!("temp-{pid}.rdb"), config.rdb_save_incremental_fsync)
         };
         Plan {
-            temporary: PathBuf::from(name),
-            target: (!base).then(|| PathBuf::from(OsStr::from_bytes(&config.dbfilename))),
+            temporary: absolute(name.as_bytes()),
+            target: (!base).then(|| absolute(&config.dbfilename)),
             is_rdb: !base || config.aof_use_rdb_preamble,
             compress: config.rdbcompression,
             checksum: config.rdbchecksum,
