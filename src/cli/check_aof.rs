@@ -5,7 +5,7 @@
 use super::load::path;
 use crate::actor::log::reason;
 use crate::engine::aof::manifest::{File as Listed, Manifest};
-use crate::engine::aof::scan::{Damage, Item, Problem, Scanner};
+use crate::engine::aof::scan::{Damage, Item, Problem, Scanner, begins_rdb};
 use crate::engine::rdb;
 use crate::runtime::fs::File;
 use crate::runtime::{fs, task};
@@ -361,7 +361,7 @@ fn content(place: &Path) -> io::Result<Content> {
         }
     }
     let front = &front[..length];
-    if front.starts_with(b"REDIS") && length as u64 >= RDB_MIN {
+    if begins_rdb(front) && length as u64 >= RDB_MIN {
         return Ok(Content::Rdb);
     }
     let mut lines = front.split(|byte| *byte == b'\n');

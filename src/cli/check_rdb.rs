@@ -1,6 +1,7 @@
 //! `redis-check-rdb`: says whether an RDB file is sound.
 
 use super::load::path;
+use crate::actor::log::reason;
 use crate::engine::rdb::Buffered;
 use crate::engine::rdb::check::check;
 use crate::runtime::fs::File;
@@ -31,7 +32,7 @@ fn check_file(file: &[u8]) -> bool {
     let mut file = match File::open(path(file)) {
         Ok(file) => file,
         Err(error) => {
-            eprintln!("Cannot open it: {error}");
+            eprintln!("Cannot open it: {}", reason(&error));
             return false;
         }
     };

@@ -59,6 +59,8 @@ pub struct Order {
     pub position: u64,
     /// How many keys each database has, and how many of them expire.
     pub sizes: Vec<(usize, usize)>,
+    /// The version of the RDB format that the data needs.
+    pub version: u32,
     /// The moment, Unix seconds.
     pub unix_secs: i64,
     /// Bytes in use at that moment, noted in the file.

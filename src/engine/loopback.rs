@@ -145,10 +145,19 @@ impl Loopback {
             self.collect(connection);
             match self.connections[connection].flow {
                 Flow::Again => {}
+                Flow::Close if self.holds_output(connection) => return,
                 Flow::Close | Flow::Drop => return self.close(connection),
                 Flow::Wait(_) | Flow::Blocked => return,
             }
         }
+    }
+
+    /// Whether a client has output that may not leave yet, nor may its connection end before.
+    fn holds_output(&self, connection: usize) -> bool {
+        self.server
+            .clients
+            .get(self.connections[connection].client)
+            .is_some_and(|client| client.held.is_some())
     }
 
     fn collect(&mut self, connection: usize) {

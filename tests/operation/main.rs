@@ -4,7 +4,13 @@
 //! Random choices come from a fixed seed, and nothing waits for time to pass.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod crash;
+mod disk;
+mod history;
+mod interchange;
+mod loading;
 mod persistence;
 mod process;
 mod server;
 mod stress;
+mod tools;

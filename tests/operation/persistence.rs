@@ -1,6 +1,7 @@
 //! Files, as operators meet them: stops that wait for them, saves that fail, loading that lasts.
 
-use super::server::{Client, Server};
+use super::server::{Client, PROGRAM, Server};
+use std::process::Command;
 
 /// The value of an INFO field.
 fn info(client: &mut Client, field: &str) -> String {
@@ -124,11 +125,13 @@ fn failures_are_counted_and_put_the_next_rewrite_off() {
 
 #[test]
 fn loading_lasts_as_long_as_tests_want_and_sees_what_is_configured() {
-    let (server, mut client) = start(&[]);
+    let (mut server, mut client) = start(&[]);
     assert_eq!(client.call(&["DEBUG", "POPULATE", "1000"]), "OK");
     assert_eq!(client.call(&["SAVE"]), "OK");
     let slow = [&TESTS[..], &["--key-load-delay", "1000000"]].concat();
-    let mut server = Server::start_in(server.kill(), &slow, "Server initialized");
+    server.kill();
+    let mut server = Server::launch(Command::new(PROGRAM), &server.directory, &slow);
+    server.wait_for("Server initialized");
     let mut client = server.connect();
     assert!(client.call(&["GET", "key"]).starts_with("LOADING "));
     assert_eq!(info(&mut client, "loading"), "1");

@@ -108,14 +108,18 @@ fn under_the_name_of_redis_it_reads_a_file_and_standard_input() {
 }
 
 #[test]
-fn what_is_not_saved_cannot_be_waited_for() {
+fn an_append_only_file_that_is_turned_on_while_it_runs_has_everything() {
     for io_threads in ["1", "2"] {
-        let server = Server::start(&["--port", "0", "--io-threads", io_threads]);
+        let mut server = Server::start(&["--io-threads", io_threads, "--save", ""]);
         let mut client = server.connect();
         assert!(client.call(&["WAITAOF", "1", "0", "0"]).starts_with("ERR WAITAOF cannot be used"));
+        assert_eq!(client.call(&["MSET", "before", "1", "both", "1"]), "OK");
         assert_eq!(client.call(&["CONFIG", "SET", "appendonly", "yes"]), "OK");
-        assert_eq!(client.call(&["SET", "key", "value"]), "OK");
+        assert_eq!(client.call(&["MSET", "after", "2", "both", "2"]), "OK");
         assert_eq!(client.call(&["WAITAOF", "1", "0", "0"]), "1 0");
+        server.kill();
+        let server = Server::start_in(&server.directory, &["--appendonly", "yes", "--save", ""]);
+        assert_eq!(server.connect().call(&["MGET", "before", "after", "both"]), "1 2 2");
     }
 }
 

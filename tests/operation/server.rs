@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The program under test.
@@ -36,18 +37,32 @@ pub struct Server {
     child: Child,
     output: BufReader<ChildStdout>,
     pub log: String,
-    pub directory: Directory,
+    pub directory: Arc<Directory>,
 }
 
 impl Server {
     /// Starts a server and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Self {
-        Server::start_in(Directory::new(), arguments, "Ready to accept connections")
+        Server::start_in(&Arc::new(Directory::new()), arguments)
     }
 
-    /// Starts a server in a directory and waits until its log holds `text`.
-    pub fn start_in(directory: Directory, arguments: &[&str], text: &str) -> Self {
-        let mut child = Command::new(PROGRAM)
+    /// Starts a server where one was before, and waits until it is ready.
+    pub fn start_in(directory: &Arc<Directory>, arguments: &[&str]) -> Self {
+        let mut server = Server::launch(Command::new(PROGRAM), directory, arguments);
+        server.wait_for("Ready to accept connections");
+        server
+    }
+
+    /// Starts a server that will not serve; gives what it logged.
+    pub fn refused_in(directory: &Arc<Directory>, arguments: &[&str]) -> String {
+        let mut server = Server::launch(Command::new(PROGRAM), directory, arguments);
+        assert_eq!(server.wait().code(), Some(1), "{}", server.log);
+        std::mem::take(&mut server.log)
+    }
+
+    /// Starts a server by a command that takes its arguments, and waits for nothing.
+    pub fn launch(mut command: Command, directory: &Arc<Directory>, arguments: &[&str]) -> Self {
+        let mut child = command
             .args(["--port", "0", "--unixsocket", "socket", "--pidfile", "pid"])
             .args(arguments)
             .current_dir(&directory.0)
@@ -55,9 +70,7 @@ impl Server {
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        let mut server = Server { child, output, log: String::new(), directory };
-        server.wait_for(text);
-        server
+        Server { child, output, log: String::new(), directory: directory.clone() }
     }
 
     /// Reads the log until a line holds `text`.
@@ -97,11 +110,10 @@ impl Server {
         self.wait()
     }
 
-    /// Kills the server and leaves its directory to another.
-    pub fn kill(mut self) -> Directory {
-        self.send_signal("KILL");
+    /// Ends it as a crash does: nothing is told to it.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
         self.wait();
-        std::mem::replace(&mut self.directory, Directory(PathBuf::new()))
     }
 
     /// Waits for the end.
@@ -152,7 +164,9 @@ impl Client {
     /// The next reply, or `None` at the end of the connection.
     pub fn try_reply(&mut self) -> Option<String> {
         let mut line = String::new();
-        if self.reader.read_line(&mut line).ok()? == 0 {
+        self.reader.read_line(&mut line).ok()?;
+        // Less than a line is what a server left that was killed.
+        if !line.ends_with('\n') {
             return None;
         }
         let (kind, rest) = line.trim_end().split_at(1);

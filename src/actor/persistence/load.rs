@@ -7,11 +7,11 @@ use crate::actor::log::{self, reason};
 use crate::engine::aof::frame::Writer;
 use crate::engine::aof::manifest::{Format, manifest_name};
 use crate::engine::aof::recovery::{Aftermath, Circumstances, Verdict, judge};
-use crate::engine::aof::scan::{Damage, End, Item as Part};
+use crate::engine::aof::scan::{Damage, End, Item as Part, begins_rdb};
 use crate::engine::aof::{Manifest, Scanner, message};
 use crate::engine::config::REDIS_VERSION;
 use crate::engine::effect::Level;
-use crate::engine::rdb::{Buffered, Decoder, FileWriter, Header, Item, Limits, Options};
+use crate::engine::rdb::{Buffered, Decoder, FileWriter, Header, Item, Limits, Options, VERSION_EMPTY};
 use crate::runtime::sync::mpsc;
 use crate::runtime::{fs, process, time};
 use std::ffi::OsStr;
@@ -258,7 +258,8 @@ fn empty_rdb() -> Vec<u8> {
         is_aof_base: true,
         more: OWN,
     };
-    FileWriter::new(Options::default(), true, &header).finish()
+    let options = Options { version: VERSION_EMPTY, ..Options::default() };
+    FileWriter::new(options, true, &header).finish()
 }
 
 /// Opens the last incremental file, or makes one.
@@ -319,13 +320,13 @@ impl History<'_> {
 
     /// Loads the RDB file that a file may begin with; says where it ends.
     async fn preamble(&mut self, file: &mut fs::File, name: &[u8], is_base: bool) -> Result<u64, String> {
-        let mut magic = [0; 5];
-        let read = read_full(file, &mut magic).map_err(|error| message::read_failed(name, reason(&error)))?;
+        let mut front = [0; 8];
+        let read = read_full(file, &mut front).map_err(|error| message::read_failed(name, reason(&error)))?;
         let rewind = |file: &mut fs::File, to| {
             file.seek(to).map_err(|error| message::read_failed(name, reason(&error)))
         };
         rewind(file, 0)?;
-        if &magic[..read] != b"REDIS" {
+        if !begins_rdb(&front[..read]) {
             return Ok(0);
         }
         log::write(Level::Notice, if is_base { message::READING_BASE } else { message::READING_PREAMBLE });

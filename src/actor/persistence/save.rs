@@ -243,7 +243,7 @@ impl Plan {
             let out = time.unwrap_or_default().into_bytes();
             return Encoder::Commands { out, db: None, compress: self.compress };
         }
-        let options = Options { compress: self.compress, ..Options::default() };
+        let options = Options { compress: self.compress, version: self.order.version };
         let header = Header {
             version: REDIS_VERSION,
             created: self.order.unix_secs,

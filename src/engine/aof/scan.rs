@@ -12,10 +12,15 @@ use std::fmt;
 pub const ANNOTATION_MAX: usize = 1024;
 /// The longest line of a count or length: a sign, twenty digits, the line's end.
 const HEADER_MAX: usize = 23;
-/// What an RDB file begins with.
-const RDB_MAGIC: &[u8] = b"REDIS";
+/// What RDB files begin with: Redis's, and Valkey's since 9.
+const RDB_MAGICS: [&[u8]; 2] = [b"REDIS", b"VALKEY"];
 /// A buffer larger than this is given back when what filled it is gone.
 const BUFFER_KEPT: usize = 4 << 20;
+
+/// Whether a file that begins with these bytes is an RDB file, or begins with one.
+pub fn begins_rdb(front: &[u8]) -> bool {
+    RDB_MAGICS.iter().any(|magic| front.starts_with(magic))
+}
 
 /// What stands in a file.
 #[derive(Debug)]
@@ -293,10 +298,11 @@ impl Scanner {
         let Some(&first) = self.buffer.get(self.head) else { return Ok(Step::Incomplete) };
         if self.at_start {
             let item = &self.buffer[self.head..];
-            if item.starts_with(RDB_MAGIC) {
+            if begins_rdb(item) {
                 return Ok(Step::Preamble);
             }
-            if RDB_MAGIC.starts_with(item) && (item.len() as u64) < self.file_length {
+            let may_begin = RDB_MAGICS.iter().any(|magic| magic.starts_with(item));
+            if may_begin && (item.len() as u64) < self.file_length {
                 return Ok(Step::Incomplete);
             }
         }

@@ -326,6 +326,7 @@ pub fn call(
 ) -> bool {
     let (mark, dirty, db) = (reply.mark(), server.dirty, session.db);
     let row = server.commands.entry(id).row;
+    server.look(row.flags);
     let result = (row.run)(&mut Call { args, reply, session, server, now, command: id });
     let changed = server.dirty != dirty;
     debug_assert!(

@@ -56,6 +56,12 @@ pub use writer::{Options, Writer};
 /// The version that is written: the one of Redis 7.4, which all later ones read.
 pub const VERSION: u32 = 12;
 
+/// The version of files without fields that expire: the one of Redis 7.2, and the last that Valkey reads as well.
+pub const VERSION_UNTIMED: u32 = 11;
+
+/// The version of files without values: the one of Redis 7.0, whose append-only files begin with such a file.
+pub const VERSION_EMPTY: u32 = 10;
+
 /// The newest version of Redis that is read: the one of 8.10.
 pub const VERSION_MAX: u32 = 15;
 

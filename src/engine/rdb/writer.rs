@@ -1,7 +1,7 @@
 //! What values and items are made of, into bytes.
 
 use super::lzf::Compressor;
-use super::{VERSION, kind};
+use super::{VERSION, VERSION_UNTIMED, kind};
 use crate::engine::keyspace::IntBuf;
 use crate::engine::keyspace::value::listpack::Element;
 use crate::engine::text::number::parse_i64;
@@ -180,6 +180,9 @@ pub fn version_of(kind: u8) -> u32 {
         kind::ARRAY => 15,
         kind::STREAM_LISTPACKS_5 => 14,
         kind::STREAM_LISTPACKS_4 => 13,
-        _ => VERSION,
+        kind::HASH_METADATA | kind::HASH_LISTPACK_EX => VERSION,
+        kind::STREAM_LISTPACKS_3 | kind::SET_LISTPACK => VERSION_UNTIMED,
+        // What is left is written as by Redis 7.0.
+        _ => 10,
     }
 }

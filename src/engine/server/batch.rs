@@ -100,9 +100,10 @@ impl Server {
             session.active = now.mono_us;
         }
         let mut reply = std::mem::take(&mut session.reply);
+        self.begin_looking();
         let batch = self.run_input(&mut session, &mut reply, input, now);
         session.reply = reply;
-        self.hold(&mut session);
+        self.hold_what_was_seen(&mut session);
         session.input.used = input.len() - batch.consumed;
         self.check_output(&mut session, now);
         self.recount(&mut session);

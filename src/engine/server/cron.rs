@@ -56,6 +56,7 @@ impl Server {
                     self.follow_clients_limit(now);
                 }
                 self.look_after_files(now);
+                self.report_progress(now);
             }
         }
         if (round || self.cron.lags) && !self.cron_paused {

@@ -6,6 +6,7 @@
 
 use super::Server;
 use crate::engine::session::{Blocked, ClientId, Held, Session, Waiting};
+use crate::engine::spec::Flags;
 use crate::engine::time::Now;
 use std::collections::VecDeque;
 
@@ -14,6 +15,8 @@ use std::collections::VecDeque;
 pub struct Durability {
     /// Output is held until what it may show is durable.
     holding: bool,
+    /// The batch that runs has looked at data, so that its output may show some.
+    looked: bool,
     /// Everything before this position of the stream is on the medium.
     durable: u64,
     /// Who holds output, by the position that releases it; positions never fall.
@@ -39,6 +42,27 @@ impl Server {
         self.durability.holding = on;
         if !on {
             self.release_output(u64::MAX);
+        }
+    }
+
+    /// A client's batch begins.
+    #[inline]
+    pub(super) fn begin_looking(&mut self) {
+        self.durability.looked = false;
+    }
+
+    /// A command with these flags runs. One that may run while data is loaded shows none, nor does one that is refused: an
+    /// operator hears what is wrong with a disk that is full.
+    #[inline]
+    pub fn look(&mut self, flags: Flags) {
+        self.durability.looked |= !flags.has(Flags::LOADING) || flags.any(Flags::CONTAINER | Flags::SYSTEM);
+    }
+
+    /// A client's batch ended with output that is held if it may show what is not durable.
+    #[inline]
+    pub(super) fn hold_what_was_seen(&mut self, session: &mut Session) {
+        if self.durability.looked || session.held.is_some() {
+            self.hold(session);
         }
     }
 
@@ -154,6 +178,24 @@ mod tests {
         assert!(world.take_heard(subscriber).ends_with(b"k\r\n"));
         world.send(reader, b"GET k\r\n");
         assert_eq!(world.take_heard(reader), b"$1\r\nv\r\n", "all is durable: nothing waits");
+    }
+
+    #[test]
+    fn what_shows_no_data_does_not_wait() {
+        let mut world = world();
+        let (writer, other) = (world.connect(), world.connect());
+        world.send(writer, b"SET k v\r\n");
+        world.send(other, b"CLIENT GETNAME\r\nSET k\r\nMULTI\r\n");
+        assert!(world.take_heard(other).ends_with(b"+OK\r\n"));
+        world.send(other, b"EXEC\r\n");
+        world.send(other, b"CLIENT GETNAME\r\n");
+        world.send(writer, b"CLIENT GETNAME\r\n");
+        assert_eq!(world.take_heard(other), b"", "EXEC may tell of a change, and order stays");
+        assert_eq!(world.take_heard(writer), b"");
+        persist(&mut world);
+        world.send(other, b"");
+        assert_eq!(world.take_heard(other), b"*0\r\n$-1\r\n");
+        assert_eq!(world.take_heard(writer), b"+OK\r\n$-1\r\n");
     }
 
     #[test]

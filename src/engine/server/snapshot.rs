@@ -41,6 +41,13 @@ pub struct Chunk {
     pub last: bool,
 }
 
+impl Snapshot {
+    /// How far it is.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress
+    }
+}
+
 impl Server {
     /// Begins a snapshot of all databases as they are now. Returns `false`, and does nothing, while there is
     /// another, or one that was given up is still being swept away.

@@ -4,6 +4,7 @@ use super::Server;
 use super::aof::AofState;
 use crate::engine::effect::{Effect, JobKind, Level, Order};
 use crate::engine::protocol::Reply;
+use crate::engine::rdb;
 use crate::engine::server::snapshot::Chunk;
 use crate::engine::session::ClientId;
 use crate::engine::time::Now;
@@ -143,7 +144,10 @@ impl Server {
         let position = self.propagation.offset();
         let used_memory = self.used_memory();
         let sizes = self.databases.iter().map(|db| (db.len(), db.expires())).collect();
-        self.ask(Effect::Job(Order { kind, position, sizes, unix_secs: now.unix_secs(), used_memory }));
+        let timed = self.databases.iter().any(|db| db.timed_hashes() > 0);
+        let version = if timed { rdb::VERSION } else { rdb::VERSION_UNTIMED };
+        let unix_secs = now.unix_secs();
+        self.ask(Effect::Job(Order { kind, position, sizes, version, unix_secs, used_memory }));
     }
 
     /// Whether a job runs or what is left of one is still being cleared away, so that no other can begin.

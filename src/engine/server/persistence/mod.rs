@@ -35,6 +35,8 @@ pub struct Persistence {
     pub is_stopping: bool,
     /// `DEBUG SET-SKIP-CHECKSUM-VALIDATION`: what is loaded or restored may have any checksum.
     pub skips_checksums: bool,
+    /// When the log was told how far a load or a job is, in monotonic microseconds.
+    reported: u64,
     /// Keys that the last load dropped since their time was over, and keys that it kept.
     pub last_load: (u64, u64),
 }
@@ -50,10 +52,14 @@ impl Persistence {
             aof: Aof::default(),
             is_stopping: false,
             skips_checksums: false,
+            reported: 0,
             last_load: (0, 0),
         }
     }
 }
+
+/// Microseconds between lines in the log that say how far a load or a job is.
+const REPORT_US: u64 = 1_000_000;
 
 /// Why writes are refused.
 const CANNOT_SAVE: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
@@ -88,6 +94,25 @@ impl Server {
         } else if let Some(growth) = self.rewrite_growth(now) {
             self.log(Level::Notice, format!("Starting automatic rewriting of AOF on {growth}% growth"));
             self.start_rewrite(now);
+        }
+    }
+
+    /// Says in the log how far a load or a job is that takes longer than a moment.
+    pub(super) fn report_progress(&mut self, now: Now) {
+        let Persistence { loading, job, reported, .. } = &mut self.persistence;
+        let (started, what, unit, done, total) = if let Some(loading) = loading {
+            (loading.started, "Loading", "bytes", loading.loaded_bytes, loading.total_bytes)
+        } else if let Some(job) = job {
+            let what = if job.kind == JobKind::Save { "Saving" } else { "Rewriting the AOF" };
+            let progress = self.snapshot.as_ref().map(|snapshot| snapshot.progress()).unwrap_or_default();
+            (job.started, what, "keys", progress.done, progress.total)
+        } else {
+            return;
+        };
+        if now.mono_us >= started.mono_us.max(*reported) + REPORT_US && total > 0 {
+            *reported = now.mono_us;
+            let percent = done * 100 / total;
+            self.log(Level::Notice, format!("{what}: {percent}% done ({done} of {total} {unit})"));
         }
     }
 
