@@ -6,6 +6,7 @@
 use super::log;
 use crate::engine::config::Config;
 use crate::engine::effect::{Effect, Shutdown};
+use crate::engine::server::migration::Migration;
 use crate::engine::server::{Server, Usage};
 use crate::engine::session::ClientId;
 use crate::engine::time::Now;
@@ -68,6 +69,7 @@ pub struct Keyspace {
     config_file: Option<PathBuf>,
     outside: RefCell<Option<Weak<dyn Outside>>>,
     files: RefCell<Option<Rc<dyn Files>>>,
+    migrations: RefCell<Option<mpsc::UnboundedSender<Migration>>>,
     /// A client lost its attendant: it is leaving.
     left: Notify,
 }
@@ -89,6 +91,7 @@ impl Keyspace {
             config_file,
             outside: RefCell::new(None),
             files: RefCell::new(None),
+            migrations: RefCell::new(None),
             left: Notify::new(),
         })
     }
@@ -114,6 +117,11 @@ impl Keyspace {
     /// Says who looks after files.
     pub fn set_files(&self, files: Option<Rc<dyn Files>>) {
         *self.files.borrow_mut() = files;
+    }
+
+    /// Says who hands keys over to other servers.
+    pub fn set_migrations(&self, migrations: Option<mpsc::UnboundedSender<Migration>>) {
+        *self.migrations.borrow_mut() = migrations;
     }
 
     /// Ends all connections and waits until they are gone.
@@ -206,6 +214,15 @@ impl Keyspace {
             Effect::RewriteConfig { client, all } => return self.rewrite_config(server, client, all),
             // For checkers only.
             Effect::Propagate { .. } | Effect::Event { .. } => return,
+            Effect::Migrate(client) => {
+                // Without anybody to do it the server stops.
+                if let (Some(migration), Some(out)) =
+                    (server.take_migration(client), &*self.migrations.borrow())
+                {
+                    let _ = out.send(migration);
+                }
+                return;
+            }
             Effect::Job(_)
             | Effect::StopJob
             | Effect::AofPolicy

@@ -7,6 +7,7 @@
 //! - [`connection`] owns a socket: bytes in, whole batches to the keyspace, replies out.
 //! - [`post`] stands between the keyspace and connections on other threads ([`message`] is what they say).
 //! - [`listener`] accepts connections.
+//! - [`migrate`] hands keys over to other servers.
 //! - [`wiring`] builds, supervises and stops them all; only it knows them all.
 
 pub mod connection;
@@ -14,6 +15,7 @@ pub mod keyspace;
 pub mod listener;
 pub mod log;
 pub mod message;
+mod migrate;
 mod oom_score;
 mod persistence;
 pub mod post;

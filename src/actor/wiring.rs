@@ -4,6 +4,7 @@ use super::connection;
 use super::keyspace::{Keyspace, Outside, Request};
 use super::listener::{self, Listeners};
 use super::log::{self, Settings, reason};
+use super::migrate;
 use super::oom_score::OomScore;
 use super::persistence::Persistence;
 use super::post::Post;
@@ -62,6 +63,7 @@ pub async fn run(start: Start) -> Result<End, String> {
     let server = Server::new(config.clone(), environment(&config_file))?;
     let keyspace = Keyspace::new(server, requests, config_file);
     let persistence = Persistence::new(&keyspace);
+    migrate::start(&keyspace);
     let post = start_threads(&keyspace, &config)?;
     let (served, posted, shared) = (keyspace.clone(), post.clone(), connection::read_buffer());
     let serve = Rc::new(move |stream| listener::serve(stream, &served, posted.as_ref(), &shared));
@@ -91,6 +93,7 @@ pub async fn run(start: Start) -> Result<End, String> {
     if let Err(end) = loaded {
         premises.listeners.close();
         persistence.close();
+        keyspace.set_migrations(None);
         keyspace.stop().await;
         return end;
     }
@@ -119,6 +122,7 @@ pub async fn run(start: Start) -> Result<End, String> {
     }
     premises.listeners.close();
     persistence.close();
+    keyspace.set_migrations(None);
     keyspace.stop().await;
     if let Some(post) = post {
         post.close();

@@ -141,6 +141,9 @@ pub enum Effect {
         /// Who waits for it.
         client: ClientId,
     },
+    /// Hand keys over to another server: fetch the migration that this client began, and tell the engine how it went
+    /// (`Server::migrated`).
+    Migrate(ClientId),
     /// Do nothing at all for so many microseconds (DEBUG SLEEP).
     Stall(u64),
     /// Stop the server.

@@ -5,6 +5,7 @@
 use super::config::Config;
 use super::effect::Effect;
 use super::server::batch::Flow;
+use super::server::migration::Outcome;
 use super::server::{Environment, Server};
 use super::session::{ClientId, Closing, Peer};
 use super::time::Now;
@@ -192,6 +193,11 @@ impl Loopback {
                 }
                 if let Effect::Configured { before, client, .. } = &effect {
                     self.server.finish_config(*client, Config::clone(before), Ok(()));
+                }
+                if let Effect::Migrate(client) = effect {
+                    self.server.take_migration(client);
+                    let error = Some(b"IOERR error or timeout connecting to the client".to_vec());
+                    self.server.migrated(client, Outcome { error, ..Outcome::default() }, self.now);
                 }
                 self.effects.push(effect);
             }

@@ -9,6 +9,7 @@ mod disk;
 mod history;
 mod interchange;
 mod loading;
+mod migrate;
 mod persistence;
 mod process;
 mod server;

@@ -147,7 +147,7 @@ fn what_arrives_while_a_client_waits_is_counted() {
 }
 
 /// A TCP port that nobody listens on.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

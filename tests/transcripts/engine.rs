@@ -63,6 +63,7 @@ fn line(effect: &Effect) -> Option<String> {
         Effect::AbortShutdown => "abort shutdown".to_owned(),
         Effect::Restart => "restart".to_owned(),
         Effect::Job(order) => format!("job {:?}", order.kind),
+        Effect::Migrate(_) => "migrate".to_owned(),
         Effect::StopJob => "stop-job".to_owned(),
         Effect::AofPolicy => "aof-policy".to_owned(),
         Effect::CloseAof { .. } => "close-aof".to_owned(),

@@ -6,6 +6,7 @@ use crate::engine::effect::Level;
 use crate::engine::protocol::reply::Mark;
 use crate::engine::protocol::{Args, Reply};
 use crate::engine::server::Server;
+use crate::engine::server::migration::Moving;
 use crate::engine::server::pause::Scope;
 use crate::engine::session::{Blocked, ClientId, KeyWait, ReplyMode, Session, Waiting};
 use crate::engine::spec::Flags;
@@ -31,7 +32,7 @@ pub fn request(
     });
     if server.pause.is_on()
         && let Ok(id) = outcome
-        && must_pause(server, session, id, now)
+        && must_pause(server, session, id, args, now)
     {
         session.traffic.commands -= 1;
         return false;
@@ -144,21 +145,25 @@ fn unknown_subcommand(args: Args) -> Error {
     Error::bytes(text)
 }
 
-/// Whether a command waits for CLIENT PAUSE to end; blocks the client if so.
+/// Whether a command waits for a pause to end; blocks the client if so.
 #[cold]
-fn must_pause(server: &mut Server, session: &mut Session, id: CommandId, now: Now) -> bool {
+fn must_pause(server: &mut Server, session: &mut Session, id: CommandId, args: Args, now: Now) -> bool {
     if server.pause.end(Some(now.mono_us)) {
         server.wake_paused();
+    }
+    if !server.pause.is_on() {
         return false;
     }
     let flags = server.commands.entry(id).row.flags;
     let writes = flags.any(Flags::WRITE | Flags::MAY_REPLICATE)
         || (flags.has(Flags::CONTAINER) && session.transaction.as_ref().is_some_and(|t| t.writes));
-    let waits = server.pause.scope == Scope::All || writes;
+    let sees = |moving: &Moving| moving.concerns(server, session, id, args);
+    let waits = server.pause.scope == Scope::All || writes || server.pause.moving.as_ref().is_some_and(sees);
     if waits {
-        let until = server.pause.until;
         session.blocked = Some(Blocked { on: Waiting::Unpause, deadline: None, silent: false });
-        server.deadlines.insert((until, ClientId { id: 0, slot: 0 }));
+        if server.pause.scope != Scope::None {
+            server.deadlines.insert((server.pause.until, ClientId { id: 0, slot: 0 }));
+        }
     }
     waits
 }

@@ -30,6 +30,9 @@ pub struct LegacyRange {
 
 /// The keys of a call, in order of the specifications; `None` if the arguments make no sense.
 pub fn keys_of(row: &Command, args: Args) -> Option<Vec<CallKey>> {
+    if row.name == "MIGRATE" {
+        return migrated(row, args);
+    }
     let mut keys = Vec::new();
     for spec in row.keys {
         if spec.flags.has(KeyFlags::NOT_KEY) {
@@ -114,6 +117,24 @@ fn sort_destination(row: &Command, args: Args) -> Option<CallKey> {
         };
     }
     Some(CallKey { index: destination?, flags: row.keys.last()?.flags })
+}
+
+/// The third argument of MIGRATE, or what follows KEYS if that is empty; a password may spell the same word.
+fn migrated(row: &Command, args: Args) -> Option<Vec<CallKey>> {
+    let (mut index, mut keys) = (6, 3..4);
+    while let Some(option) = args.get(index) {
+        index += match option.to_ascii_uppercase().as_slice() {
+            b"AUTH" => 2,
+            b"AUTH2" => 3,
+            b"KEYS" if args.at(3).is_empty() => {
+                keys = index + 1..args.len();
+                break;
+            }
+            _ => 1,
+        };
+    }
+    let flags = row.keys.first()?.flags;
+    Some(keys.map(|index| CallKey { index, flags }).collect())
 }
 
 /// Commands whose use of the key depends on their options.

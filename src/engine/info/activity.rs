@@ -58,7 +58,7 @@ pub(super) const STATS: Section = Section {
         pubsubshard_channels: view.server.pubsub.shards.len(),
         latest_fork_usec: 0,
         total_forks: view.server.persistence.jobs,
-        migrate_cached_sockets: 0,
+        migrate_cached_sockets: view.server.stats.migrate_cached_sockets,
         slave_expires_tracked_keys: 0,
         active_defrag_hits: 0,
         active_defrag_misses: 0,

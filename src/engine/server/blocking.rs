@@ -272,16 +272,17 @@ impl Server {
         Some(blocked)
     }
 
-    /// Puts a time-out off until the end of CLIENT PAUSE if the client has what it waits for then.
-    pub fn outlasts_pause(&mut self, session: &mut Session) -> bool {
+    /// Puts a time-out off until the end of a pause if the client has what it waits for then.
+    pub fn outlasts_pause(&mut self, session: &mut Session, now: Now) -> bool {
         let client = session.client();
         let Some(Blocked { on: Waiting::Keys(wait), deadline, .. }) = &mut session.blocked else {
             return false;
         };
         let outlasts = self.pause.is_on() && self.blocking.is_ready(wait);
         if outlasts {
-            *deadline = Some(self.pause.until);
-            self.deadlines.insert((self.pause.until, client));
+            let again = self.pause.again_at(now.mono_us);
+            *deadline = Some(again);
+            self.deadlines.insert((again, client));
         }
         outlasts
     }

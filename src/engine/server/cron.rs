@@ -154,7 +154,7 @@ impl Server {
         {
             self.deadlines.pop_first();
             if let Some(mut session) = self.clients.take(client) {
-                if !self.is_run_again(&session, now) && !self.outlasts_pause(&mut session) {
+                if !self.is_run_again(&session, now) && !self.outlasts_pause(&mut session, now) {
                     self.time_out(&mut session, now);
                 }
                 self.clients.put_back(session);

@@ -17,6 +17,7 @@ pub mod describe;
 pub mod durability;
 pub mod latency;
 pub mod memory;
+pub mod migration;
 pub mod observe;
 pub mod pause;
 pub mod persistence;
@@ -46,6 +47,7 @@ use cron::Cron;
 use durability::Durability;
 use latency::LatencyMonitor;
 use memory::Discarded;
+use migration::Migration;
 use observe::Notable;
 use pause::Pause;
 use persistence::Persistence;
@@ -172,6 +174,8 @@ pub struct Server {
     pub blocking: Blocking,
     /// CLIENT PAUSE.
     pub pause: Pause,
+    /// Keys to be handed over to other servers, until somebody fetches them.
+    migrations: Vec<Migration>,
     /// Clients that see every command.
     pub monitors: BTreeSet<ClientId>,
     /// Moments at which a waiting client gives up.
@@ -277,6 +281,7 @@ impl Server {
             watch: Watch::new(seed),
             blocking: Blocking::default(),
             pause: Pause::default(),
+            migrations: Vec::new(),
             monitors: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             propagation: Propagation::default(),

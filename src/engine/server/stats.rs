@@ -8,6 +8,7 @@ use crate::engine::hash::{Map, Seed};
 #[allow(missing_docs)]
 pub struct Stats {
     pub connections_received: u64,
+    pub migrate_cached_sockets: u64,
     pub rejected_connections: u64,
     pub commands_processed: u64,
     pub net_input_bytes: u64,

@@ -2,6 +2,7 @@
 
 mod dump;
 mod expire;
+mod migrate;
 mod names;
 mod object;
 mod rename;
@@ -19,6 +20,7 @@ use crate::engine::spec::Categories;
 pub const TOPICS: &[&[Command]] = &[
     names::COMMANDS,
     rename::COMMANDS,
+    migrate::COMMANDS,
     dump::COMMANDS,
     scan::COMMANDS,
     sort::COMMANDS,

@@ -99,7 +99,8 @@ fn argument(reply: &mut Reply, arg: &Arg) {
         reply.int(spec as i64);
     }
     for (name, value) in [("token", arg.token), ("since", arg.since)] {
-        if !value.is_empty() {
+        // A keyword can be the empty string: MIGRATE's key if KEYS follows.
+        if !value.is_empty() || (name == "token" && arg.kind == ArgKind::PureToken) {
             fields += 1;
             text(reply, name, value);
         }
