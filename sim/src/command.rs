@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use seedis::engine::mutant;
 
-use crate::world::{self, Failure, Options};
+use crate::world::{self, Failure, Kind, Options};
 
 const USAGE: &str = "\
 usage: cargo sim run --seed N [--mutant NAME] [--verbose]
        cargo sim run --seeds A..B [--jobs N] [--mutant NAME] [--keep-going] [--twice]
+       cargo sim crash (the same options): power failures and the files that outlive them
        cargo sim mutants
 
 One seed decides a whole world. Exit codes: 127 the server crashed, 128 it stopped answering,
@@ -56,6 +57,7 @@ enum Task {
 struct Many {
     seeds: Range<u64>,
     jobs: usize,
+    kind: Kind,
     mutant: Option<&'static str>,
     /// Go on after a failure.
     keep_going: bool,
@@ -65,15 +67,16 @@ struct Many {
 
 fn parse(arguments: &[String]) -> Result<Task, String> {
     let mut words = arguments.iter().map(String::as_str);
-    match words.next() {
-        Some("run") => {}
+    let kind = match words.next() {
+        Some("run") => Kind::Run,
+        Some("crash") => Kind::Crash,
         Some("mutants") => return Ok(Task::Mutants),
         Some(other) => return Err(format!("unknown command {other:?}")),
         None => return Err("what shall I do?".to_owned()),
-    }
+    };
     let (mut seed, mut seeds, mut jobs) = (None, None, None);
     let (mut keep_going, mut twice) = (false, false);
-    let mut options = Options::default();
+    let mut options = Options { kind, ..Options::default() };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
         match word {
@@ -92,7 +95,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         (None, Some(seeds)) => {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             let jobs = jobs.unwrap_or(processors).max(1);
-            Ok(Task::Many(Many { seeds, jobs, mutant: options.mutant, keep_going, twice }))
+            Ok(Task::Many(Many { seeds, jobs, kind, mutant: options.mutant, keep_going, twice }))
         }
         _ => Err("give one of --seed and --seeds".to_owned()),
     }
@@ -113,7 +116,7 @@ fn known_mutant(name: &str) -> Result<&'static str, String> {
 }
 
 fn one(seed: u64, options: &Options) -> ExitCode {
-    let line = replay(seed, options.mutant);
+    let line = replay(seed, options.kind, options.mutant);
     // A task that never yields stops simulated time, so only the real clock can notice.
     std::thread::spawn(move || {
         std::thread::sleep(HANG);
@@ -122,7 +125,7 @@ fn one(seed: u64, options: &Options) -> ExitCode {
     });
     match world::run(seed, options) {
         Ok(summary) => {
-            let verdict = if summary.unknown == 0 { "passed" } else { UNDECIDED };
+            let verdict = if summary.is_decided() { "passed" } else { UNDECIDED };
             println!("seed {seed} {verdict}: {summary}");
             ExitCode::SUCCESS
         }
@@ -133,15 +136,26 @@ fn one(seed: u64, options: &Options) -> ExitCode {
                 Failure::Correctness(_) => (129, "it answered wrongly"),
             };
             let (Failure::Crash(text) | Failure::Liveness(text) | Failure::Correctness(text)) = &failure;
-            println!("seed {seed} failed: {what}\n{text}\nreplay: {}", replay(seed, options.mutant));
+            println!(
+                "seed {seed} failed: {what}\n{text}\nreplay: {}",
+                replay(seed, options.kind, options.mutant)
+            );
             ExitCode::from(code)
         }
     }
 }
 
-fn replay(seed: u64, mutant: Option<&str>) -> String {
+/// The word of the command line for a kind of worlds.
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Run => "run",
+        Kind::Crash => "crash",
+    }
+}
+
+fn replay(seed: u64, kind: Kind, mutant: Option<&str>) -> String {
     let mutant = mutant.map(|name| format!(" --mutant {name}")).unwrap_or_default();
-    format!("cargo sim run --seed {seed}{mutant}")
+    format!("cargo sim {} --seed {seed}{mutant}", word(kind))
 }
 
 /// What a seed in a process of its own came to.
@@ -181,7 +195,7 @@ impl Many {
         });
         println!("{tally} in {:.1} s", start.elapsed().as_secs_f64());
         for (seed, code) in &tally.failed {
-            println!("exit code {code}: {}", replay(*seed, self.mutant));
+            println!("exit code {code}: {}", replay(*seed, self.kind, self.mutant));
         }
         tally.failed.first().map_or(ExitCode::SUCCESS, |(_, code)| ExitCode::from(*code))
     }
@@ -203,7 +217,7 @@ impl Many {
     fn process(&self, seed: u64) -> Outcome {
         let run = || {
             let mut command = Command::new(std::env::current_exe()?);
-            command.args(["run", "--seed", &seed.to_string()]);
+            command.args([word(self.kind), "--seed", &seed.to_string()]);
             if let Some(mutant) = self.mutant {
                 command.args(["--mutant", mutant]);
             }
@@ -224,6 +238,9 @@ impl Many {
 #[derive(Default)]
 struct Tally {
     passed: usize,
+    /// What worlds of crashes went through.
+    crashes: usize,
+    recoveries: usize,
     /// Passed as far as the search for an order went.
     undecided: usize,
     /// Seeds and their exit codes.
@@ -232,6 +249,8 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, outcome: Outcome) {
+        self.crashes += counted(&outcome.said, "crash points");
+        self.recoveries += counted(&outcome.said, "recoveries");
         match outcome.code {
             0 if outcome.said.contains(UNDECIDED) => self.undecided += 1,
             0 => self.passed += 1,
@@ -249,6 +268,16 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} undecided, {} failed", self.passed, self.undecided, self.failed.len())
+        write!(f, "{} passed, {} undecided, {} failed", self.passed, self.undecided, self.failed.len())?;
+        if self.crashes > 0 {
+            write!(f, ", {} crash points, {} recoveries", self.crashes, self.recoveries)?;
+        }
+        Ok(())
     }
+}
+
+/// The number that a world said before a word.
+fn counted(said: &str, what: &str) -> usize {
+    let before = said.find(&format!(" {what}")).map_or("", |at| &said[..at]);
+    before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }

@@ -14,6 +14,15 @@ pub const ALL: &[(&str, &str)] = &[
     ("short-write", "what a full socket did not take is forgotten"),
     ("split-request", "a request that arrives in two pieces loses the first"),
     ("missed-push", "now and then a client that waits for a key is not told that it has something"),
+    ("skipped-fsync", "appendfsync always leaves out a flush now and then"),
+    ("early-reply", "appendfsync always holds no reply back"),
+    ("believed-fsync", "after a flush that failed, the next one that succeeds counts for all"),
+    ("lost-expire", "a snapshot forgets when keys end"),
+    ("forgetful-rewrite", "a rewrite forgets what was written since it began"),
+    ("unsynced-directory", "names of files are not flushed"),
+    ("torn-transaction", "a transaction is propagated without MULTI and EXEC"),
+    ("missing-select", "a rewrite's new file does not say which database it begins in"),
+    ("late-capture", "a snapshot captures keys after their change"),
     ("lost-wakeup", "a connection that waits for room to write is never woken"),
 ];
 

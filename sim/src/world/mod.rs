@@ -5,6 +5,7 @@
 //! afterwards.
 
 mod client;
+mod crash;
 mod faults;
 mod plan;
 mod pubsub;
@@ -46,6 +47,17 @@ pub struct Options {
     pub mutant: Option<&'static str>,
     /// Print the plan, the faults and the operations.
     pub verbose: bool,
+    pub kind: Kind,
+}
+
+/// The kinds of worlds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Clients of all sorts and a bad network; nothing outlives the server.
+    #[default]
+    Run,
+    /// A server that dies and finds its files again.
+    Crash,
 }
 
 /// How a run failed.
@@ -89,8 +101,31 @@ impl fmt::Display for Summary {
     }
 }
 
+/// What a world of any kind that passed has to tell.
+#[derive(Clone, Debug)]
+pub enum Report {
+    Run(Summary),
+    Crash(crash::Summary),
+}
+
+impl Report {
+    /// Whether all was judged.
+    pub fn is_decided(&self) -> bool {
+        !matches!(self, Report::Run(summary) if summary.unknown > 0)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Report::Run(summary) => summary.fmt(f),
+            Report::Crash(summary) => summary.fmt(f),
+        }
+    }
+}
+
 /// Runs the world of a seed. Once in a process: see [`crate::command`].
-pub fn run(seed: u64, options: &Options) -> Result<Summary, Failure> {
+pub fn run(seed: u64, options: &Options) -> Result<Report, Failure> {
     mutant::choose(options.mutant);
     let panics: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = panics.clone();
@@ -103,7 +138,12 @@ pub fn run(seed: u64, options: &Options) -> Result<Summary, Failure> {
         let mut runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
         runtime.set_time_limit(Duration::from_secs(3600));
         simulation::install(&runtime);
-        let lived = runtime.block_on(life(seed, options));
+        let lived = runtime.block_on(async {
+            match options.kind {
+                Kind::Run => life(seed, options).await.map(Report::Run),
+                Kind::Crash => crash::life(seed, options).await.map(Report::Crash),
+            }
+        });
         // The nodes' tasks are dropped with it, and may panic as well.
         drop(runtime);
         lived
@@ -132,7 +172,7 @@ async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
     }
     SimNet::current().set_default_link(plan.link.clone());
     let ended: Ended = Arc::default();
-    let server = start_server(&plan, &ended);
+    let server = start_server(&plan.config, &ended);
     let recorder = Arc::new(Recorder::new(server.id(), options.verbose));
     let mut seats = Vec::new();
     let mut nodes = Vec::new();
@@ -165,8 +205,8 @@ async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
     judge(&recorder, faults)
 }
 
-fn start_server(plan: &Plan, ended: &Ended) -> NodeHandle {
-    let (text, ended) = (plan.config.clone(), ended.clone());
+fn start_server(config: &str, ended: &Ended) -> NodeHandle {
+    let (text, ended) = (config.to_owned(), ended.clone());
     Handle::current()
         .create_node()
         .name("server")
@@ -193,7 +233,7 @@ async fn stop(server: &NodeHandle, ended: &Ended) -> Result<(), Failure> {
         let how = lock(ended).take();
         match how {
             None => {}
-            Some(Ok(End::Stopped)) => {
+            Some(Ok(End::Stopped(_))) => {
                 return all_closed().await;
             }
             Some(other) => return Err(Failure::Crash(format!("asked to stop, it ended with {other:?}"))),

@@ -16,6 +16,7 @@ use crate::engine::aof::manifest::{Format, manifest_name, temporary_manifest_nam
 use crate::engine::aof::{Manifest, Writer, message};
 use crate::engine::config::Appendfsync;
 use crate::engine::effect::Level;
+use crate::engine::mutant;
 use crate::runtime::sync::mpsc;
 use crate::runtime::{fs, process, time};
 use std::ffi::OsStr;
@@ -65,6 +66,9 @@ impl Directory {
         synced.map_err(|error| message::manifest_temporary_fsync(&temporary, reason(&error)))?;
         let renamed = fs::rename(&from, &to).await;
         renamed.map_err(|error| message::manifest_rename(&temporary, &name, reason(&error)))?;
+        if mutant::is_on("unsynced-directory") {
+            return Ok(());
+        }
         let synced = fs::sync_dir(&self.path).await;
         synced.map_err(|error| message::manifest_directory_fsync(self.name(), reason(&error)))
     }
@@ -472,9 +476,14 @@ impl Log {
 
     async fn sync(&mut self) -> Result<(), String> {
         self.synced_at = time::now().mono_us;
-        if let Err(error) = self.file.sync_data().await {
+        let skipped = mutant::is_on("skipped-fsync") && self.written_end.is_multiple_of(5);
+        let synced = if skipped { Ok(()) } else { self.file.sync_data().await };
+        if let Err(error) = synced {
             let why = reason(&error);
             log::write(Level::Warning, &message::fsync_failed(&why));
+            if mutant::is_on("believed-fsync") {
+                return Err(why);
+            }
             self.fail(why.clone(), true);
             return Err(why);
         }
@@ -545,7 +554,8 @@ impl Log {
         }
         self.others = self.size();
         (self.manifest, self.file, self.frame) = (manifest, file, Writer::new());
-        (self.is_listed, self.is_tainted, self.since) = (is_sound, false, Some(seq));
+        let since = if mutant::is_on("forgetful-rewrite") { seq + 1 } else { seq };
+        (self.is_listed, self.is_tainted, self.since) = (is_sound, false, Some(since));
         Ok(())
     }
 

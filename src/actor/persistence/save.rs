@@ -11,6 +11,7 @@ use crate::engine::config::{Config, REDIS_VERSION};
 use crate::engine::effect::{JobKind, Order};
 use crate::engine::keyspace::Entry;
 use crate::engine::keyspace::eviction::Clock;
+use crate::engine::mutant;
 use crate::engine::protocol::request;
 use crate::engine::rdb::{Access, FileWriter, Header, Options, payload};
 use crate::engine::server::snapshot::Chunk;
@@ -222,7 +223,9 @@ impl<'a> Writer<'a> {
         self.file.sync_all().await?;
         if let Some(target) = &self.plan.target {
             fs::rename(&self.plan.temporary, target).await?;
-            fs::sync_dir(directory_of(target)).await?;
+            if !mutant::is_on("unsynced-directory") {
+                fs::sync_dir(directory_of(target)).await?;
+            }
         }
         Ok(self.bytes)
     }

@@ -4,6 +4,7 @@ use super::opcode;
 use super::value::ValueEncoder;
 use super::writer::{Options, Writer};
 use crate::engine::keyspace::Entry;
+use crate::engine::mutant;
 use crate::engine::text::crc64::Crc64;
 
 /// What the aux fields of a file say.
@@ -79,7 +80,9 @@ impl FileWriter {
     pub fn begin(&mut self, entry: Entry, access: Option<Access>) {
         debug_assert!(self.current.is_none(), "an entry at a time");
         let writer = &mut self.writer;
-        if let Some(at) = entry.expires_at() {
+        if let Some(at) = entry.expires_at()
+            && !mutant::is_on("lost-expire")
+        {
             writer.byte(opcode::EXPIRETIME_MS);
             writer.i64(at);
         }

@@ -5,6 +5,7 @@
 //! it, and becomes visible to its connection when the append-only file is on the medium up to there (group commit).
 
 use super::Server;
+use crate::engine::mutant;
 use crate::engine::session::{Blocked, ClientId, Held, Session, Waiting};
 use crate::engine::spec::Flags;
 use crate::engine::time::Now;
@@ -69,7 +70,8 @@ impl Server {
     /// A session got output: it is held if it may show what is not durable.
     #[inline]
     pub(super) fn hold(&mut self, session: &mut Session) {
-        if self.durability.holding && self.propagation.offset() > self.durability.durable {
+        let early = mutant::is_on("early-reply");
+        if self.durability.holding && self.propagation.offset() > self.durability.durable && !early {
             self.hold_until(session, self.propagation.offset());
         }
     }

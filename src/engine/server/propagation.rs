@@ -6,6 +6,7 @@
 //! the start of the server.
 
 use crate::engine::effect::Effect;
+use crate::engine::mutant;
 use crate::engine::protocol::{Args, Argv, request};
 use std::mem;
 
@@ -169,7 +170,7 @@ impl Propagation {
     #[inline]
     pub fn flush(&mut self, atomic: bool, effects: &mut Vec<Effect>) {
         if self.commands > 0 {
-            if atomic && self.commands > 1 {
+            if atomic && self.commands > 1 && !mutant::is_on("torn-transaction") {
                 self.stream.splice(self.unit..self.unit, MULTI.iter().copied());
                 self.stream.extend_from_slice(EXEC);
             }

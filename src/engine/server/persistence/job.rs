@@ -3,6 +3,7 @@
 use super::Server;
 use super::aof::AofState;
 use crate::engine::effect::{Effect, JobKind, Level, Order};
+use crate::engine::mutant;
 use crate::engine::protocol::Reply;
 use crate::engine::rdb;
 use crate::engine::server::snapshot::Chunk;
@@ -138,7 +139,9 @@ impl Server {
             Some(Job { kind, started: now, dirty, waiting, background, given_up: None, extra: 0 });
         if kind == JobKind::Rewrite {
             // What follows goes into another file.
-            self.propagation.forget_selected();
+            if !mutant::is_on("missing-select") {
+                self.propagation.forget_selected();
+            }
             self.persistence.aof.size_at_rewrite = self.persistence.aof.size;
         }
         let position = self.propagation.offset();

@@ -14,7 +14,7 @@ mod tests;
 mod volume;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
@@ -53,6 +53,8 @@ struct Disk {
     /// How often the power failed, and when last.
     failures: u64,
     failed_ns: Option<u64>,
+    /// What there was just before.
+    before_failure: Option<Volume>,
     /// Who waits for the power to fail.
     watchers: Vec<Waker>,
     /// Hash of all operations, their times and how they ended.
@@ -75,6 +77,7 @@ impl Disk {
             lives: 0,
             failures: 0,
             failed_ns: None,
+            before_failure: None,
             watchers: Vec::new(),
             trace: 0,
         }
@@ -85,6 +88,7 @@ impl Disk {
     }
 
     fn cut_power(&mut self) {
+        self.before_failure = Some(self.volume.clone());
         self.volume.lose_power(&mut Fate::new(self.survivors, &mut self.draws));
         self.lives += 1;
         self.last = None;
@@ -147,6 +151,24 @@ impl SimDisk {
     /// All that is on a node's disk.
     pub fn image(&self, node: NodeId) -> Image {
         self.with(node, |disk| Image(disk.volume.clone()))
+    }
+
+    /// What was on a node's disk, cache and media, when its power failed last: other survivors can be drawn of it.
+    pub fn image_before_failure(&self, node: NodeId) -> Option<Image> {
+        self.with(node, |disk| disk.before_failure.clone().map(Image))
+    }
+
+    /// The files on a node's disk and their lengths.
+    pub fn files(&self, node: NodeId) -> Vec<(PathBuf, u64)> {
+        self.with(node, |disk| {
+            let paths = disk.volume.paths().into_iter();
+            paths
+                .filter_map(|path| {
+                    let file = disk.volume.find_file(&path).ok()?;
+                    Some((path, disk.volume.content(file).len()))
+                })
+                .collect()
+        })
     }
 
     /// Replaces all that is on a node's disk; nothing of it may be open.
