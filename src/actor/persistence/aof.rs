@@ -89,9 +89,13 @@ impl Directory {
         let renamed = fs::rename(base, &self.file(&name)).await;
         renamed.map_err(|error| message::rewrite_rename_failed(from, &name, reason(&error)))?;
         log::write(Level::Notice, &message::rewrite_renamed(from, &name));
-        self.write_manifest(&new).await?;
-        *manifest = new;
-        Ok(())
+        let written = self.write_manifest(&new).await;
+        match written {
+            Ok(()) => *manifest = new,
+            // It may be in its place all the same.
+            Err(_) => manifest.give_up_base(&new),
+        }
+        written
     }
 
     /// Deletes what a manifest no longer needs, and has it say so.
@@ -187,6 +191,8 @@ pub struct Log {
     frame: Writer,
     /// Whether the manifest on the medium names the file that is written. If not, it will when there is a base.
     is_listed: bool,
+    /// Whether it may name it already: then the file must stay where it is.
+    is_named: bool,
     /// Whether a flush of that file failed, so that nobody knows what of it is on the medium.
     is_tainted: bool,
     /// The number of that file, if it began with the running rewrite.
@@ -244,6 +250,7 @@ impl Log {
             file,
             frame,
             is_listed,
+            is_named: is_listed,
             is_tainted: false,
             since: None,
             others: base + earlier,
@@ -487,7 +494,10 @@ impl Log {
             self.fail(why.clone(), true);
             return Err(why);
         }
-        self.frame.synced();
+        // Of a file with a hole, nothing may be proved.
+        if !self.is_tainted {
+            self.frame.synced();
+        }
         self.synced_end = self.written_end;
         self.report_durable();
         Ok(())
@@ -532,8 +542,11 @@ impl Log {
     /// Goes on in a new file.
     async fn rotate(&mut self) -> Result<(), String> {
         self.since = None;
+        if !self.gathered.is_empty() {
+            self.fail("the end of the append-only file could not be written".to_owned(), true);
+        }
         let mut manifest = self.manifest.clone();
-        if !self.is_listed
+        if !self.is_named
             && let Some(unlisted) = manifest.incremental().last().cloned()
         {
             manifest.close_incremental(unlisted.seq);
@@ -546,17 +559,33 @@ impl Log {
         log::write(Level::Notice, &message::creating_for_rewrite(&name));
         let mut file = fs::File::create(&self.directory.file(&name))
             .map_err(|error| message::open_failed(&name, reason(&error)))?;
-        let is_sound = self.is_sound();
-        if is_sound {
+        let is_named = self.is_sound();
+        if is_named {
             let synced = file.sync_all().await;
             synced.map_err(|error| message::fsync_failed(reason(&error)))?;
-            self.directory.write_manifest(&manifest).await?;
         }
+        let is_listed = is_named && self.list(&manifest).await;
         self.others = self.size();
+        // What could not be written before is in the snapshot, and must not come after it once more.
+        self.gathered.clear();
+        self.written_end = self.gathered_end;
         (self.manifest, self.file, self.frame) = (manifest, file, Writer::new());
         let since = if mutant::is_on("forgetful-rewrite") { seq + 1 } else { seq };
-        (self.is_listed, self.is_tainted, self.since) = (is_sound, false, Some(since));
+        (self.is_listed, self.is_named) = (is_listed, is_named);
+        (self.is_tainted, self.since) = (false, Some(since));
         Ok(())
+    }
+
+    /// Has the manifest on the medium name the new file. If that fails nobody knows whether it does.
+    async fn list(&mut self, manifest: &Manifest) -> bool {
+        match self.directory.write_manifest(manifest).await {
+            Ok(()) => true,
+            Err(why) => {
+                log::write(Level::Warning, &why);
+                self.fail(why, true);
+                false
+            }
+        }
     }
 
     /// Puts a rewritten base in place, durably.
@@ -564,6 +593,7 @@ impl Log {
         self.flush(false).await?;
         let since = self.since.filter(|_| !self.is_tainted);
         let since = since.ok_or("the file for what followed the snapshot could not be written")?;
+        self.is_named = true;
         self.directory.replace_base(&mut self.manifest, base, is_rdb, since).await?;
         (self.is_listed, self.since) = (true, None);
         self.directory.forget_history(&mut self.manifest).await;

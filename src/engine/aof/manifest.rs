@@ -193,6 +193,13 @@ impl Manifest {
         self.base.insert(File { name, seq, kind: Kind::Base })
     }
 
+    /// Nobody knows whether `new`, which has another base, is on the medium. The name of its base is not used again, and
+    /// the file is deleted once a manifest is known to be.
+    pub fn give_up_base(&mut self, new: &Manifest) {
+        self.base_seq = new.base_seq;
+        self.history.extend(new.base.clone().map(|base| File { kind: Kind::History, ..base }));
+    }
+
     /// Takes an incremental file back that was opened and never written to.
     pub fn close_incremental(&mut self, seq: i64) {
         self.incremental.retain(|file| file.seq != seq);
