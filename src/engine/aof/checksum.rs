@@ -8,6 +8,8 @@ use crate::engine::text::crc32c;
 
 /// Bytes of a checksum line.
 pub const LINE: usize = 15;
+/// The line before a group of commands that only the next checksum line makes good.
+pub const GROUP: &[u8] = b"#GRP\r\n";
 
 /// What a line says beside the checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,11 @@
 //! lines serve two ends. Bits that rot on the medium are noticed wherever they are covered, so that a line
 //! is due every [`DUE`] bytes. And when power fails, any sector of what was not durable may be missing, the
 //! last one there: commands tell that by themselves where the hole is not within one argument, so that a
-//! group longer than a sector ends with a line. No line covers both bytes that are durable and bytes that
+//! group longer than a sector ends with a line, and begins with one that says so: nothing of it counts until its
+//! checksum was compared, for a hole within an argument may come before one that shows. No line covers both bytes that are durable and bytes that
 //! are not, lest a torn end take with it what was promised to be there.
 
-use super::checksum::{LINE, Mark, Uncovered};
+use super::checksum::{self, LINE, Mark, Uncovered};
 use super::scan::End;
 
 /// So many bytes may stay uncovered.
@@ -93,6 +94,9 @@ impl Writer {
         if annotations.time && self.time.is_none_or(|time| time < unix_s) {
             self.time = Some(unix_s);
             self.append(format!("#TS:{unix_s}\r\n").as_bytes(), out);
+        }
+        if annotations.checksums && torn_unnoticed {
+            self.append(checksum::GROUP, out);
         }
         for chunk in chunks {
             self.append(chunk, out);

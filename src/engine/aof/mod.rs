@@ -16,6 +16,7 @@
 //! ```text
 //! #TS:1735689600\r\n                          the time at which what follows was executed
 //! *3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n   a unit: a command, or MULTI, commands and EXEC
+//! #GRP\r\n                                    what follows counts only with the checksum that comes next
 //! #CRC:0a1b2c3d\r\n                           the checksum of what stands since the last such line
 //! #SYN:4e5f6071\r\n                           the same, and that all before it had reached the medium
 //! ```

@@ -57,6 +57,8 @@ pub enum Problem {
     },
     /// The file ends between MULTI and EXEC.
     Unfinished,
+    /// The file ends before the checksum of a group.
+    UnfinishedGroup,
     /// Something else than a command or an annotation.
     Start(u8),
     /// Something else than `*` or `$`.
@@ -92,7 +94,7 @@ pub enum Problem {
 impl Problem {
     /// Whether the file only ends too early.
     pub fn is_truncation(&self) -> bool {
-        matches!(self, Problem::Truncated { .. } | Problem::Unfinished)
+        matches!(self, Problem::Truncated { .. } | Problem::Unfinished | Problem::UnfinishedGroup)
     }
 }
 
@@ -104,6 +106,7 @@ impl fmt::Display for Problem {
             }
             Problem::Truncated { expected: None, .. } => f.write_str("Reached EOF before the end of a line"),
             Problem::Unfinished => f.write_str("Reached EOF before reading EXEC for MULTI"),
+            Problem::UnfinishedGroup => f.write_str("Reached EOF before the checksum of a group"),
             Problem::Start(found) => {
                 write!(f, "Expected a command or an annotation, got: '{}'", char::from(*found))
             }
@@ -177,6 +180,8 @@ pub struct Scanner {
     lines: u64,
     /// After MULTI: what is good ends before it.
     in_multi: bool,
+    /// Within a group that only its checksum makes good.
+    in_group: bool,
     good: u64,
     /// What was good where `uncovered` begins.
     good_before: u64,
@@ -200,6 +205,7 @@ impl Scanner {
             arguments: Vec::new(),
             lines: 0,
             in_multi: false,
+            in_group: false,
             good: start,
             good_before: start,
             uncovered: Uncovered::from(start),
@@ -277,6 +283,9 @@ impl Scanner {
         if self.in_multi {
             return Err(self.damage(0, Problem::Unfinished));
         }
+        if self.in_group {
+            return Err(self.damage(0, Problem::UnfinishedGroup));
+        }
         self.uncovered.add(&self.buffer[self.unseen..]);
         Ok(End { offset: self.offset, uncovered: self.uncovered, checksummed: self.checksummed })
     }
@@ -331,7 +340,8 @@ impl Scanner {
             Line::Malformed => return Err(self.damage(0, Problem::MalformedChecksum)),
             Line::Checksum(mark, expected) => self.verify(mark, expected, length)?,
         }
-        if !self.in_multi {
+        self.in_group |= &self.buffer[self.head..self.head + length] == checksum::GROUP;
+        if !self.in_multi && !self.in_group {
             self.good = self.offset + length as u64;
         }
         self.good_before =
@@ -350,6 +360,7 @@ impl Scanner {
         self.uncovered = Uncovered::from(self.offset + length as u64);
         self.unseen = self.head + length;
         self.checksummed = true;
+        self.in_group = false;
         Ok(())
     }
 
@@ -432,7 +443,7 @@ impl Scanner {
             }
             self.in_multi = false;
         }
-        if !self.in_multi {
+        if !self.in_multi && !self.in_group {
             self.good = self.offset + length as u64;
         }
         Ok(())

@@ -151,3 +151,25 @@ fn what_was_durable_is_not_cut_off() {
         assert!(cut.is_some());
     }
 }
+
+/// Zeros within a value do not show; what came with it does not count either, since its checksum was not compared.
+#[test]
+fn of_a_long_group_nothing_counts_without_its_checksum() {
+    let all = Annotations { time: false, checksums: true, group_commit: true };
+    let (mut writer, mut file) = (Writer::new(), Vec::new());
+    writer.group([set(b"1").as_slice()], 0, all, &mut file);
+    writer.synced();
+    let (first, second) = (set(&[b'a'; 1500]), set(&[b'b'; 1500]));
+    writer.group([first.as_slice(), second.as_slice()], 0, all, &mut file);
+    let good = file.windows(4).position(|window| window == b"#GRP").expect("a long group");
+    file[512..1024].fill(0);
+    let ends =
+        [good + 6, good + 6 + first.len(), good + 6 + first.len() + 20, file.len() - 15, file.len() - 1];
+    for end in ends {
+        let (damage, _) = damage(&file[..end]);
+        assert_eq!(damage.good, good as u64, "{damage:?}");
+        assert!(damage.problem.is_truncation());
+    }
+    let (whole, _) = damage(&file);
+    assert!(matches!(whole.problem, Problem::Checksum { .. }) && whole.good == good as u64);
+}
