@@ -81,6 +81,8 @@ pub enum Order {
     },
     /// Output between batches.
     Push(Vec<u8>),
+    /// So many bytes of output are still held back: they will come.
+    Held(usize),
     /// Give memory for input back, down to this many bytes.
     Trim(usize),
     /// A wait ended: input that was held back can run.

@@ -45,6 +45,17 @@ struct Remote {
     blocked: Cell<bool>,
     /// The engine was told of input that waits.
     noted: Cell<bool>,
+    /// The connection was told of output that is held back.
+    held: Cell<usize>,
+}
+
+impl Remote {
+    /// Tells the connection how much output is held back, if that changed.
+    fn tell_held(&self, client: ClientId, bytes: usize) {
+        if self.held.replace(bytes) != bytes {
+            self.post.write(self.thread, Letter { client, order: Order::Held(bytes) });
+        }
+    }
 }
 
 impl Attend for Remote {
@@ -55,13 +66,12 @@ impl Attend for Remote {
         if !output.is_empty() {
             write(Order::Push(output));
         }
+        self.tell_held(client, server.output_waiting(client));
         if let Some(bytes) = wanted.trim_input {
             write(Order::Trim(bytes));
         }
         match wanted.closing {
             Closing::Now => write(Order::Drop),
-            // What is held is sent first; then the client is looked after again.
-            Closing::AfterReply if server.output_waiting(client) > 0 => {}
             Closing::AfterReply => write(Order::Close),
             Closing::No if self.blocked.get() && !wanted.blocked => {
                 self.blocked.set(false);
@@ -102,8 +112,8 @@ impl Post {
         let stream = stream.detach()?;
         let thread = self.next.get();
         self.next.set((thread + 1) % self.letters.borrow().len());
-        let (blocked, noted) = (Cell::default(), Cell::default());
-        let remote = Rc::new(Remote { post: self.clone(), thread, blocked, noted });
+        let (blocked, noted, held) = (Cell::default(), Cell::default(), Cell::default());
+        let remote = Rc::new(Remote { post: self.clone(), thread, blocked, noted, held });
         let mut remotes = self.remotes.borrow_mut();
         let slot = client.slot as usize;
         if remotes.len() <= slot {
@@ -211,10 +221,7 @@ impl Post {
                 flow = Flow::Again;
             }
             let output = server.take_output(client, Vec::new());
-            // What is held comes before the end.
-            if flow == Flow::Close && server.output_waiting(client) > 0 {
-                flow = Flow::Blocked;
-            }
+            remote.tell_held(client, server.output_waiting(client));
             output
         });
         remote.blocked.set(flow == Flow::Blocked);

@@ -217,7 +217,9 @@ impl Loopback {
             Closing::Now => self.close(connection),
             Closing::AfterReply => {
                 self.collect(connection);
-                self.close(connection);
+                if self.server.output_waiting(client) == 0 {
+                    self.close(connection);
+                }
             }
             Closing::No if self.connections[connection].flow == Flow::Blocked && !wanted.blocked => {
                 self.connections[connection].flow = Flow::Again;

@@ -73,6 +73,8 @@ struct Connection {
     output: VecDeque<Vec<u8>>,
     sent: usize,
     waiting: usize,
+    /// Output that the keyspace still holds back.
+    held: usize,
     /// A batch is under way.
     running: bool,
     flow: Flow,
@@ -91,6 +93,7 @@ pub async fn serve(stream: Stream, mailbox: Rc<Mailbox>, office: Rc<Office>) {
         output: VecDeque::new(),
         sent: 0,
         waiting: 0,
+        held: 0,
         running: false,
         flow: Flow::Wait(1),
         ended: false,
@@ -122,9 +125,9 @@ impl Connection {
             }
             match self.flow {
                 Flow::Drop => return Poll::Ready(()),
-                Flow::Close if self.waiting == 0 => return self.finish(),
+                Flow::Close if self.waiting + self.held == 0 => return self.finish(),
                 Flow::Close => return Poll::Pending,
-                _ if self.waiting > OUTPUT_HIGH => return Poll::Pending,
+                _ if self.waiting + self.held > OUTPUT_HIGH => return Poll::Pending,
                 _ => {}
             }
             if !self.running && self.is_runnable() {
@@ -134,7 +137,7 @@ impl Connection {
                 return match self.flow {
                     _ if self.running => Poll::Pending,
                     Flow::Blocked => Poll::Ready(()),
-                    _ if self.waiting == 0 => self.finish(),
+                    _ if self.waiting + self.held == 0 => self.finish(),
                     _ => Poll::Pending,
                 };
             }
@@ -196,6 +199,7 @@ impl Connection {
                     self.enqueue(output);
                 }
                 Order::Push(output) => self.enqueue(output),
+                Order::Held(bytes) => self.held = bytes,
                 Order::Resume if self.flow == Flow::Blocked => self.flow = Flow::Again,
                 Order::Resume | Order::Serve(_) => {}
                 Order::Trim(bytes) => self.input.shrink_to(bytes),

@@ -64,6 +64,9 @@ impl Directory {
         written.map_err(|error| message::manifest_temporary_write(&temporary, reason(&error)))?;
         let synced = file.sync_all().await;
         synced.map_err(|error| message::manifest_temporary_fsync(&temporary, reason(&error)))?;
+        // The names that it relies on come first.
+        let synced = fs::sync_dir(&self.path).await;
+        synced.map_err(|error| message::manifest_directory_fsync(self.name(), reason(&error)))?;
         let renamed = fs::rename(&from, &to).await;
         renamed.map_err(|error| message::manifest_rename(&temporary, &name, reason(&error)))?;
         if mutant::is_on("unsynced-directory") {
@@ -126,11 +129,11 @@ impl Directory {
 /// Waits for the first rewrite to begin a file, since there is nothing to append to before. Then writes.
 pub async fn run_from_rewrite(
     directory: Directory,
+    mut position: u64,
     mut policy: Policy,
     mut inbox: mpsc::UnboundedReceiver<ToAof>,
     reports: mpsc::UnboundedSender<FromAof>,
 ) {
-    let mut position = 0;
     while let Some(message) = inbox.recv().await {
         match message {
             // The rewrite's snapshot has it.
@@ -393,11 +396,28 @@ impl Log {
                     self.fail(why, true);
                 }
             }
-            // Whoever asked may be gone with the server.
-            ToAof::Commit { base, is_rdb, done } => _ = done.send(self.commit(&base, is_rdb).await),
+            ToAof::Commit { base, is_rdb, done } => {
+                let committed = self.commit(&base, is_rdb).await;
+                if committed.is_err() {
+                    // It may have its place already.
+                    let _ = fs::remove_file(&base).await;
+                } else {
+                    self.report(FromAof::Committed);
+                    self.report_durable();
+                }
+                // Whoever asked may be gone with the server.
+                let _ = done.send(committed);
+                self.directory.forget_history(&mut self.manifest).await;
+            }
             ToAof::Flush(done) => _ = done.send(self.flush(false).await),
             ToAof::Close(done) => {
-                _ = done.send(self.flush(true).await);
+                let flushed = self.flush(true).await;
+                if !self.is_named
+                    && let Some(unlisted) = self.manifest.incremental().last()
+                {
+                    let _ = fs::remove_file(&self.directory.file(&unlisted.name)).await;
+                }
+                let _ = done.send(flushed);
                 return true;
             }
         }
@@ -412,7 +432,14 @@ impl Log {
     /// Writes what was gathered, as one group.
     async fn write(&mut self) {
         let now = time::now();
-        if self.gathered.is_empty() || self.retry_at.is_some_and(|at| now.mono_us < at) {
+        if self.retry_at.is_some_and(|at| now.mono_us < at) {
+            return;
+        }
+        if self.gathered.is_empty() {
+            // What could not be written went another way.
+            if self.retry_at.take().is_some() {
+                self.report(FromAof::Recovered);
+            }
             return;
         }
         let (mut frame, mut out) = (self.frame, Vec::new());
@@ -472,13 +499,25 @@ impl Log {
     }
 
     async fn seal(&mut self) -> Result<(), String> {
+        self.came_at = time::now().mono_us;
+        if self.write_seal().await { self.sync().await } else { Ok(()) }
+    }
+
+    /// Appends the checksum of the end, if it lacks one. Where there is no room for it the file is as good without.
+    async fn write_seal(&mut self) -> bool {
         let (mut frame, mut out) = (self.frame, Vec::new());
-        frame.seal(self.annotations(), &mut out);
-        if out.is_empty() {
-            return Ok(());
+        if !self.is_tainted {
+            frame.seal(self.annotations(), &mut out);
         }
-        self.append(&out, frame).await?;
-        self.sync().await
+        let written = !out.is_empty() && self.file.write_all(&out).await.is_ok();
+        if written {
+            self.frame = frame;
+        } else if !out.is_empty()
+            && let Err(error) = self.cut_back().await
+        {
+            self.fail(message::short_write_kept(reason(&error)), true);
+        }
+        written
     }
 
     async fn sync(&mut self) -> Result<(), String> {
@@ -531,10 +570,8 @@ impl Log {
         if !self.gathered.is_empty() {
             return Err("the rest of the append-only file could not be written".to_owned());
         }
-        if seal && self.policy.checksums && self.frame.pending() > 0 {
-            let (mut frame, mut out) = (self.frame, Vec::new());
-            frame.seal(self.annotations(), &mut out);
-            self.append(&out, frame).await?;
+        if seal {
+            self.write_seal().await;
         }
         self.sync().await
     }
@@ -596,10 +633,8 @@ impl Log {
         self.is_named = true;
         self.directory.replace_base(&mut self.manifest, base, is_rdb, since).await?;
         (self.is_listed, self.since) = (true, None);
-        self.directory.forget_history(&mut self.manifest).await;
         let (base, earlier) = self.directory.sizes(&self.manifest);
         self.others = base + earlier;
-        self.report_durable();
         Ok(base)
     }
 }

@@ -274,6 +274,7 @@ async fn open(directory: Directory, mut manifest: Manifest, end: Option<End>) ->
         };
         let file =
             opened.await.map_err(|error: io::Error| message::open_failed(&last.name, reason(&error)))?;
+        directory.forget_history(&mut manifest).await;
         let mut frame = Writer::resume(&end);
         frame.synced();
         return Ok(Opened { directory, manifest, file, frame, is_listed: true });

@@ -80,6 +80,8 @@ pub enum FromAof {
     },
     /// It could be written again.
     Recovered,
+    /// A new base is in place: whatever failed before is healed.
+    Committed,
 }
 
 /// What a loader brings, in order.

@@ -18,7 +18,6 @@ use super::log;
 use crate::engine::config::Config;
 use crate::engine::effect::{DataFile, Effect, JobKind, Level, Order, Shutdown};
 use crate::engine::server::Server;
-use crate::engine::server::pause::Scope;
 use crate::engine::server::persistence::{AofState, Outcome};
 use crate::engine::session::ClientId;
 use crate::runtime::sync::{Notify, mpsc, oneshot};
@@ -44,6 +43,8 @@ pub struct Persistence {
     me: Weak<Persistence>,
     /// The writer of the append-only file.
     aof: RefCell<Option<mpsc::UnboundedSender<ToAof>>>,
+    /// One that was told to close answers here when it has.
+    closing: RefCell<Option<oneshot::Receiver<Result<(), String>>>>,
     /// The position of the stream after what was sent there.
     sent: Cell<u64>,
     /// The stream grew and is to be sent at the end of the turn.
@@ -111,6 +112,7 @@ impl Persistence {
             keyspace: keyspace.clone(),
             me: me.clone(),
             aof: RefCell::default(),
+            closing: RefCell::default(),
             sent: Cell::new(0),
             grew: Cell::new(false),
             turn: Notify::new(),
@@ -284,6 +286,7 @@ impl Persistence {
                 }
                 FromAof::Failed { why, lost } => server.aof_failed(why, lost, now),
                 FromAof::Recovered => server.aof_recovered(),
+                FromAof::Committed => server.aof_healed(),
             });
         }
         // The writer has ended. If nobody told it to, it was a panic: a rewrite starts another.
@@ -342,8 +345,13 @@ impl Persistence {
                 let waiting = server.propagation.waiting() as u64;
                 let first = server.propagation.offset() - waiting;
                 server.propagation.take_front((order.position - first) as usize);
-                let started = me.spawn_aof(order.position, inbox, move |messages| {
-                    aof::run_from_rewrite(directory, policy, messages, reports)
+                let (position, before) = (order.position, self.closing.borrow_mut().take());
+                let started = me.spawn_aof(position, inbox, move |messages| async move {
+                    // Two writers would get into each other's way.
+                    if let Some(closed) = before {
+                        let _ = closed.await;
+                    }
+                    aof::run_from_rewrite(directory, position, policy, messages, reports).await;
                 });
                 if let Err(why) = started {
                     log::write(
@@ -393,7 +401,11 @@ impl Persistence {
     /// Has a base put in its place.
     async fn commit(&self, base: PathBuf, is_rdb: bool, alone: Option<Directory>) -> Result<u64, String> {
         if let Some(directory) = alone {
+            let before = self.closing.borrow_mut().take();
             let committer = thread::spawn_runtime("save", move || async move {
+                if let Some(closed) = before {
+                    let _ = closed.await;
+                }
                 aof::commit_alone(&directory, &base, is_rdb).await
             });
             let committer = committer.map_err(|error| log::reason(&error))?;
@@ -407,9 +419,10 @@ impl Persistence {
     fn close_aof(&self, server: &mut Server, rest: Vec<u8>) {
         let end = server.propagation.offset();
         self.tell_aof(ToAof::Append { bytes: rest, end });
-        let (done, _) = oneshot::channel();
+        let (done, closed) = oneshot::channel();
         self.tell_aof(ToAof::Close(done));
         *self.aof.borrow_mut() = None;
+        *self.closing.borrow_mut() = Some(closed);
     }
 
     /// Flushes the append-only file.
@@ -417,7 +430,7 @@ impl Persistence {
         self.keyspace.with_quiet(|server| self.send_stream(server));
         let (done, answer) = oneshot::channel();
         self.tell_aof(ToAof::Flush(done));
-        answer.await.unwrap_or(Ok(()))
+        answer.await.unwrap_or_else(|_| Err("nobody writes it".to_owned()))
     }
 
     /// DEBUG RELOAD and DEBUG LOADAOF.
@@ -431,6 +444,7 @@ impl Persistence {
         let now = self.keyspace.now();
         self.keyspace.with(now, |server| {
             server.end_loading();
+            server.follow_file_config(now);
             let failed = |why: String| {
                 why.lines().for_each(|line| log::write(Level::Warning, line));
                 "Error trying to load the RDB dump, check server logs".to_owned()
@@ -447,8 +461,6 @@ impl Persistence {
         merge: bool,
     ) -> Result<(), String> {
         let now = self.keyspace.now();
-        // Nobody changes anything from here on.
-        self.keyspace.with(now, |server| server.begin_loading(0, now));
         if file == DataFile::Aof {
             self.flush_aof().await?;
         } else if save {
@@ -460,13 +472,16 @@ impl Persistence {
             }
             server.merge_loaded(merge);
         });
-        match file {
+        let found = match file {
             DataFile::Aof => self.load_aof(false).await?,
             DataFile::Rdb => {
                 let name = self.keyspace.with_quiet(|server| server.config.dbfilename.clone());
                 self.load_rdb(PathBuf::from(OsStr::from_bytes(&name))).await?
             }
         };
+        if !found {
+            return Err("There is no RDB file to load".to_owned());
+        }
         let text = if file == DataFile::Aof {
             "Append Only File loaded by DEBUG LOADAOF"
         } else {
@@ -505,7 +520,7 @@ impl Persistence {
     pub async fn finish(&self, how: Shutdown) -> Result<(), String> {
         let (saves, state) = self.keyspace.with_quiet(|server| {
             // What is written from now on would be lost.
-            server.pause.extend(Scope::Writes, u64::MAX);
+            server.pause_for_stop();
             let loading = server.persistence.loading.is_some();
             let saves = !loading && !how.nosave && (how.save || !server.config.save.0.is_empty());
             (saves, server.persistence.aof.state)
@@ -539,8 +554,17 @@ impl Persistence {
         self.give_up_job().await;
         if state == AofState::On {
             log::write(Level::Notice, "Calling fsync() on the AOF file.");
-            if let Err(why) = self.flush_aof().await {
+            let flush = self.flush_aof();
+            let flushed = match force {
+                // Whoever insists does not wait for a medium that is stuck.
+                true => time::timeout(PATIENCE, flush).await.unwrap_or(Ok(())),
+                false => flush.await,
+            };
+            if let Err(why) = flushed {
                 log::write(Level::Warning, &format!("Fail to fsync the AOF file: {why}."));
+                if !force {
+                    return Err(why);
+                }
             }
         }
         if saves {

@@ -298,6 +298,12 @@ pub fn replay(
     let id = resolve(server, command, args).map_err(|_| {
         format!("Unknown command '{}' reading the append only file", String::from_utf8_lossy(args.at(0)))
     })?;
+    let row = server.commands.entry(id).row;
+    let frames = matches!(row.name, "SELECT" | "MULTI" | "EXEC" | "DISCARD" | "PING") && row.parent.is_none();
+    if !frames && !row.flags.any(Flags::WRITE | Flags::MAY_REPLICATE) {
+        let name = &server.commands.entry(id).full_name;
+        return Err(format!("Command '{name}' changes no data: it cannot be part of the append only file"));
+    }
     if session.transaction.is_some() && !ends_transaction(server, id) {
         queue(server, session, reply, id, args);
     } else {
@@ -317,6 +323,7 @@ fn run(server: &mut Server, session: &mut Session, reply: &mut Reply, args: Args
     if propagation.offset() > before {
         session.wrote = propagation.offset();
     }
+    server.settle_deliveries();
 }
 
 /// Calls a command's function and sees to what follows: EXEC and scripts come in here.

@@ -57,6 +57,7 @@ impl Server {
                 }
                 self.look_after_files(now);
                 self.report_progress(now);
+                self.watch_medium(now);
             }
         }
         if (round || self.cron.lags) && !self.cron_paused {
@@ -112,6 +113,7 @@ impl Server {
             self.cron.database = db + 1;
         }
         self.propagation.flush(false, &mut self.effects);
+        self.settle_deliveries();
         let stale = if done.effort > 0 { 100.0 * done.expired as f64 / done.effort as f64 } else { 0.0 };
         self.stats.expired_stale_perc = stale * 0.05 + self.stats.expired_stale_perc * 0.95;
         if !done.complete {

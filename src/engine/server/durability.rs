@@ -5,11 +5,15 @@
 //! it, and becomes visible to its connection when the append-only file is on the medium up to there (group commit).
 
 use super::Server;
+use super::persistence::AofState;
 use crate::engine::mutant;
 use crate::engine::session::{Blocked, ClientId, Held, Session, Waiting};
 use crate::engine::spec::Flags;
 use crate::engine::time::Now;
 use std::collections::VecDeque;
+
+/// Microseconds after which what waits for the medium has waited for too long: what Redis allows.
+const OVERDUE_US: u64 = 2_000_000;
 
 /// How far the stream is on disk, and who waits for more.
 #[derive(Debug, Default)]
@@ -20,8 +24,12 @@ pub struct Durability {
     looked: bool,
     /// Everything before this position of the stream is on the medium.
     durable: u64,
+    /// Since when something waits for the medium without a step forward, as ticks see it, in monotonic microseconds.
+    behind_since: Option<u64>,
     /// Who holds output, by the position that releases it; positions never fall.
     holders: VecDeque<(u64, ClientId)>,
+    /// Clients that got output while a command ran.
+    delivered: Vec<ClientId>,
     /// Clients in WAITAOF.
     waiting: Vec<ClientId>,
 }
@@ -67,6 +75,32 @@ impl Server {
         }
     }
 
+    /// A client got output of a command that is not over: what the command propagates is still to come.
+    #[inline]
+    pub(super) fn note_delivery(&mut self, client: ClientId) {
+        if self.durability.holding {
+            self.durability.delivered.push(client);
+        }
+    }
+
+    /// A command is over, and what it propagates is part of the stream: those who got output of it wait for that.
+    #[inline]
+    pub fn settle_deliveries(&mut self) {
+        if !self.durability.delivered.is_empty() {
+            self.hold_delivered();
+        }
+    }
+
+    #[cold]
+    fn hold_delivered(&mut self) {
+        for client in std::mem::take(&mut self.durability.delivered) {
+            if let Some(mut session) = self.clients.take(client) {
+                self.hold(&mut session);
+                self.clients.put_back(session);
+            }
+        }
+    }
+
     /// A session got output: it is held if it may show what is not durable.
     #[inline]
     pub(super) fn hold(&mut self, session: &mut Session) {
@@ -81,9 +115,20 @@ impl Server {
         let (client, start, end) = (session.client(), session.reply.start(), session.reply.end());
         let held =
             session.held.get_or_insert_with(|| Box::new(Held { released: start, marks: VecDeque::new() }));
-        if end > held.marks.back().map_or(held.released, |(_, end)| *end) {
-            held.marks.push_back((position, end));
-            self.durability.holders.push_back((position, client));
+        match held.marks.back_mut() {
+            Some((last, marked)) if *marked == end => {
+                // The same output turned out to show more.
+                if *last < position {
+                    *last = position;
+                    self.durability.holders.push_back((position, client));
+                }
+            }
+            last => {
+                if end > last.map_or(held.released, |(_, end)| *end) {
+                    held.marks.push_back((position, end));
+                    self.durability.holders.push_back((position, client));
+                }
+            }
         }
         if held.marks.is_empty() {
             session.held = None;
@@ -93,6 +138,7 @@ impl Server {
     /// The stream is on the medium up to this position: what waited for that goes on.
     pub fn persisted(&mut self, position: u64, now: Now) {
         self.durability.durable = self.durability.durable.max(position);
+        self.durability.behind_since = None;
         self.release_output(self.durability.durable);
         self.answer_disk_waits(now);
     }
@@ -122,7 +168,7 @@ impl Server {
     }
 
     #[inline]
-    fn answer_disk_waits(&mut self, now: Now) {
+    pub(super) fn answer_disk_waits(&mut self, now: Now) {
         if self.durability.waiting.is_empty() {
             return;
         }
@@ -141,7 +187,22 @@ impl Server {
 
     /// Whether all that a client wrote is on the medium.
     pub fn is_durable(&self, session: &Session) -> bool {
-        session.wrote <= self.durability.durable
+        self.persistence.aof.state == AofState::On && session.wrote <= self.durability.durable
+    }
+
+    /// Whether output is held now.
+    pub(super) fn holds_output(&self) -> bool {
+        self.durability.holding
+    }
+
+    /// Whether something has waited for the medium for too long.
+    pub(super) fn is_overdue(&mut self, now: Now) -> bool {
+        if self.propagation.offset() <= self.durability.durable {
+            self.durability.behind_since = None;
+            return false;
+        }
+        let since = *self.durability.behind_since.get_or_insert(now.mono_us);
+        now.mono_us - since > OVERDUE_US
     }
 }
 
@@ -198,6 +259,24 @@ mod tests {
         world.send(other, b"");
         assert_eq!(world.take_heard(other), b"*0\r\n$-1\r\n");
         assert_eq!(world.take_heard(writer), b"+OK\r\n$-1\r\n");
+    }
+
+    #[test]
+    fn what_is_delivered_within_a_command_waits_for_that_command() {
+        let mut world = world();
+        let (writer, subscriber) = (world.connect(), world.connect());
+        world.send(writer, b"CONFIG SET notify-keyspace-events KEA\r\n");
+        world.send(subscriber, b"PSUBSCRIBE *\r\n");
+        persist(&mut world);
+        (world.take_heard(writer), world.take_heard(subscriber));
+        world.send(writer, b"SET k v\r\n");
+        assert_eq!(world.take_heard(subscriber), b"", "a notification tells of the write");
+        persist(&mut world);
+        assert!(!world.take_heard(subscriber).is_empty());
+        world.send(writer, b"MULTI\r\nSET k w\r\nPUBLISH news k\r\nEXEC\r\n");
+        assert_eq!(world.take_heard(subscriber), b"");
+        persist(&mut world);
+        assert!(world.take_heard(subscriber).ends_with(b"$1\r\nk\r\n"));
     }
 
     #[test]

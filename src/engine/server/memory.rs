@@ -108,6 +108,7 @@ impl Server {
         self.propagation.also(victim.database, || Argv::of([verb, &victim.key]));
         // Not part of the command that needs the room.
         self.propagation.flush(false, &mut self.effects);
+        self.settle_deliveries();
         self.discard_entry(entry);
         true
     }

@@ -545,6 +545,7 @@ impl Server {
     /// Has the owner of the connection look after this client, which may have got output.
     pub fn wake(&mut self, session: &mut Session) {
         self.hold(session);
+        self.note_delivery(session.client());
         if !session.woken {
             session.woken = true;
             self.wakes.push(session.client());

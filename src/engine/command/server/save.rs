@@ -134,6 +134,11 @@ fn begin(call: &mut Call, effect: Effect) -> Result {
     if !call.may_block() {
         return Err(Error::new("ERR DEBUG RELOAD and LOADAOF cannot be part of a transaction or script"));
     }
+    if call.server.persistence.loading.is_some() {
+        return Err(Error::LOADING);
+    }
+    // Nobody changes anything from here on.
+    call.server.begin_loading(0, call.now);
     call.server.ask(effect);
     call.block(Waiting::Outside, None);
     Ok(())

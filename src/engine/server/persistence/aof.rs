@@ -157,6 +157,11 @@ impl Server {
         }
     }
 
+    /// A new base is in place, and with it all that failed before.
+    pub fn aof_healed(&mut self) {
+        (self.persistence.aof.written, self.persistence.aof.broken) = (Ok(()), false);
+    }
+
     /// The file could be written again.
     pub fn aof_recovered(&mut self) {
         if !self.persistence.aof.broken && self.persistence.aof.written.is_err() {

@@ -260,13 +260,13 @@ impl Server {
                 (aof.rewritten, aof.failures) = (true, 0);
                 aof.rewrites += 1;
                 (aof.base_size, aof.size) = (*bytes, *bytes + aof.size.saturating_sub(aof.size_at_rewrite));
-                (aof.written, aof.broken) = (Ok(()), false);
                 if aof.state == AofState::Starting {
                     aof.state = AofState::On;
                 }
                 self.log(Level::Notice, "Background AOF rewrite terminated with success".into());
                 self.log(Level::Notice, "Background AOF rewrite finished successfully".into());
                 self.follow_fsync_policy();
+                self.answer_disk_waits(now);
             }
             Outcome::Failed(why) => {
                 aof.rewritten = false;

@@ -13,6 +13,7 @@ pub use job::{Job, Outcome, Saves};
 pub use load::Loading;
 
 use super::Server;
+use super::pause::{Pause, Scope};
 use crate::engine::config::Appendfsync;
 use crate::engine::effect::{Effect, Level};
 use crate::engine::session::{ClientId, Session, Waiting};
@@ -33,6 +34,8 @@ pub struct Persistence {
     pub aof: Aof,
     /// The server is going to stop, unless somebody calls that off or its data cannot be saved.
     pub is_stopping: bool,
+    /// CLIENT PAUSE before writes were made to wait for the end of the server.
+    pause_before_stop: Option<Pause>,
     /// `DEBUG SET-SKIP-CHECKSUM-VALIDATION`: what is loaded or restored may have any checksum.
     pub skips_checksums: bool,
     /// When the log was told how far a load or a job is, in monotonic microseconds.
@@ -51,6 +54,7 @@ impl Persistence {
             saves: Saves::new(started),
             aof: Aof::default(),
             is_stopping: false,
+            pause_before_stop: None,
             skips_checksums: false,
             reported: 0,
             last_load: (0, 0),
@@ -69,8 +73,9 @@ const CANNOT_SAVE: &str = "MISCONF Redis is configured to save RDB snapshots, bu
 impl Server {
     /// The error for writes while files cannot be written.
     pub fn refuses_writes(&self) -> Option<String> {
+        // Before its first base there is nothing that writes could be missing from.
         if let Err(why) = &self.persistence.aof.written
-            && self.persistence.aof.is_on()
+            && self.persistence.aof.state == AofState::On
         {
             return Some(format!("MISCONF Errors writing to the AOF file: {why}"));
         }
@@ -116,10 +121,19 @@ impl Server {
         }
     }
 
+    /// Has writes wait for the end of the server, or until that is called off.
+    pub fn pause_for_stop(&mut self) {
+        self.persistence.pause_before_stop = Some(self.pause);
+        self.pause.extend(Scope::Writes, u64::MAX);
+    }
+
     /// The server goes on, since its data could not be saved or somebody called the stop off: whoever asked hears of it.
     pub fn refuse_shutdown(&mut self) {
         self.persistence.is_stopping = false;
         self.pause.end(None);
+        if let Some(before) = self.persistence.pause_before_stop.take() {
+            self.pause = before;
+        }
         self.wake_paused();
         let asked = |session: &&Session| session.blocked.as_ref().is_some_and(|b| b.on == Waiting::Shutdown);
         let clients: Vec<ClientId> = self.clients.iter().filter(asked).map(Session::client).collect();
@@ -140,6 +154,22 @@ impl Server {
             self.stop_aof();
         }
         self.follow_fsync_policy();
+    }
+
+    /// `everysec` promises to lose no more than a second or two: when a flush takes longer, output waits for it.
+    pub(super) fn watch_medium(&mut self, now: Now) {
+        let aof = &self.persistence.aof;
+        let promised = self.config.appendfsync == Appendfsync::Everysec
+            && aof.state == AofState::On
+            && aof.written.is_ok();
+        let spared = self.config.no_appendfsync_on_rewrite && self.persistence.job.is_some();
+        let is_late = promised && !spared && self.is_overdue(now);
+        if is_late && !self.holds_output() {
+            self.persistence.aof.delayed_fsyncs += 1;
+            self.hold_output(true);
+        } else if !is_late && self.config.appendfsync != Appendfsync::Always && self.holds_output() {
+            self.hold_output(false);
+        }
     }
 
     fn follow_fsync_policy(&mut self) {

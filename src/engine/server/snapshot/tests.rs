@@ -21,8 +21,9 @@ thread_local! {
     static USED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What is not to run: it stops the server or its clients, or takes long and changes nothing.
-const LEFT_OUT: [&str; 5] = ["SHUTDOWN", "DEBUG", "MONITOR", "PAUSE", "LCS"];
+/// What is not to run: it stops the server or its clients, takes long and changes nothing, or begins snapshots itself.
+const LEFT_OUT: [&str; 8] =
+    ["SHUTDOWN", "DEBUG", "MONITOR", "PAUSE", "LCS", "SAVE", "BGSAVE", "BGREWRITEAOF"];
 const CLIENTS: usize = 4;
 
 /// By the number of the database and the key.
@@ -87,7 +88,10 @@ impl World {
     fn new(seed: u64) -> Self {
         USED.set(0);
         let environment = Environment { memory: || USED.get(), ..Environment::bare(seed) };
-        let mut server = Loopback::in_environment(Config::default(), environment).expect("fine");
+        // The only snapshots are those of the test.
+        let mut config = Config::default();
+        config.save.0.clear();
+        let mut server = Loopback::in_environment(config, environment).expect("fine");
         let mut world = World {
             clients: std::array::from_fn(|_| server.connect()),
             server,
