@@ -13,7 +13,7 @@ pub use job::{Job, Outcome, Saves};
 pub use load::Loading;
 
 use super::Server;
-use super::pause::{Pause, Scope};
+use super::pause::Scope;
 use crate::engine::config::Appendfsync;
 use crate::engine::effect::{Effect, Level};
 use crate::engine::session::{ClientId, Session, Waiting};
@@ -35,7 +35,7 @@ pub struct Persistence {
     /// The server is going to stop, unless somebody calls that off or its data cannot be saved.
     pub is_stopping: bool,
     /// CLIENT PAUSE before writes were made to wait for the end of the server.
-    pause_before_stop: Option<Pause>,
+    pause_before_stop: Option<(Scope, u64)>,
     /// `DEBUG SET-SKIP-CHECKSUM-VALIDATION`: what is loaded or restored may have any checksum.
     pub skips_checksums: bool,
     /// When the log was told how far a load or a job is, in monotonic microseconds.
@@ -123,7 +123,7 @@ impl Server {
 
     /// Has writes wait for the end of the server, or until that is called off.
     pub fn pause_for_stop(&mut self) {
-        self.persistence.pause_before_stop = Some(self.pause);
+        self.persistence.pause_before_stop = Some((self.pause.scope, self.pause.until));
         self.pause.extend(Scope::Writes, u64::MAX);
     }
 
@@ -132,7 +132,7 @@ impl Server {
         self.persistence.is_stopping = false;
         self.pause.end(None);
         if let Some(before) = self.persistence.pause_before_stop.take() {
-            self.pause = before;
+            (self.pause.scope, self.pause.until) = before;
         }
         self.wake_paused();
         let asked = |session: &&Session| session.blocked.as_ref().is_some_and(|b| b.on == Waiting::Shutdown);
