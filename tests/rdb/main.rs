@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bits;
 mod damage;
 mod payloads;
 mod sequences;

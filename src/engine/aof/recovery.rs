@@ -94,7 +94,8 @@ pub enum Verdict {
 /// Decides on a damaged file.
 pub fn judge(damage: &Damage, aftermath: &Aftermath, file: &Circumstances<'_>) -> Verdict {
     let dropped = file.length.saturating_sub(damage.good);
-    let torn = if aftermath.durable {
+    // No torn end has EXEC without MULTI: that one is there, and damaged.
+    let torn = if aftermath.durable || damage.problem == Problem::Exec {
         false
     } else {
         // Zeros are what a file system shows of a page that was not written, whoever appended it.
