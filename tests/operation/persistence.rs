@@ -114,6 +114,9 @@ fn failures_are_counted_and_put_the_next_rewrite_off() {
         assert_eq!(client.call(&["DEBUG", "FAIL-JOB"]), "OK");
         wait_until(&mut client, "aof_rewrites_consecutive_failures", failures);
     }
+    let small = ["CONFIG", "SET", "auto-aof-rewrite-min-size", "1", "auto-aof-rewrite-percentage", "1"];
+    assert_eq!(client.call(&small), "OK");
+    assert_eq!(client.call(&["SET", "key", &"x".repeat(1000)]), "OK");
     server.wait_for("has repeatedly failed and triggered the limit, will retry in 1 minutes");
     assert_eq!(info(&mut client, "total_forks"), "3");
     assert_eq!(info(&mut client, "aof_last_bgrewrite_status"), "err");
@@ -141,6 +144,20 @@ fn loading_lasts_as_long_as_tests_want_and_sees_what_is_configured() {
     assert_eq!(client.call(&["DBSIZE"]), "1001");
     assert_eq!(info(&mut client, "aof_enabled"), "1");
     wait_until(&mut client, "aof_rewrites", "1");
+}
+
+#[test]
+fn history_stays_as_long_as_configured() {
+    let (server, mut client) = start(&["--appendonly", "yes", "--aof-disable-auto-gc", "yes"]);
+    let directory = server.directory.0.join("appendonlydir");
+    let manifest = || std::fs::read_to_string(directory.join("appendonly.aof.manifest")).unwrap();
+    assert_eq!(client.call(&["BGREWRITEAOF"]), "Background append only file rewriting started");
+    wait_until(&mut client, "aof_rewrites", "1");
+    assert!(manifest().contains("file appendonly.aof.1.base.rdb seq 1 type h\n"), "{}", manifest());
+    assert!(directory.join("appendonly.aof.1.incr.aof").exists());
+    assert_eq!(client.call(&["CONFIG", "SET", "aof-disable-auto-gc", "no"]), "OK");
+    while manifest().contains("type h") {}
+    assert!(!directory.join("appendonly.aof.1.incr.aof").exists());
 }
 
 #[test]

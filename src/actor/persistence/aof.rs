@@ -40,6 +40,8 @@ pub struct Directory {
     pub path: PathBuf,
     /// `appendfilename`.
     pub prefix: Vec<u8>,
+    /// Files that are no longer needed stay.
+    pub keep_history: bool,
 }
 
 impl Directory {
@@ -103,7 +105,7 @@ impl Directory {
 
     /// Deletes what a manifest no longer needs, and has it say so.
     pub async fn forget_history(&self, manifest: &mut Manifest) {
-        if manifest.history().is_empty() {
+        if manifest.history().is_empty() || self.keep_history {
             return;
         }
         for file in manifest.history() {
@@ -128,7 +130,7 @@ impl Directory {
 
 /// Waits for the first rewrite to begin a file, since there is nothing to append to before. Then writes.
 pub async fn run_from_rewrite(
-    directory: Directory,
+    mut directory: Directory,
     mut position: u64,
     mut policy: Policy,
     mut inbox: mpsc::UnboundedReceiver<ToAof>,
@@ -138,7 +140,10 @@ pub async fn run_from_rewrite(
         match message {
             // The rewrite's snapshot has it.
             ToAof::Append { end, .. } => position = end,
-            ToAof::Policy(new) => policy = new,
+            ToAof::Policy(new) => {
+                policy = new;
+                directory.keep_history = new.keep_history;
+            }
             ToAof::Saving(_) => {}
             ToAof::Rotate => match open_unlisted(&directory).await {
                 Ok((manifest, file)) => {
@@ -387,6 +392,10 @@ impl Log {
             ToAof::Policy(policy) => {
                 self.write().await;
                 self.policy = policy;
+                self.directory.keep_history = policy.keep_history;
+                if self.is_listed {
+                    self.directory.forget_history(&mut self.manifest).await;
+                }
             }
             ToAof::Saving(saving) => self.saving = saving,
             ToAof::Rotate => {

@@ -16,6 +16,8 @@ pub struct Policy {
     pub checksums: bool,
     /// `everysec` does not flush while something is saved.
     pub spare_saves: bool,
+    /// Files that are no longer needed stay.
+    pub keep_history: bool,
 }
 
 impl From<&Config> for Policy {
@@ -25,6 +27,7 @@ impl From<&Config> for Policy {
             timestamps: config.aof_timestamp_enabled,
             checksums: config.aof_checksums,
             spare_saves: config.no_appendfsync_on_rewrite,
+            keep_history: config.aof_disable_auto_gc,
         }
     }
 }

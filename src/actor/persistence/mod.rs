@@ -77,7 +77,11 @@ fn absolute(name: &[u8]) -> PathBuf {
 }
 
 fn directory(config: &Config) -> Directory {
-    Directory { path: absolute(&config.appenddirname), prefix: config.appendfilename.clone() }
+    Directory {
+        path: absolute(&config.appenddirname),
+        prefix: config.appendfilename.clone(),
+        keep_history: config.aof_disable_auto_gc,
+    }
 }
 
 impl Files for Persistence {

@@ -200,9 +200,13 @@ impl Manifest {
         self.history.extend(new.base.clone().map(|base| File { kind: Kind::History, ..base }));
     }
 
-    /// Takes an incremental file back that was opened and never written to.
+    /// Takes an incremental file back that was opened but never became part of the history. Its number is free again if it
+    /// was the last.
     pub fn close_incremental(&mut self, seq: i64) {
         self.incremental.retain(|file| file.seq != seq);
+        if self.incremental_seq == seq {
+            self.incremental_seq -= 1;
+        }
     }
 
     /// Makes the single file of Redis before 7 the base. The manifest is written first and the file moved

@@ -72,6 +72,7 @@ impl Server {
         }
         self.free_slices();
         self.sweep_snapshot();
+        self.conclude_job(now);
         self.serve_what_is_ready(now);
     }
 

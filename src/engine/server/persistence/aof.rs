@@ -43,6 +43,8 @@ pub struct Aof {
     pub scheduled: bool,
     /// When the clock tries again after a rewrite that had to succeed, in monotonic microseconds.
     pub(super) retry_at: u64,
+    /// It waits for minutes with that, which the log has yet to say.
+    pub(super) is_put_off: bool,
     /// Flushes that took so long that writing had to wait.
     pub delayed_fsyncs: u64,
 }
@@ -62,6 +64,7 @@ impl Default for Aof {
             failures: 0,
             scheduled: false,
             retry_at: 0,
+            is_put_off: false,
             delayed_fsyncs: 0,
         }
     }
@@ -132,9 +135,16 @@ impl Server {
         let due = aof.state == AofState::On
             && config.auto_aof_rewrite_percentage > 0
             && aof.size > config.auto_aof_rewrite_min_size
-            && aof.growth() >= config.auto_aof_rewrite_percentage
-            && (aof.rewritten || now.mono_us >= aof.retry_at);
-        due.then(|| aof.growth())
+            && aof.growth() >= config.auto_aof_rewrite_percentage;
+        let left = if aof.rewritten { 0 } else { aof.retry_at.saturating_sub(now.mono_us) };
+        if due && left > 0 && std::mem::take(&mut self.persistence.aof.is_put_off) {
+            let minutes = left.div_ceil(60_000_000);
+            let text = format!(
+                "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes"
+            );
+            self.log(Level::Warning, text);
+        }
+        (due && left == 0).then(|| self.persistence.aof.growth())
     }
 
     /// So many bytes are in all files together.

@@ -34,6 +34,8 @@ pub struct Job {
     background: bool,
     /// It is being given up: this counts as its end, whatever comes of it.
     given_up: Option<Outcome>,
+    /// How it ended, while its snapshot is still being cleared away.
+    ended: Option<Outcome>,
     /// The most memory that captured entries have taken.
     extra: u64,
 }
@@ -135,8 +137,16 @@ impl Server {
         self.begin_snapshot();
         self.persistence.jobs += 1;
         let dirty = self.dirty;
-        self.persistence.job =
-            Some(Job { kind, started: now, dirty, waiting, background, given_up: None, extra: 0 });
+        self.persistence.job = Some(Job {
+            kind,
+            started: now,
+            dirty,
+            waiting,
+            background,
+            given_up: None,
+            ended: None,
+            extra: 0,
+        });
         if kind == JobKind::Rewrite {
             // What follows goes into another file.
             if !mutant::is_on("missing-select") {
@@ -153,9 +163,9 @@ impl Server {
         self.ask(Effect::Job(Order { kind, position, sizes, version, unix_secs, used_memory }));
     }
 
-    /// Whether a job runs or what is left of one is still being cleared away, so that no other can begin.
+    /// Whether a job runs, so that no other can begin.
     pub fn is_saving(&self) -> bool {
-        self.persistence.job.is_some() || self.snapshot_is_busy()
+        self.persistence.job.is_some()
     }
 
     /// Has a save begin as soon as possible. `client` gets its reply at its end.
@@ -202,6 +212,7 @@ impl Server {
     fn end_job_early(&mut self, outcome: Outcome) {
         if let Some(job) = &mut self.persistence.job
             && job.given_up.is_none()
+            && job.ended.is_none()
         {
             job.given_up = Some(outcome);
             self.ask(Effect::StopJob);
@@ -210,10 +221,21 @@ impl Server {
 
     /// The running job ended.
     pub fn job_ended(&mut self, outcome: Outcome, now: Now) {
-        let Some(job) = self.persistence.job.take() else { return };
-        self.persistence.saves.last_extra = job.extra;
         self.abort_snapshot();
-        let outcome = job.given_up.unwrap_or(outcome);
+        if let Some(job) = &mut self.persistence.job {
+            job.ended = Some(job.given_up.take().unwrap_or(outcome));
+        }
+        self.conclude_job(now);
+    }
+
+    /// Draws the consequences of a job's end, once nothing is left of its snapshot: from then on another can begin.
+    pub(in crate::engine::server) fn conclude_job(&mut self, now: Now) {
+        if self.snapshot_is_busy() {
+            return;
+        }
+        let Some(mut job) = self.persistence.job.take_if(|job| job.ended.is_some()) else { return };
+        let Some(outcome) = job.ended.take() else { return };
+        self.persistence.saves.last_extra = job.extra;
         let seconds = (now.mono_us - job.started.mono_us).div_ceil(1_000_000) as i64;
         match job.kind {
             JobKind::Save => self.save_ended(&outcome, job.background, job.dirty, seconds, now),
@@ -286,13 +308,11 @@ impl Server {
         let aof = &mut self.persistence.aof;
         let more = aof.failures.checked_sub(FAILURES_IN_A_ROW).filter(|_| !aof.must_be_rewritten());
         aof.retry_at = now.mono_us + RETRY_US;
+        aof.is_put_off = false;
         if let Some(more) = more {
             let minutes = 1u64.checked_shl(more as u32).unwrap_or(u64::MAX).min(MINUTES_MAX);
             aof.retry_at = now.mono_us + minutes * MINUTE_US;
-            let text = format!(
-                "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes"
-            );
-            self.log(Level::Warning, text);
+            aof.is_put_off = true;
         }
     }
 }
