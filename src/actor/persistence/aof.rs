@@ -407,16 +407,19 @@ impl Log {
             }
             ToAof::Commit { base, is_rdb, done } => {
                 let committed = self.commit(&base, is_rdb).await;
-                if committed.is_err() {
-                    // It may have its place already.
-                    let _ = fs::remove_file(&base).await;
-                } else {
+                let is_done = committed.is_ok();
+                if is_done {
                     self.report(FromAof::Committed);
                     self.report_durable();
                 }
                 // Whoever asked may be gone with the server.
                 let _ = done.send(committed);
-                self.directory.forget_history(&mut self.manifest).await;
+                if is_done {
+                    self.directory.forget_history(&mut self.manifest).await;
+                } else {
+                    // It may have its place already.
+                    let _ = fs::remove_file(&base).await;
+                }
             }
             ToAof::Flush(done) => _ = done.send(self.flush(false).await),
             ToAof::Close(done) => {
