@@ -2,7 +2,7 @@
 
 use super::aof::{Directory, Opened};
 use super::message::Loaded;
-use super::save::OWN;
+use super::save::{OWN, is_own_line};
 use crate::actor::log::{self, reason};
 use crate::engine::aof::frame::Writer;
 use crate::engine::aof::manifest::{Format, manifest_name};
@@ -345,7 +345,7 @@ impl History<'_> {
     /// Reads commands to their end without running them, since checksums come after what they cover. Also says whether
     /// there were any.
     fn scan(
-        &self,
+        &mut self,
         file: &mut fs::File,
         name: &[u8],
         start: u64,
@@ -364,7 +364,8 @@ impl History<'_> {
             scanner.push(&buffer[..count]);
             loop {
                 match scanner.next() {
-                    Ok(Some(Part::Command(_) | Part::Annotation(_))) => {}
+                    Ok(Some(Part::Command(_))) => {}
+                    Ok(Some(Part::Annotation(line))) => self.own |= is_own_line(line),
                     Ok(Some(Part::Preamble)) => return Err(message::preamble_failed(name)),
                     Ok(None) => break,
                     Err(damage) => return Ok((Err(damage), scanner.checksummed())),
@@ -398,7 +399,7 @@ impl History<'_> {
     }
 
     /// Cuts a damaged end off, or refuses the file.
-    async fn mend(&self, name: &[u8], start: u64, verdict: Verdict) -> Result<End, String> {
+    async fn mend(&mut self, name: &[u8], start: u64, verdict: Verdict) -> Result<End, String> {
         let (length, log) = match verdict {
             Verdict::Cut { length, log } if self.setup.mends => (length, log),
             Verdict::Cut { log, .. } | Verdict::Refuse { log } => return Err(log.join("\n")),

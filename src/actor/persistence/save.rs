@@ -31,6 +31,17 @@ const SYNC_EVERY: u64 = 4 << 20;
 /// The field of an RDB file that says which server wrote it: a damaged end of commands behind it is judged by that.
 pub const OWN: &[(&str, &str)] = &[("seedis-ver", VERSION)];
 
+/// The same in a base of commands: a line that other servers read over.
+pub fn own_line() -> String {
+    OWN.iter().map(|(field, value)| format!("#{field}:{value}\r\n")).collect()
+}
+
+/// Whether an annotation says that this server wrote the file.
+pub fn is_own_line(line: &[u8]) -> bool {
+    OWN.iter()
+        .any(|(field, _)| line[1..].strip_prefix(field.as_bytes()).is_some_and(|rest| rest.starts_with(b":")))
+}
+
 /// What is to be written, and how.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -243,7 +254,7 @@ impl Plan {
     fn encoder(&self) -> Encoder {
         if !self.is_rdb {
             let time = self.timestamp.then(|| format!("#TS:{}\r\n", self.order.unix_secs));
-            let out = time.unwrap_or_default().into_bytes();
+            let out = format!("{}{}", own_line(), time.unwrap_or_default()).into_bytes();
             return Encoder::Commands { out, db: None, compress: self.compress };
         }
         let options = Options { compress: self.compress, version: self.order.version };
