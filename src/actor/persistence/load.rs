@@ -2,7 +2,7 @@
 
 use super::aof::{Directory, Opened};
 use super::message::Loaded;
-use super::save::{OWN, is_own_line};
+use super::save::{OWN, is_own_line, own_line};
 use crate::actor::log::{self, reason};
 use crate::engine::aof::frame::Writer;
 use crate::engine::aof::manifest::{Format, manifest_name};
@@ -240,7 +240,7 @@ async fn begin(directory: &Directory, is_rdb: bool) -> Result<Manifest, String> 
     let format = if is_rdb { Format::Rdb } else { Format::Commands };
     let name = manifest.replace_base(format, 0).name.clone();
     log::write(Level::Notice, &message::creating_base(&name));
-    let content = if is_rdb { empty_rdb() } else { Vec::new() };
+    let content = if is_rdb { empty_rdb() } else { own_line().into_bytes() };
     let written = async {
         let mut file = fs::File::create(&directory.file(&name))?;
         file.write_all(&content).await?;
