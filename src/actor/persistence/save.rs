@@ -7,6 +7,7 @@ use super::absolute;
 use crate::actor::keyspace::Keyspace;
 use crate::actor::log::reason;
 use crate::engine::VERSION;
+use crate::engine::aof::frame::{self, Annotations};
 use crate::engine::config::{Config, REDIS_VERSION};
 use crate::engine::effect::{JobKind, Order};
 use crate::engine::keyspace::Entry;
@@ -53,6 +54,8 @@ pub struct Plan {
     pub is_rdb: bool,
     compress: bool,
     checksum: bool,
+    /// Of commands.
+    checksums: bool,
     /// Commands begin with the time.
     timestamp: bool,
     sync_every: Option<u64>,
@@ -79,6 +82,7 @@ impl Plan {
             is_rdb: !base || config.aof_use_rdb_preamble,
             compress: config.rdbcompression,
             checksum: config.rdbchecksum,
+            checksums: config.aof_checksums,
             timestamp: config.aof_timestamp_enabled,
             sync_every: spaced.then_some(SYNC_EVERY),
             order: order.clone(),
@@ -142,8 +146,19 @@ pub async fn write(plan: Plan, source: Source) -> Result<u64, Stop> {
 
 /// What makes bytes of entries.
 enum Encoder {
-    Rdb { file: Box<FileWriter>, db: Option<usize>, sizes: Vec<(usize, usize)>, buffer: Vec<u8> },
-    Commands { out: Vec<u8>, db: Option<usize>, compress: bool },
+    Rdb {
+        file: Box<FileWriter>,
+        db: Option<usize>,
+        sizes: Vec<(usize, usize)>,
+        buffer: Vec<u8>,
+    },
+    Commands {
+        out: Vec<u8>,
+        db: Option<usize>,
+        compress: bool,
+        frame: frame::Writer,
+        annotations: Annotations,
+    },
 }
 
 struct Writer<'a> {
@@ -255,7 +270,9 @@ impl Plan {
         if !self.is_rdb {
             let time = self.timestamp.then(|| format!("#TS:{}\r\n", self.order.unix_secs));
             let out = format!("{}{}", own_line(), time.unwrap_or_default()).into_bytes();
-            return Encoder::Commands { out, db: None, compress: self.compress };
+            let annotations = Annotations { time: false, checksums: self.checksums, group_commit: false };
+            let frame = frame::Writer::new();
+            return Encoder::Commands { out, db: None, compress: self.compress, frame, annotations };
         }
         let options = Options { compress: self.compress, version: self.order.version };
         let header = Header {
@@ -334,7 +351,12 @@ impl Encoder {
                 file.take(|encoded| bytes.extend_from_slice(encoded));
                 bytes
             }
-            Encoder::Commands { out, .. } => std::mem::take(out),
+            Encoder::Commands { out, frame, annotations, .. } => {
+                let mut bytes = Vec::new();
+                frame.group([out.as_slice()], 0, *annotations, &mut bytes);
+                out.clear();
+                bytes
+            }
         }
     }
 
@@ -342,14 +364,19 @@ impl Encoder {
         bytes.clear();
         match self {
             Encoder::Rdb { buffer, .. } => *buffer = bytes,
-            Encoder::Commands { out, .. } => *out = bytes,
+            Encoder::Commands { .. } => {}
         }
     }
 
     fn finish(self) -> Vec<u8> {
         match self {
             Encoder::Rdb { file, .. } => file.finish(),
-            Encoder::Commands { out, .. } => out,
+            Encoder::Commands { out, mut frame, annotations, .. } => {
+                let mut bytes = Vec::new();
+                frame.group([out.as_slice()], 0, annotations, &mut bytes);
+                frame.seal(annotations, &mut bytes);
+                bytes
+            }
         }
     }
 }
