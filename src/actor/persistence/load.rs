@@ -429,7 +429,8 @@ impl History<'_> {
             }
             chunk.truncate(count);
             left -= count as u64;
-            send(self.out, Loaded::Commands(chunk)).await?;
+            let offset = end - left - count as u64;
+            send(self.out, Loaded::Commands { bytes: chunk, offset, file: name.into() }).await?;
             send(self.out, Loaded::Progress(self.before + end - left)).await?;
         }
         Ok(())

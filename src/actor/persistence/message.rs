@@ -93,7 +93,14 @@ pub enum Loaded {
     /// Entries of a database.
     Entries(usize, Vec<rdb::Loaded>),
     /// Bytes of commands, cut anywhere.
-    Commands(Vec<u8>),
+    Commands {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Where they are in the file.
+        offset: u64,
+        /// Its name.
+        file: Box<[u8]>,
+    },
     /// Whether what follows leaves keys out whose time is over.
     DropExpired(bool),
     /// So many bytes are to be loaded.

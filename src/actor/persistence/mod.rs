@@ -219,9 +219,14 @@ impl Persistence {
                     keys = entries.len() as u64;
                     server.load_entries(db, entries, now)
                 }
-                Loaded::Commands(bytes) => {
+                Loaded::Commands { bytes, offset, file } => {
+                    let start = offset - commands.len() as u64;
                     commands.extend_from_slice(&bytes);
-                    let (ran, count) = server.replay(&commands, now)?;
+                    let ran = server.replay(&commands, now).map_err(|(at, why)| {
+                        let file = String::from_utf8_lossy(&file);
+                        format!("{why} {file} at offset {}", start + at as u64)
+                    });
+                    let (ran, count) = ran?;
                     commands.drain(..ran);
                     keys = count;
                     Ok(())

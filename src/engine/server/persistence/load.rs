@@ -130,7 +130,7 @@ impl Server {
 
     /// Runs the commands of an append-only file that lie in `input` as a whole; says how many bytes and how many commands
     /// that were.
-    pub fn replay(&mut self, input: &[u8], now: Now) -> Result<(usize, u64), String> {
+    pub fn replay(&mut self, input: &[u8], now: Now) -> Result<(usize, u64), (usize, String)> {
         let Some(loading) = &mut self.persistence.loading else { return Ok((input.len(), 0)) };
         let mut session = std::mem::take(&mut loading.replayer);
         let outcome = self.replay_as(&mut session, input, now);
@@ -140,7 +140,12 @@ impl Server {
         outcome
     }
 
-    fn replay_as(&mut self, session: &mut Session, input: &[u8], now: Now) -> Result<(usize, u64), String> {
+    fn replay_as(
+        &mut self,
+        session: &mut Session,
+        input: &[u8],
+        now: Now,
+    ) -> Result<(usize, u64), (usize, String)> {
         self.mono_us = now.mono_us;
         let limits = Limits { bulk: i64::MAX, authenticated: true };
         let (mut at, mut count) = (0, 0);
@@ -164,11 +169,11 @@ impl Server {
                 }
                 Ok(Step::Incomplete { .. }) => break,
                 Ok(Step::Inline { .. }) | Err(_) => {
-                    return Err("Bad file format reading the append only file".into());
+                    return Err((at, "Bad file format reading the append only file".into()));
                 }
             };
             let args = Args::new(input, &ranges);
-            dispatch::replay(self, session, &mut reply, args, now)?;
+            dispatch::replay(self, session, &mut reply, args, now).map_err(|why| (at, why))?;
             let all = reply.len();
             reply.advance(all);
             at += length;
