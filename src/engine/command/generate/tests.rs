@@ -23,6 +23,7 @@ fn is_beyond_grammar(request: &[Vec<u8>]) -> bool {
         b"ZRANGE" | b"ZRANGESTORE" => has("LIMIT") || has("BYLEX") && has("WITHSCORES"),
         b"INCREX" => has("ENX") && has("PERSIST"),
         b"SHUTDOWN" => has("ABORT"),
+        b"RESTORE" => has("IDLETIME") && has("FREQ"),
         // LIMIT needs `~`, and idempotent producers leave the id to the server.
         b"XADD" | b"XTRIM" => ["LIMIT", "IDMP", "IDMPAUTO"].into_iter().any(has),
         // How many ids follow is a number before them.
