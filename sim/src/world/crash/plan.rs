@@ -86,7 +86,7 @@ impl Plan {
         Plan {
             clients: draws.between(1, 4) as usize,
             pipeline: draws.between(1, most),
-            pause_us: *draws.pick(&[0, 1_000, 20_000, 20_000, 200_000]),
+            pause_us: *draws.pick(&[2_000, 5_000, 20_000, 20_000, 200_000]),
             prefilled: *draws.pick(&[0, 0, 100, 1_500]),
             long_values: *draws.pick(&[0, 20_000, 300_000]),
             appendonly,
