@@ -392,8 +392,10 @@ impl Log {
             ToAof::Policy(policy) => {
                 self.write().await;
                 self.policy = policy;
+                let frees = self.directory.keep_history && !policy.keep_history;
                 self.directory.keep_history = policy.keep_history;
-                if self.is_listed {
+                // One whose writing failed may be on the medium in place of this manifest.
+                if frees && self.is_listed && self.directory.write_manifest(&self.manifest).await.is_ok() {
                     self.directory.forget_history(&mut self.manifest).await;
                 }
             }
