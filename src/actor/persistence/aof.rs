@@ -423,7 +423,8 @@ impl Log {
                     let _ = fs::remove_file(&base).await;
                 }
             }
-            ToAof::Flush(done) => _ = done.send(self.flush(false).await),
+            // It may be the last that is heard of it.
+            ToAof::Flush(done) => _ = done.send(self.flush(true).await),
             ToAof::Close(done) => {
                 let flushed = self.flush(true).await;
                 if !self.is_named
