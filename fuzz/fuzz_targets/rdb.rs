@@ -18,9 +18,8 @@ const PER_BYTE: u64 = 16 << 10;
 /// What empty buffers take.
 const ALWAYS: u64 = 1 << 20;
 
-static LIMITS: LazyLock<Limits> = LazyLock::new(|| {
-    Loopback::new(Config::default(), 3).expect("the defaults are fine").server.rdb_limits()
-});
+static LIMITS: LazyLock<Limits> =
+    LazyLock::new(|| Loopback::new(Config::default(), 3).expect("the defaults are fine").server.rdb_limits());
 
 fuzz_target!(|data: &[u8]| {
     let Some((&flags, rest)) = data.split_first() else { return };

@@ -268,7 +268,8 @@ mod tests {
         world.send(writer, b"CONFIG SET notify-keyspace-events KEA\r\n");
         world.send(subscriber, b"PSUBSCRIBE *\r\n");
         persist(&mut world);
-        (world.take_heard(writer), world.take_heard(subscriber));
+        world.take_heard(writer);
+        world.take_heard(subscriber);
         world.send(writer, b"SET k v\r\n");
         assert_eq!(world.take_heard(subscriber), b"", "a notification tells of the write");
         persist(&mut world);
