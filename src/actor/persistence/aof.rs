@@ -360,8 +360,13 @@ impl Log {
     /// When there is something to do without a message.
     fn deadline(&self) -> u64 {
         let retry = self.retry_at.unwrap_or(u64::MAX);
-        let everysec = self.policy.fsync == Appendfsync::Everysec && !self.spares_medium();
-        let sync = if everysec && self.is_dirty() { self.synced_at + SECOND } else { u64::MAX };
+        let sync = match self.policy.fsync {
+            // Where a flush failed, none of the same file is of use.
+            _ if !self.is_dirty() || self.is_tainted => u64::MAX,
+            Appendfsync::Always => 0,
+            Appendfsync::Everysec if !self.spares_medium() => self.synced_at + SECOND,
+            Appendfsync::Everysec | Appendfsync::No => u64::MAX,
+        };
         let seal = if self.is_unsealed() { self.came_at + SECOND } else { u64::MAX };
         let gathers = !self.gathered.is_empty() && self.retry_at.is_none();
         let gather = if gathers { self.gather_until } else { u64::MAX };
