@@ -269,7 +269,7 @@ impl Plan {
     fn encoder(&self) -> Encoder {
         if !self.is_rdb {
             let time = self.timestamp.then(|| format!("#TS:{}\r\n", self.order.unix_secs));
-            let out = format!("{}{}", own_line(), time.unwrap_or_default()).into_bytes();
+            let out = format!("{}{}", time.unwrap_or_default(), own_line()).into_bytes();
             let annotations = Annotations { time: false, checksums: self.checksums, group_commit: false };
             let frame = frame::Writer::new();
             return Encoder::Commands { out, db: None, compress: self.compress, frame, annotations };
