@@ -341,6 +341,7 @@ impl Log {
     fn gathers(&self, now: u64) -> bool {
         self.policy.fsync == Appendfsync::Always
             && !self.gathered.is_empty()
+            && !self.is_dirty()
             && self.gathered_end < self.expected_end
             && now < self.gather_until
     }
