@@ -128,18 +128,34 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Connects, and waits until the server has loaded.
     pub async fn open(address: &Address, recorder: &Arc<Recorder>) -> io::Result<Self> {
         let stream =
             time::timeout(TIMEOUT, Stream::connect(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         let session = recorder.session(Some(stream.connection()));
-        Ok(Self {
+        let mut connection = Self {
             stream,
             session,
             patience: TIMEOUT,
             recorder: recorder.clone(),
             buffer: Vec::new(),
             decoded: 0,
-        })
+        };
+        connection.loaded().await?;
+        Ok(connection)
+    }
+
+    async fn loaded(&mut self) -> io::Result<()> {
+        loop {
+            self.send(&[&["PING"]]).await?;
+            match self.reply().await? {
+                Reply::Status(text) if text == b"PONG" => return Ok(()),
+                Reply::Error(text) if text.starts_with(b"LOADING ") => {
+                    time::sleep(Duration::from_millis(1)).await;
+                }
+                other => return Err(self.complain(format!("PING is answered by {other:?}"))),
+            }
+        }
     }
 
     /// Chooses the protocol.

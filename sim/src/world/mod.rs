@@ -185,6 +185,7 @@ async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
         }
         nodes.push(node);
     }
+    let operator = madsim::task::spawn(operate(server.clone(), ended.clone(), recorder.clone()));
     let faults = faults::rage(seed, &plan, &server, &nodes, &recorder).await;
     faults::heal(&plan, &server, &nodes, &recorder);
     recorder.be_quiet();
@@ -195,6 +196,7 @@ async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
             Err(_) => waiting.push(seat.name),
         }
     }
+    operator.abort();
     if let Some(how) = lock(&ended).take() {
         return Err(Failure::Crash(format!("the server ended unasked: {how:?}")));
     }
@@ -223,6 +225,22 @@ fn start_server(config: &str, ended: &Ended) -> NodeHandle {
             }
         })
         .build()
+}
+
+/// Starts the server again if it could not start on a disk that fails: an operator, or systemd, would.
+async fn operate(server: NodeHandle, ended: Ended, recorder: Arc<Recorder>) {
+    let mut excused = true;
+    while excused {
+        time::sleep(Duration::from_millis(20)).await;
+        let mut how = lock(&ended);
+        if let Some(Err(why)) = how.as_ref() {
+            recorder.tell(|| format!("the server cannot start: {why}"));
+            *how = None;
+            // Once more in peace, for one that began before.
+            excused = !recorder.is_quiet();
+            Handle::current().restart(server.id());
+        }
+    }
 }
 
 /// Asks the server to stop, and sees that it does and leaves nothing open.
