@@ -12,7 +12,7 @@ use seedis::runtime::time;
 use super::super::lock;
 use super::data::Bytes;
 use super::line::Line;
-use super::notes::Notes;
+use super::notes::{Notes, is_refusal};
 use super::plan::{Plan, Policy, Trouble};
 use super::workload::{Unit, Workload, counter, number, words};
 use crate::resp::Reply;
@@ -22,7 +22,7 @@ pub type Shared = Arc<std::sync::Mutex<Workload>>;
 /// Writes, units after units.
 pub async fn write(client: usize, workload: Shared, plan: Plan, to: Address, notes: Arc<Notes>) {
     let Ok(mut line) = Line::open(&to).await else { return };
-    let mut writer = Writer { client, selected: 0, notes };
+    let mut writer = Writer { client, selected: Some(0), notes };
     loop {
         let (units, waits, pause_us) = {
             let mut workload = lock(&workload);
@@ -43,8 +43,8 @@ pub async fn write(client: usize, workload: Shared, plan: Plan, to: Address, not
 
 struct Writer {
     client: usize,
-    /// The database that the server has selected for it.
-    selected: usize,
+    /// The database that the server has selected for it, if that is known.
+    selected: Option<usize>,
     notes: Arc<Notes>,
 }
 
@@ -76,14 +76,18 @@ impl Writer {
             }
             let reply = line.reply().await?;
             self.notes.answer(self.client, index, &reply);
+            if is_refusal(&reply) {
+                // With a transaction, its SELECTs were refused.
+                self.selected = None;
+            }
         }
         Ok(())
     }
 
     fn select(&mut self, database: usize, requests: &mut Vec<Vec<Bytes>>) {
         let database = number(self.client, database);
-        if database != self.selected {
-            self.selected = database;
+        if self.selected != Some(database) {
+            self.selected = Some(database);
             requests.push(words(&format!("SELECT {database}")));
         }
     }
