@@ -204,6 +204,7 @@ async fn set(
 /// CONFIG SET, which only a disk that fails can be a reason to refuse.
 async fn configure(line: &mut Line, name: &str, value: &str, plan: &Plan, notes: &Notes) -> io::Result<bool> {
     let reply = line.ask(&words(&format!("CONFIG SET {name} {value}"))).await?;
+    notes.tell(|| format!("CONFIG SET {name} {value}: {reply:?}"));
     let done = reply == Reply::ok();
     if !done && !matches!(plan.trouble, Trouble::Errors(_)) {
         notes.complain(format!("CONFIG SET {name} {value} is answered by {reply:?}"));

@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Write};
 use std::sync::Mutex;
 
+use seedis::runtime::simulation::SimClock;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -59,7 +60,8 @@ impl Subscriber for Keeper {
         let mut text = Text(String::new());
         event.record(&mut text);
         if self.verbose {
-            println!("             log: {}", text.0);
+            let at = SimClock::current().true_ns() as f64 / 1e9;
+            println!("{at:>12.6} log: {}", text.0);
         }
         lock(&LINES).push(text.0);
     }

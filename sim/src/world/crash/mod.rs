@@ -23,7 +23,7 @@ use madsim::runtime::{Handle, NodeHandle};
 use seedis::actor::wiring::End;
 use seedis::runtime::net::Address;
 use seedis::runtime::simulation::{
-    self, Death, DiskFaults, Draws, Image, Signal, SimClock, SimDisk, SimMachine, SimNet, Survivors,
+    self, Death, DiskFaults, Draws, Image, Signal, SimDisk, SimMachine, SimNet, Survivors,
 };
 use seedis::runtime::time;
 
@@ -86,7 +86,6 @@ struct World {
     draws: Draws,
     disk: Arc<SimDisk>,
     rounds: u64,
-    verbose: bool,
     summary: Summary,
 }
 
@@ -109,12 +108,11 @@ pub async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
         auditor: Handle::current().create_node().name("auditor").build(),
         address: Address::Tcp((SimNet::ip(server.id()), PORT).into()),
         ended,
-        notes: Arc::new(Notes::new(plan.clients)),
+        notes: Arc::new(Notes::new(plan.clients, options.verbose)),
         workloads: workloads.map(|workload| Arc::new(Mutex::new(workload))).collect(),
         draws: Draws::named(seed, "crashes"),
         disk,
         rounds: 0,
-        verbose: options.verbose,
         summary: Summary::default(),
         plan,
     };
@@ -160,9 +158,7 @@ impl Plan {
 
 impl World {
     fn tell(&self, what: impl FnOnce() -> String) {
-        if self.verbose {
-            println!("{:>12.6} {}", SimClock::current().true_ns() as f64 / 1e9, what());
-        }
+        self.notes.tell(what);
     }
 
     fn wrong(&self, what: String) -> Failure {

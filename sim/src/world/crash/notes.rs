@@ -47,6 +47,7 @@ struct Promises {
 /// The notebook of all clients.
 pub struct Notes {
     clock: std::sync::Arc<SimClock>,
+    verbose: bool,
     inner: Mutex<Inner>,
 }
 
@@ -80,9 +81,16 @@ pub struct Found {
 const SLACK_MS: i64 = 1_200;
 
 impl Notes {
-    pub fn new(clients: usize) -> Self {
+    pub fn new(clients: usize, verbose: bool) -> Self {
         let inner = Inner { histories: vec![History::default(); clients], ..Inner::default() };
-        Self { clock: SimClock::current(), inner: Mutex::new(inner) }
+        Self { clock: SimClock::current(), verbose, inner: Mutex::new(inner) }
+    }
+
+    /// Something happened that is worth a line.
+    pub fn tell(&self, what: impl FnOnce() -> String) {
+        if self.verbose {
+            println!("{:>12.6} {}", self.now_ns() as f64 / 1e9, what());
+        }
     }
 
     pub fn now_ns(&self) -> u64 {
@@ -107,7 +115,8 @@ impl Notes {
         let sent = &mut history.sent[index];
         sent.answered_ns = Some(now_ns);
         sent.refused = is_refusal(reply);
-        if durable_ns.is_some_and(|since_ns| sent.sent_ns >= since_ns) {
+        // A refusal says nothing of what came before, which another policy may have let go.
+        if !sent.refused && durable_ns.is_some_and(|since_ns| sent.sent_ns >= since_ns) {
             history.floor = history.floor.max(index + 1);
         }
         if let Reply::Array(items) = reply
@@ -119,6 +128,7 @@ impl Notes {
 
     /// All that a client was answered so far lasts.
     pub fn raise_own(&self, client: usize) {
+        self.tell(|| format!("client {client}: what it wrote is on the disk"));
         let history = &mut lock(&self.inner).histories[client];
         let answered = history.sent.iter().take_while(|sent| sent.answered_ns.is_some()).count();
         history.floor = history.floor.max(answered);
