@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::Xxh3Default;
 
 pub type Bytes = Vec<u8>;
 pub type Words = Vec<Bytes>;
@@ -15,7 +16,7 @@ pub type Words = Vec<Bytes>;
 pub const SHARED: usize = 0;
 pub const DATABASES: usize = 3;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     Text(Bytes),
     List(VecDeque<Bytes>),
@@ -26,7 +27,7 @@ pub enum Value {
 }
 
 /// A value and, if it has one, the Unix time in milliseconds at which it ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Item {
     pub value: Value,
     pub until: Option<i64>,
@@ -65,7 +66,12 @@ impl fmt::Debug for Data {
 }
 
 fn hash(database: usize, key: &[u8], item: &Item) -> u64 {
-    if is_volatile(key) { 0 } else { xxh3_64(format!("{database} {key:?} {item:?}").as_bytes()) }
+    if is_volatile(key) {
+        return 0;
+    }
+    let mut hasher = Xxh3Default::new();
+    (database, key, item).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn number(word: &[u8]) -> i64 {

@@ -33,6 +33,8 @@ pub struct History {
     sent: Vec<Sent>,
     /// Units that must be found again.
     floor: usize,
+    /// What the keys were after so many units, which the others have seen.
+    seen: Option<(usize, Data)>,
 }
 
 /// When promises hold.
@@ -146,7 +148,7 @@ impl Notes {
             return;
         }
         let history = &mut inner.histories[whose];
-        let (mut data, mut units) = (history.base.clone(), 0);
+        let (mut units, mut data) = history.seen.take().unwrap_or_else(|| (0, history.base.clone()));
         let counted = |data: &Data| match data.get(SHARED, &counter(whose)).map(|item| &item.value) {
             Some(Value::Text(text)) => String::from_utf8_lossy(text).parse().unwrap_or(0),
             _ => 0,
@@ -164,6 +166,7 @@ impl Notes {
             units += 1;
         }
         history.floor = history.floor.max(units);
+        history.seen = Some((units, data));
     }
 
     /// From now on what is answered is durable, or durable soon, or neither.
