@@ -95,8 +95,9 @@ async fn entries(
             .map_err(|error| format!("Error loading the RDB file {}: {error}", path.display()))?;
         let full = batch.len() >= ENTRIES;
         if (full || !matches!(item, Some(Item::Entry(_)))) && !batch.is_empty() {
-            send(out, Loaded::Entries(db, std::mem::take(&mut batch))).await?;
-            send(out, Loaded::Progress(before + decoder.position())).await?;
+            let (entries, end) = (std::mem::take(&mut batch), decoder.position());
+            send(out, Loaded::Entries { db, entries, end }).await?;
+            send(out, Loaded::Progress(before + end)).await?;
             process::publish_heap();
         }
         match item {

@@ -91,7 +91,14 @@ pub enum FromAof {
 #[derive(Debug)]
 pub enum Loaded {
     /// Entries of a database.
-    Entries(usize, Vec<rdb::Loaded>),
+    Entries {
+        /// Its number.
+        db: usize,
+        /// They.
+        entries: Vec<rdb::Loaded>,
+        /// Where in the file they have ended at the latest.
+        end: u64,
+    },
     /// Bytes of commands, cut anywhere.
     Commands {
         /// The bytes.

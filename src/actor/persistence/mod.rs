@@ -215,9 +215,10 @@ impl Persistence {
             let now = self.keyspace.now();
             let mut keys = 0;
             self.keyspace.with(now, |server| match loaded {
-                Loaded::Entries(db, entries) => {
+                Loaded::Entries { db, entries, end } => {
                     keys = entries.len() as u64;
-                    server.load_entries(db, entries, now)
+                    let loaded = server.load_entries(db, entries, now);
+                    loaded.map_err(|why| format!("{why} (before offset {end} of the file)"))
                 }
                 Loaded::Commands { bytes, offset, file } => {
                     let start = offset - commands.len() as u64;
