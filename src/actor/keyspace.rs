@@ -3,7 +3,7 @@
 //! With one thread, connections call it directly through an `Rc`; with several, it has a thread of its
 //! own and serves a mailbox. The difference ends here.
 
-use super::log;
+use super::{log, users};
 use crate::engine::config::Config;
 use crate::engine::effect::{Effect, Shutdown};
 use crate::engine::server::migration::Migration;
@@ -212,6 +212,14 @@ impl Keyspace {
             Effect::Log(level, text) => return log::write(level, &text),
             Effect::Stall(us) => return time::stall(Duration::from_micros(us)),
             Effect::RewriteConfig { client, all } => return self.rewrite_config(server, client, all),
+            Effect::LoadUsers(client) => {
+                let outcome = users::load(server);
+                return server.finish_outside(client, outcome);
+            }
+            Effect::SaveUsers(client) => {
+                let outcome = users::save(server);
+                return server.finish_outside(client, outcome);
+            }
             // For checkers only.
             Effect::Propagate { .. } | Effect::Event { .. } => return,
             Effect::Migrate(client) => {
@@ -263,7 +271,7 @@ impl Keyspace {
             None => Err("The server is running without a config file".to_owned()),
             Some(path) => {
                 let old = fs::read_to_string(path).unwrap_or_default();
-                let new = server.config.rewrite(old.as_bytes(), &[], all);
+                let new = server.config.rewrite(old.as_bytes(), &server.acl.config_lines(), all);
                 fs::write_atomically(path, &new).map_err(|error| format!("Rewriting config file: {error}"))
             }
         };

@@ -19,6 +19,7 @@ mod migrate;
 mod oom_score;
 mod persistence;
 pub mod post;
+mod users;
 pub mod wiring;
 
 pub use wiring::{End, Start, run};

@@ -8,6 +8,7 @@ use super::migrate;
 use super::oom_score::OomScore;
 use super::persistence::Persistence;
 use super::post::Post;
+use super::users;
 use crate::engine::config::{Config, Supervised};
 use crate::engine::effect::{Level, Shutdown};
 use crate::engine::server::{Environment, Server};
@@ -60,7 +61,11 @@ pub async fn run(start: Start) -> Result<End, String> {
     limit_clients(&mut config)?;
     let systemd = matches!(config.supervised, Supervised::Systemd | Supervised::Auto);
     let (requests, inbox) = mpsc::unbounded_channel();
-    let server = Server::new(config.clone(), environment(&config_file))?;
+    let mut server = Server::new(config.clone(), environment(&config_file))?;
+    if !config.aclfile.is_empty() {
+        users::load(&mut server)
+            .map_err(|why| format!("Aborting Redis startup because of ACL errors: {why}"))?;
+    }
     let keyspace = Keyspace::new(server, requests, config_file);
     let persistence = Persistence::new(&keyspace);
     migrate::start(&keyspace);
@@ -136,7 +141,6 @@ fn warn_of_what_is_missing(config: &Config) {
         (config.replicaof.0.is_some(), "replicaof", "this server replicates nothing"),
         (config.cluster_enabled, "cluster-enabled", "this server stands alone"),
         (config.tls_port != 0, "tls-port", "nothing listens there"),
-        (!config.aclfile.is_empty(), "aclfile", "there is only the user default"),
     ];
     for (_, parameter, consequence) in asked.into_iter().filter(|(asked, ..)| *asked) {
         log::write(Level::Warning, &format!("{parameter} does not have an effect yet: {consequence}."));

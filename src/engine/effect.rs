@@ -115,6 +115,10 @@ pub enum Effect {
         /// Write parameters that have their default too.
         all: bool,
     },
+    /// Read the file of users and hand it over (`Server::load_users`), then answer the client.
+    LoadUsers(ClientId),
+    /// Write the file of users (`Server::users_file`) and tell the engine how it went (`Server::finish_outside`).
+    SaveUsers(ClientId),
     /// Carry out a save or a rewrite: fetch the snapshot that was begun, write it, and tell the engine how it went
     /// (`Server::job_ended`).
     Job(Order),

@@ -191,6 +191,9 @@ impl Loopback {
                     let why = "The server is running without a config file".to_owned();
                     self.server.finish_outside(client, Err(why));
                 }
+                if let Effect::LoadUsers(client) | Effect::SaveUsers(client) = effect {
+                    self.server.finish_outside(client, Err("There are no files".to_owned()));
+                }
                 if let Effect::Configured { before, client, .. } = &effect {
                     self.server.finish_config(*client, Config::clone(before), Ok(()));
                 }

@@ -4,6 +4,7 @@
 //! on every run. Time comes in as [`time::Now`], chance as a seeded generator, and what the outside
 //! must do comes out as data, in order.
 
+pub mod acl;
 pub mod aof;
 pub mod command;
 pub mod config;

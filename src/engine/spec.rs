@@ -182,6 +182,15 @@ pub struct Keys {
     pub find: Find,
 }
 
+/// One key of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallKey {
+    /// The index of the argument.
+    pub index: usize,
+    /// How the command uses it.
+    pub flags: KeyFlags,
+}
+
 /// One key, at this argument.
 pub const fn key_at(index: u16, flags: KeyFlags) -> Keys {
     Keys { flags, begin: Begin::Index(index), find: Find::Range { last: 0, step: 1, limit: 0 } }

@@ -45,7 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine/session", &["engine/acl", "engine/protocol"]),
     ("engine/script", &["engine/protocol"]),
     ("engine/aof", &["engine/protocol"]),
-    ("engine/acl", &[]),
+    ("engine/acl", &["engine/protocol"]),
     ("engine/keyspace", &["engine/keyspace/value"]),
     ("engine/keyspace/value", &[]),
     ("engine/config", &[]),

@@ -56,6 +56,8 @@ fn line(effect: &Effect) -> Option<String> {
         Effect::Event { db, name, key } => format!("event{} {name} {}", place(db), quoting::word(key)),
         Effect::Log(..) => return None,
         Effect::Configured { names, .. } => format!("configured {}", names.join(" ")),
+        Effect::LoadUsers(_) => "load-users".to_owned(),
+        Effect::SaveUsers(_) => "save-users".to_owned(),
         Effect::RewriteConfig { .. } => "rewrite-config".to_owned(),
         Effect::Stall(us) => format!("stall {us}us"),
         Effect::Shutdown(how) => format!("shutdown {how:?}"),

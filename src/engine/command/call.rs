@@ -3,6 +3,7 @@
 
 use super::keys::Access;
 use super::{Error, Result};
+use crate::engine::acl::Context;
 use crate::engine::config::KeyspaceEvents;
 use crate::engine::protocol::{Args, Argv, Reply};
 use crate::engine::server::Server;
@@ -66,6 +67,10 @@ impl Call<'_> {
         self.changed(key, generic_event("del"));
         let verb: &[u8] = if self.server.config.lazyfree_lazy_user_del { b"UNLINK" } else { b"DEL" };
         self.propagate(&[verb, key]);
+    }
+    /// Where what is refused in this call comes from.
+    pub fn context(&self) -> Context {
+        if self.server.propagation.depth > 0 { Context::Multi } else { Context::Toplevel }
     }
     /// Whether the client may be made to wait: not in the middle of a transaction or a script.
     pub fn may_block(&self) -> bool {

@@ -1,7 +1,8 @@
 //! One request's way: find the command, pass the gate, run or queue it, see to what follows.
 
 use super::table::CommandId;
-use super::{Call, Error, Result};
+use super::{Call, Error, Result, permission};
+use crate::engine::acl::Context;
 use crate::engine::effect::Level;
 use crate::engine::protocol::reply::Mark;
 use crate::engine::protocol::{Args, Reply};
@@ -28,7 +29,7 @@ pub fn request(
     let mark = reply.mark();
     let outcome = resolve(server, command, args).and_then(|id| {
         session.command = Some(id);
-        gate(server, session, id, now).map_err(|error| (Some(id), error)).map(|()| id)
+        gate(server, session, (reply, args), id, now).map_err(|error| (Some(id), error)).map(|()| id)
     });
     if server.pause.is_on()
         && let Ok(id) = outcome
@@ -63,8 +64,9 @@ pub fn request(
 pub fn resume(server: &mut Server, session: &mut Session, wait: &KeyWait, silent: bool, now: Now) {
     let mut reply = std::mem::take(&mut session.reply);
     let mark = reply.mark();
-    match gate(server, session, wait.command, now) {
-        Ok(()) => run(server, session, &mut reply, wait.request.args(), wait.command, now),
+    let args = wait.request.args();
+    match gate(server, session, (&reply, args), wait.command, now) {
+        Ok(()) => run(server, session, &mut reply, args, wait.command, now),
         Err(error) => reject(server, session, &mut reply, Some(wait.command), error),
     }
     if silent {
@@ -170,7 +172,13 @@ fn must_pause(server: &mut Server, session: &mut Session, id: CommandId, args: A
 
 /// Everything that can keep a known command from running.
 #[inline]
-fn gate(server: &mut Server, session: &mut Session, id: CommandId, now: Now) -> Result {
+fn gate(
+    server: &mut Server,
+    session: &mut Session,
+    (reply, args): (&Reply, Args),
+    id: CommandId,
+    now: Now,
+) -> Result {
     let row = server.commands.entry(id).row;
     let flags = row.flags;
     if !session.authenticated && !flags.has(Flags::NO_AUTH) && server.needs_auth(session) {
@@ -178,6 +186,10 @@ fn gate(server: &mut Server, session: &mut Session, id: CommandId, now: Now) -> 
     }
     if session.transaction.is_some() && flags.has(Flags::NO_MULTI) {
         return Err(Error::new("ERR Command not allowed inside a transaction"));
+    }
+    if let Err(denied) = permission::check(server, session.user, id, args) {
+        let context = if session.transaction.is_some() { Context::Multi } else { Context::Toplevel };
+        return Err(permission::refuse(server, (session, reply), id, args, (denied, context), now));
     }
     if server.config.maxmemory > 0 {
         let full = !server.make_room(now);

@@ -3,17 +3,8 @@
 
 use super::Command;
 use crate::engine::protocol::Args;
-use crate::engine::spec::{Begin, Categories, Find, Flags, KeyFlags, Keys};
+use crate::engine::spec::{Begin, CallKey, Categories, Find, Flags, KeyFlags, Keys};
 use crate::engine::text::number::parse_i64;
-
-/// One key of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallKey {
-    /// The index of the argument.
-    pub index: usize,
-    /// How the command uses it.
-    pub flags: KeyFlags,
-}
 
 /// The positions that COMMAND gives for clients that know no key specifications.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,27 +21,38 @@ pub struct LegacyRange {
 
 /// The keys of a call, in order of the specifications; `None` if the arguments make no sense.
 pub fn keys_of(row: &Command, args: Args) -> Option<Vec<CallKey>> {
-    if row.name == "MIGRATE" {
-        return migrated(row, args);
-    }
     let mut keys = Vec::new();
+    find_keys(row, args, &mut keys)?;
+    (!keys.is_empty() || row.categories.has(Categories::SCRIPTING)).then_some(keys)
+}
+
+/// The same into `keys`, which is empty; of arguments that make no sense, what makes some. No key that the command
+/// will use is ever missing: ACL rules rely on it.
+pub fn find_keys(row: &Command, args: Args, keys: &mut Vec<CallKey>) -> Option<()> {
+    match row.name {
+        "MIGRATE" => {
+            keys.extend(migrated(row, args)?);
+            return Some(());
+        }
+        "XREAD" | "XREADGROUP" => return streams(row, args, keys),
+        _ => {}
+    }
     for spec in row.keys {
         if spec.flags.has(KeyFlags::NOT_KEY) {
             continue;
         }
         let Some(first) = begin(spec, args) else { continue };
-        find(spec, first, args, &mut keys)?;
+        find(spec, first, args, keys)?;
     }
-    if row.name == "SORT" {
-        keys.extend(sort_destination(row, args));
-    }
-    if keys.is_empty() && !row.categories.has(Categories::SCRIPTING) {
-        return None;
+    match row.name {
+        "SORT" => keys.extend(sort_destination(row, args)),
+        "GEORADIUS" | "GEORADIUSBYMEMBER" => repeated_destinations(row, args, keys),
+        _ => {}
     }
     if row.keys.iter().any(|spec| spec.flags.has(KeyFlags::VARIABLE_FLAGS)) {
-        settle_flags(row, args, &mut keys);
+        settle_flags(row, args, keys);
     }
-    Some(keys)
+    Some(())
 }
 
 /// Where the keys of a specification begin, if it applies to this call.
@@ -137,18 +139,69 @@ fn migrated(row: &Command, args: Args) -> Option<Vec<CallKey>> {
     Some(keys.map(|index| CallKey { index, flags }).collect())
 }
 
+/// The keys after STREAMS, which may also be the name of a group or a consumer.
+fn streams(row: &Command, args: Args, keys: &mut Vec<CallKey>) -> Option<()> {
+    let mut index = 1;
+    loop {
+        index += match args.get(index)?.to_ascii_uppercase().as_slice() {
+            b"STREAMS" => break,
+            b"GROUP" => 3,
+            b"NOACK" => 1,
+            // Every other option takes a value.
+            _ => 2,
+        };
+    }
+    let (first, spec) = (index + 1, row.keys.first()?);
+    (first < args.len()).then_some(())?;
+    find(spec, first, args, keys)
+}
+
+/// What follows a STORE or STOREDIST after the first, of which specifications do not know: the last one counts.
+fn repeated_destinations(row: &Command, args: Args, keys: &mut Vec<CallKey>) {
+    let Some((flags, from)) = row.keys.iter().find_map(|spec| match spec.begin {
+        Begin::Keyword(_, from) => Some((spec.flags, from.unsigned_abs() as usize)),
+        _ => None,
+    }) else {
+        return;
+    };
+    let is_word =
+        |word: &[u8]| [&b"STORE"[..], b"STOREDIST"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    for index in from + 1..args.len() {
+        let known = keys.iter().any(|key| key.index == index);
+        if is_word(args.at(index - 1)) && !known {
+            keys.push(CallKey { index, flags });
+        }
+    }
+}
+
 /// Commands whose use of the key depends on their options.
 fn settle_flags(row: &Command, args: Args, keys: &mut [CallKey]) {
     let has = |word: &str| args.from(3).iter().any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
     let flags = match row.name {
+        "SET" if args.len() <= 3 => KeyFlags::OW | KeyFlags::UPDATE,
         "SET" if has("GET") => KeyFlags::RW | KeyFlags::ACCESS | KeyFlags::UPDATE,
         "SET" if ["IFEQ", "IFNE", "IFDEQ", "IFDNE"].iter().any(|word| has(word)) => {
             KeyFlags::RW | KeyFlags::UPDATE
         }
         "SET" => KeyFlags::OW | KeyFlags::UPDATE,
+        "BITFIELD" if only_gets(args) => KeyFlags::RO | KeyFlags::ACCESS,
+        "BITFIELD" => KeyFlags::RW | KeyFlags::ACCESS | KeyFlags::UPDATE,
         _ => return,
     };
     keys.iter_mut().for_each(|key| key.flags = flags);
+}
+
+/// Whether BITFIELD is told to read only.
+fn only_gets(args: Args) -> bool {
+    let mut index = 2;
+    while let Some(option) = args.get(index) {
+        index += match option.to_ascii_uppercase().as_slice() {
+            b"GET" => 3,
+            b"OVERFLOW" => 2,
+            _ => return false,
+        };
+    }
+    true
 }
 
 /// First, last and step of the keys as Redis computes them: consecutive ranges count as one, everything
@@ -184,6 +237,8 @@ pub fn legacy_range(row: &Command) -> LegacyRange {
 mod tests {
     use super::*;
     use crate::engine::command::BASE;
+    use crate::engine::command::table::Table;
+    use crate::engine::hash::Seed;
     use crate::engine::protocol::Argv;
     use crate::engine::spec::{key_at, keys_counted, keys_every, keys_from};
 
@@ -214,6 +269,26 @@ mod tests {
         assert_eq!(indexes(COUNTED, "LMPOP 9223372036854775807 a"), None);
         assert_eq!(indexes(STREAMS, "XREAD COUNT 5 streams a b 0 0"), Some(vec![4, 5]));
         assert_eq!(indexes(STREAMS, "XREAD COUNT 5"), None);
+    }
+
+    fn keys_in(call: &str) -> Vec<String> {
+        let argv = Argv::of(call.split(' ').map(str::as_bytes));
+        let table = Table::new(Seed::new(1));
+        let row = table.entry(table.find(argv.args().at(0)).expect("a command")).row;
+        let keys = keys_of(row, argv.args()).unwrap_or_default();
+        keys.iter().map(|key| String::from_utf8_lossy(argv.args().at(key.index)).into_owned()).collect()
+    }
+
+    /// Words that mean something at another place hide no key.
+    #[test]
+    fn no_key_hides_behind_a_keyword() {
+        assert_eq!(keys_in("XREADGROUP COUNT 1 GROUP STREAMS c STREAMS secret >"), ["secret"]);
+        assert_eq!(keys_in("XREADGROUP GROUP g STREAMS NOACK STREAMS a b > >"), ["a", "b"]);
+        assert_eq!(keys_in("XREAD BLOCK 0 COUNT 2 streams a 0"), ["a"]);
+        assert_eq!(keys_in("GEORADIUS k 0 0 1 m STORE mine STORE secret"), ["k", "mine", "secret"]);
+        assert_eq!(keys_in("GEORADIUS k 0 0 1 m STOREDIST mine STOREDIST secret"), ["k", "mine", "secret"]);
+        assert_eq!(keys_in("SORT k BY STORE GET STORE STORE mine STORE secret"), ["k", "secret"]);
+        assert_eq!(keys_in("MIGRATE h 1  0 9 AUTH KEYS KEYS secret"), ["secret"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod generate;
 pub mod key_specs;
 pub mod keys;
 mod page;
+pub mod permission;
 pub mod scan_options;
 pub mod table;
 

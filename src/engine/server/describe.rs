@@ -86,7 +86,7 @@ impl Server {
             " cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} io-thread=0 tot-net-in={} \
              tot-net-out={} tot-cmds={done} read-events={} avg-pipeline-len-sum={} avg-pipeline-len-cnt={} \
              omem-shared=0 omem-unshared={} capa={}",
-            session.user,
+            text(self.acl.user(session.user).name()),
             2 + session.resp3 as u8,
             text(session.lib_name()),
             text(session.lib_version()),

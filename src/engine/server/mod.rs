@@ -25,8 +25,10 @@ pub mod propagation;
 pub mod rates;
 pub mod snapshot;
 pub mod stats;
+pub mod users;
 pub mod watch;
 
+use super::acl::Acl;
 use super::command::call::Event;
 use super::command::table::Table;
 use super::config::{Config, KeyspaceEvents, SetError};
@@ -39,6 +41,7 @@ use super::pubsub::Pubsub;
 use super::rng::Rng;
 use super::session::clients::Clients;
 use super::session::{ClientId, Closing, Peer, REPLY_MAX, Session};
+use super::spec::CallKey;
 use super::time::Now;
 use batch::Scratch;
 use blocking::Blocking;
@@ -162,6 +165,12 @@ pub struct Server {
     pub config: Config,
     /// Commands under the names of this server.
     pub commands: Table,
+    /// Users, and what they were refused.
+    pub acl: Acl,
+    /// `requirepass` as the default user knows it.
+    default_password: Vec<u8>,
+    /// Keys of the call that is being checked.
+    pub(crate) key_scratch: Vec<CallKey>,
     /// Databases by number.
     pub databases: Vec<Database>,
     /// Clients, without the one whose command is running.
@@ -272,9 +281,13 @@ impl Server {
         let databases = (0..count).map(|_| Database::new(rng.next_u64(), Layout::Single)).collect();
         let (run_id, replication_id) = (rng.hex_id(), rng.hex_id());
         let notable = Notable::of(&config);
+        let acl = users::configured(&commands, &config)?;
         let mut server = Server {
+            default_password: config.requirepass.clone(),
             config,
             commands,
+            acl,
+            key_scratch: Vec::new(),
             databases,
             clients: Clients::default(),
             pubsub: Pubsub::new(seed),
@@ -337,21 +350,20 @@ impl Server {
             self.stats.rejected_connections += 1;
             return Err(Refusal::Full);
         }
-        let open = self.config.requirepass.is_empty();
-        if self.config.protected_mode && open && !peer.unix && !peer.loopback {
+        let anybody = self.acl.default_user().has_nopass();
+        if self.config.protected_mode && anybody && !peer.unix && !peer.loopback {
             self.stats.rejected_connections += 1;
             return Err(Refusal::Protected);
         }
-        let session = Session {
+        let mut session = Session {
             peer,
-            user: "default".into(),
-            authenticated: open,
             created: now.mono_us,
             active: now.mono_us,
             reply_size: REPLY_MAX as u32,
             reply_peak_since: now.mono_us,
             ..Session::default()
         };
+        self.log_out(&mut session);
         Ok(self.clients.add(Box::new(session)))
     }
 
@@ -400,12 +412,6 @@ impl Server {
         self.unblock(session);
         self.monitors.remove(&client);
         session.monitor = false;
-    }
-
-    /// Whether a client must authenticate first. A server whose password was taken away asks nobody.
-    #[inline]
-    pub fn needs_auth(&self, session: &Session) -> bool {
-        !session.authenticated && !self.config.requirepass.is_empty()
     }
 
     /// Removes all guards of a client.
@@ -520,6 +526,7 @@ impl Server {
         self.policy = Policy::from_name(self.config.maxmemory_policy.word()).unwrap_or_default();
         self.clients_limit_changed = self.counts_clients || self.clients_limit() > 0;
         self.notable = Notable::of(&self.config);
+        self.follow_acl_config();
     }
 
     /// Asks the outside for something.

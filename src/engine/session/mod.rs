@@ -10,8 +10,8 @@ mod waiting;
 pub use fieldsets::Fieldsets;
 pub use waiting::{Awaited, Blocked, KeyWait, Waiting};
 
+use super::acl::UserId;
 use super::protocol::{Argv, Parser, Reply};
-use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Names a connection for as long as the server lives. `id` is what clients see; `slot` finds it fast.
@@ -176,8 +176,8 @@ pub struct Session {
     pub identity: Option<Box<Identity>>,
     /// The selected database.
     pub db: usize,
-    /// The user's name; "default" until AUTH says otherwise.
-    pub user: Cow<'static, str>,
+    /// Its user: the default one until AUTH says otherwise.
+    pub user: UserId,
     /// May run commands that need authentication.
     pub authenticated: bool,
     /// What it is still to get, in the protocol it speaks. Elsewhere while a command runs.

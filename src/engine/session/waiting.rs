@@ -89,6 +89,10 @@ impl Awaited {
 }
 
 impl Waiting {
+    /// Whether the outside will answer, whatever happens to the client's rights meanwhile.
+    pub fn is_outside(&self) -> bool {
+        matches!(self, Waiting::Outside)
+    }
     /// Bytes of the arguments of the request that will be run again.
     pub fn argument_bytes(&self) -> usize {
         let Waiting::Keys(wait) = self else { return 0 };

@@ -1,5 +1,6 @@
 //! Which clients CLIENT LIST and CLIENT KILL are about: the filters of Redis and of Valkey.
 
+use crate::engine::acl::UserId;
 use crate::engine::command::args::Cursor;
 use crate::engine::command::{Error, Result, args};
 use crate::engine::server::Server;
@@ -17,7 +18,7 @@ const FLAGS: &[u8] = b"bcdeirtuxABEIMNOPRSTU";
 enum Test {
     Ids(BTreeSet<i64>),
     Class(Class),
-    User(Vec<u8>),
+    User(UserId),
     Address(Vec<u8>),
     Local(Vec<u8>),
     Ip(Vec<u8>),
@@ -118,8 +119,7 @@ impl Test {
         let value = args.value()?;
         Ok(match subject {
             b"TYPE" => Test::Class(class(value)?),
-            b"USER" if value == b"default" => Test::User(value.into()),
-            b"USER" => return Err(Error::bytes([b"ERR No such user '", value, b"'"].concat())),
+            b"USER" => Test::User(user(server, value)?),
             b"ADDR" => Test::Address(value.into()),
             b"LADDR" => Test::Local(value.into()),
             b"IP" => Test::Ip(value.into()),
@@ -140,7 +140,7 @@ impl Test {
         match self {
             Test::Ids(ids) => ids.contains(&(session.id as i64)),
             Test::Class(class) => session.class() == *class,
-            Test::User(user) => session.user.as_bytes() == user,
+            Test::User(user) => session.user == *user,
             Test::Address(wanted) => address == wanted,
             Test::Local(wanted) => session.peer.local.as_bytes() == wanted,
             Test::Ip(wanted) => without_port(address) == wanted,
@@ -185,6 +185,11 @@ fn class(name: &[u8]) -> Result<Class> {
         b"master" | b"primary" => Ok(Class::Primary),
         _ => Err(Error::bytes([b"ERR Unknown client type '", name, b"'"].concat())),
     }
+}
+
+fn user(server: &Server, name: &[u8]) -> Result<UserId> {
+    let unknown = || Error::bytes([b"ERR No such user '", name, b"'"].concat());
+    server.acl.find(name).ok_or_else(unknown)
 }
 
 fn database(server: &Server, value: &[u8]) -> Result<usize> {

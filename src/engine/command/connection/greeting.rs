@@ -112,8 +112,7 @@ impl Server {
             identity.name = Box::default();
         }
         session.db = 0;
-        session.user = "default".into();
-        session.authenticated = self.config.requirepass.is_empty();
+        self.log_out(session);
         session.reply_mode = ReplyMode::On;
         session.no_evict = false;
         session.no_touch = false;

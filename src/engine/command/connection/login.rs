@@ -1,10 +1,10 @@
 //! AUTH and HELLO: who speaks, and in which protocol.
 
 use super::{ALWAYS, CONNECTION, identity};
+use crate::engine::acl::Reason;
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::config::REDIS_VERSION;
-use crate::engine::server::Server;
-use crate::engine::session::Session;
+use crate::engine::server::describe::Shown;
 use crate::engine::spec::{Arity::AtLeast, block, int, string};
 use crate::engine::text::number;
 
@@ -55,33 +55,30 @@ const HELLO_NO_AUTH: Error = Error::new(
 
 fn auth(call: &mut Call) -> Result {
     let (user, password) = match call.args.len() {
-        2 if call.server.config.requirepass.is_empty() => return Err(NO_PASSWORD),
+        2 if call.server.acl.default_user().has_nopass() => return Err(NO_PASSWORD),
         2 => (&b"default"[..], call.args.at(1)),
         3 => (call.args.at(1), call.args.at(2)),
         _ => return Err(Error::SYNTAX),
     };
-    call.server.authenticate(call.session, user, password)?;
+    authenticate(call, user, password)?;
     call.reply.ok();
     Ok(())
 }
 
-impl Server {
-    /// Makes a client the user it claims to be, if the password is right.
-    fn authenticate(&mut self, session: &mut Session, user: &[u8], password: &[u8]) -> Result {
-        let wanted = &self.config.requirepass;
-        if user != b"default" || !(wanted.is_empty() || equal(wanted, password)) {
-            self.stats.acl_denied_auth += 1;
-            return Err(WRONG_PASS);
-        }
-        session.authenticated = true;
-        session.user = "default".into();
-        Ok(())
+/// Makes a client the user it claims to be, if the password is right.
+fn authenticate(call: &mut Call, name: &[u8], password: &[u8]) -> Result {
+    let server = &mut *call.server;
+    if let Some(id) = server.acl.find(name)
+        && server.acl.user(id).accepts(password)
+    {
+        (call.session.user, call.session.authenticated) = (id, true);
+        return Ok(());
     }
-}
-
-/// Compares in a time that does not tell how much of a password was right.
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+    let context = call.context();
+    let shown = Shown { session: call.session, reply: call.reply, running: Some(call.args) };
+    let (object, user) = (call.args.at(0).to_vec(), name.to_vec());
+    call.server.note_refusal(shown, Reason::Auth, context, (object, user), call.now);
+    Err(WRONG_PASS)
 }
 
 fn hello(call: &mut Call) -> Result {
@@ -106,7 +103,7 @@ fn hello(call: &mut Call) -> Result {
         }
     }
     if let Some((user, password)) = login {
-        call.server.authenticate(call.session, user, password)?;
+        authenticate(call, user, password)?;
     }
     if call.server.needs_auth(call.session) {
         return Err(HELLO_NO_AUTH);

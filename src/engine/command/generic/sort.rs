@@ -5,7 +5,7 @@ use super::{DEL, GENERIC};
 use crate::engine::command::args::Cursor;
 use crate::engine::command::call::Event;
 use crate::engine::command::keys::Access;
-use crate::engine::command::{Call, Command, Error, Result};
+use crate::engine::command::{Call, Command, Error, Result, permission};
 use crate::engine::config::KeyspaceEvents;
 use crate::engine::keyspace::list::{Batch, End, Limits};
 use crate::engine::keyspace::value::listpack::Element;
@@ -61,6 +61,8 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 const NO_NUMBER: Error = Error::new("ERR One or more scores can't be converted into double");
+const BY_DENIED: Error = Error::new("ERR BY option of SORT denied due to insufficient ACL permissions.");
+const GET_DENIED: Error = Error::new("ERR GET option of SORT denied due to insufficient ACL permissions.");
 const STORED: Event = Event { class: KeyspaceEvents::LIST, name: "sortstore" };
 
 /// What stands for an element: `w_*`, `object_*->field`, `#`.
@@ -126,8 +128,10 @@ struct Options<'a> {
     store: Option<&'a [u8]>,
 }
 
-fn options(args: Args, may_store: bool) -> Result<Options> {
-    let (mut options, mut cursor) = (Options::default(), Cursor::new(args, 2));
+fn options<'a>(call: &Call<'a>, may_store: bool) -> Result<Options<'a>> {
+    let (mut options, mut cursor) = (Options::default(), Cursor::new(call.args, 2));
+    // Which keys patterns lead to shows only with the elements.
+    let may_look = permission::may_read_everything(call.server, call.session.user, call.command, call.args);
     while cursor.left() > 0 {
         if cursor.keyword("ASC") {
             options.descending = false;
@@ -141,8 +145,15 @@ fn options(args: Args, may_store: bool) -> Result<Options> {
             options.store = Some(target);
         } else if let Some(text) = cursor.keyword_with_value("BY") {
             options.by = Some(Pattern::read(text));
-            options.nosort |= !text.contains(&b'*');
+            if !text.contains(&b'*') {
+                options.nosort = true;
+            } else if !may_look {
+                return Err(BY_DENIED);
+            }
         } else if let Some(text) = cursor.keyword_with_value("GET") {
+            if !may_look {
+                return Err(GET_DENIED);
+            }
             options.gets.push(Pattern::read(text));
         } else {
             return Err(Error::SYNTAX);
@@ -162,7 +173,7 @@ impl Options<'_> {
 }
 
 fn sort(call: &mut Call, may_store: bool) -> Result {
-    let mut options = options(call.args, may_store)?;
+    let mut options = options(call, may_store)?;
     let (access, source) = (call.access(), call.args.at(1));
     let entry = call.server.read(access, source);
     let kind = entry.map_or(Type::List, Entry::type_of);

@@ -2,13 +2,13 @@
 
 use super::SERVER;
 use super::command_docs;
-use crate::engine::command::key_specs::{self, CallKey};
+use crate::engine::command::key_specs;
 use crate::engine::command::table::{CommandId, Entry, Table};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::protocol::Reply;
 use crate::engine::spec::{
     Arity::{AtLeast, Exactly},
-    Begin, Categories, Find, Flags, Keys, one_of, pattern, string,
+    Begin, CallKey, Categories, Find, Flags, Keys, one_of, pattern, string,
 };
 use crate::engine::text::glob;
 

@@ -1,5 +1,7 @@
 //! Commands about the server: <https://redis.io/docs/latest/commands/?group=server>.
 
+mod acl;
+mod acl_audit;
 mod command;
 mod command_docs;
 mod config;
@@ -19,6 +21,8 @@ use super::{BASE, Command, Group};
 
 /// The topics of this group.
 pub const TOPICS: &[&[Command]] = &[
+    acl::COMMANDS,
+    acl_audit::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
     control::COMMANDS,

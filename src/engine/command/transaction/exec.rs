@@ -1,8 +1,11 @@
 //! MULTI, EXEC, DISCARD: queue commands, then run them as one.
 
 use super::TRANSACTION;
-use crate::engine::command::{Call, Command, Error, Result, dispatch};
+use crate::engine::acl::{Context, Reason};
+use crate::engine::command::table::CommandId;
+use crate::engine::command::{Call, Command, Error, Result, dispatch, permission};
 use crate::engine::mutant;
+use crate::engine::protocol::Args;
 use crate::engine::server::Server;
 use crate::engine::session::Session;
 use crate::engine::spec::{Arity::Exactly, Flags};
@@ -82,10 +85,37 @@ fn exec(call: &mut Call) -> Result {
     call.reply.array(transaction.queue.len());
     call.server.propagation.depth += 1;
     for (command, argv) in &transaction.queue {
-        dispatch::call(call.server, call.session, call.reply, argv.args(), *command, call.now);
+        match check_again(call, *command, argv.args()) {
+            Ok(()) => {
+                dispatch::call(call.server, call.session, call.reply, argv.args(), *command, call.now);
+            }
+            Err(error) => {
+                dispatch::count_error(call.server, error.as_bytes());
+                call.reply.error(error.as_bytes());
+            }
+        }
     }
     call.server.propagation.depth -= 1;
     Ok(())
+}
+
+/// Rights may have changed since the command was queued, also by the transaction itself.
+fn check_again(call: &mut Call, id: CommandId, args: Args) -> Result {
+    let Call { server, session, reply, now, .. } = call;
+    if server.needs_auth(session) && !server.commands.entry(id).row.flags.has(Flags::NO_AUTH) {
+        return Err(Error::NO_AUTH);
+    }
+    let Err(denied) = permission::check(server, session.user, id, args) else { return Ok(()) };
+    permission::refuse(server, (&**session, &**reply), id, args, (denied, Context::Multi), *now);
+    let why = match denied.reason {
+        Reason::Command | Reason::Auth => "no permission to execute the command or subcommand",
+        Reason::Key => "no permission to touch the specified keys",
+        Reason::Channel => "no permission to access one of the channels used as argument to the command",
+    };
+    Err(Error::text(format!(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This \
+         command is no longer allowed for the following reason: {why}"
+    )))
 }
 
 impl Server {

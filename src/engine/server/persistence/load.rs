@@ -1,6 +1,7 @@
 //! Loading: entries that come decoded from RDB files, commands that come from append-only files.
 
 use super::Server;
+use crate::engine::acl::UserId;
 use crate::engine::command::{dispatch, hash, list, set};
 use crate::engine::protocol::{Args, Limits, Parser, Range, Reply, Step};
 use crate::engine::rdb::{self, Access, Loaded};
@@ -41,7 +42,7 @@ impl Server {
 
     /// Data of so many bytes is going to be loaded: until `end_loading`, clients are told to wait.
     pub fn begin_loading(&mut self, total_bytes: u64, now: Now) {
-        let replayer = Session { authenticated: true, user: "default".into(), ..Session::default() };
+        let replayer = Session { authenticated: true, user: UserId::SERVER, ..Session::default() };
         self.persistence.loading = Some(Loading {
             started: now,
             total_bytes,
