@@ -20,7 +20,7 @@ pub struct Commands {
     every: bool,
     /// Whether commands that a later version brings are allowed: the rules began with all or with none.
     future: bool,
-    /// A bit for each command and subcommand by number.
+    /// A bit for each command and subcommand by number; those behind stand for commands to come.
     bits: Vec<u64>,
     /// Commands that are allowed only with certain first arguments.
     first_args: BTreeMap<u16, Vec<Vec<u8>>>,
@@ -97,7 +97,6 @@ impl Commands {
             self.bits[word] |= bit;
         } else {
             self.bits[word] &= !bit;
-            self.every = false;
         }
         self.first_args.remove(&id);
         catalog.get(id).children.iter().for_each(|child| self.set(*child, allows, catalog));
@@ -110,6 +109,7 @@ impl Commands {
         };
         self.rules.retain(|rule| !covered(rule));
         self.rules.push(Rule { allows, what });
+        self.every = self.bits.iter().all(|word| *word == u64::MAX);
     }
 
     /// The rules that lead here.
