@@ -61,11 +61,7 @@ pub async fn run(start: Start) -> Result<End, String> {
     limit_clients(&mut config)?;
     let systemd = matches!(config.supervised, Supervised::Systemd | Supervised::Auto);
     let (requests, inbox) = mpsc::unbounded_channel();
-    let mut server = Server::new(config.clone(), environment(&config_file))?;
-    if !config.aclfile.is_empty() {
-        users::load(&mut server)
-            .map_err(|why| format!("Aborting Redis startup because of ACL errors: {why}"))?;
-    }
+    let server = engine(&config, environment(&config_file))?;
     let keyspace = Keyspace::new(server, requests, config_file);
     let persistence = Persistence::new(&keyspace);
     migrate::start(&keyspace);
@@ -133,6 +129,16 @@ pub async fn run(start: Start) -> Result<End, String> {
         post.close();
     }
     Ok(end)
+}
+
+/// The engine with its users, who may stand in a file of their own.
+fn engine(config: &Config, environment: Environment) -> Result<Server, String> {
+    let mut server = Server::new(config.clone(), environment)?;
+    if !config.aclfile.is_empty() {
+        users::load(&mut server)
+            .map_err(|why| format!("Aborting Redis startup because of ACL errors: {why}"))?;
+    }
+    Ok(server)
 }
 
 /// Says which of the things that `config` asks for do not exist yet: whoever relies on them must know.

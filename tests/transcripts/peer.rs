@@ -57,7 +57,15 @@ impl Peer {
     pub fn session(&self) -> Session {
         let mut session = Session { port: self.port, connections: Vec::new(), restore: Vec::new() };
         session.connect();
-        for command in ["FLUSHALL SYNC", "CONFIG RESETSTAT", "SLOWLOG RESET", "CLIENT UNPAUSE"] {
+        let commands = [
+            "FLUSHALL SYNC",
+            "CONFIG RESETSTAT",
+            "SLOWLOG RESET",
+            "CLIENT UNPAUSE",
+            "ACL DELUSER alice bob",
+            "ACL LOG RESET",
+        ];
+        for command in commands {
             session.ask(&command.split(' ').collect::<Vec<_>>());
         }
         session.connections.clear();

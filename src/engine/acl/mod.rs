@@ -135,6 +135,10 @@ pub struct Acl {
     free: Vec<UserId>,
     /// In the order of their bytes, which is that of Redis's lists.
     names: BTreeMap<Vec<u8>, UserId>,
+    /// The password that the default user was given last by the configuration.
+    requirepass: Vec<u8>,
+    /// Memory for the keys of the call that is being checked.
+    pub scratch: Vec<CallKey>,
 }
 
 impl Acl {
@@ -142,7 +146,15 @@ impl Acl {
     pub fn new(catalog: Catalog) -> Self {
         let users = vec![User::unrestricted(b"default", &catalog), User::unrestricted(b"", &catalog)];
         let names = BTreeMap::from([(b"default".to_vec(), UserId::DEFAULT)]);
-        Acl { catalog, log: Log::default(), users, free: Vec::new(), names }
+        Acl {
+            catalog,
+            log: Log::default(),
+            users,
+            free: Vec::new(),
+            names,
+            requirepass: Vec::new(),
+            scratch: Vec::new(),
+        }
     }
     /// A user.
     #[inline]
@@ -199,9 +211,14 @@ impl Acl {
     pub fn file(&self) -> Vec<u8> {
         self.lines().iter().flat_map(|line| [b"user ", &line[..], b"\n"].concat()).collect()
     }
-    /// `requirepass`: the only password of the default user, or none needed if it is empty.
+    /// `requirepass`: the only password of the default user, or none needed if it is empty. Said again, it changes
+    /// nothing of what rules have made of that user since.
     pub fn set_default_password(&mut self, password: &[u8]) {
-        let Acl { users, catalog, .. } = self;
+        let Acl { users, catalog, requirepass, .. } = self;
+        if requirepass == password {
+            return;
+        }
+        *requirepass = password.to_vec();
         let rule = if password.is_empty() { b"nopass".to_vec() } else { [b">", password].concat() };
         for rule in [&b"resetpass"[..], &rule] {
             // Neither can be refused.

@@ -190,7 +190,7 @@ fn selectors_are_put_together() {
         Ok(vec!["on".into(), "(~a +get)".into(), "(+set )".into(), "()".into(), "off".into()])
     );
     assert_eq!(merge("on (~a +get"), Err(1));
-    assert_eq!(merge("( ~a ) (").map_err(|at| at), Err(3));
+    assert_eq!(merge("( ~a ) ("), Err(3));
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub fn check(server: &mut Server, user: UserId, id: CommandId, args: Args) -> Re
 }
 
 fn check_restricted(server: &mut Server, user: UserId, id: CommandId, args: Args) -> Result<(), Denied> {
-    let mut keys = std::mem::take(&mut server.key_scratch);
+    let mut keys = std::mem::take(&mut server.acl.scratch);
     let (row, user) = (server.commands.entry(id).row, server.acl.user(user));
     if !row.keys.is_empty() && !user.minds_no_keys() {
         // Arguments that make no sense name no key: the command will say what is wrong with them.
@@ -38,7 +38,7 @@ fn check_restricted(server: &mut Server, user: UserId, id: CommandId, args: Args
         channels: channels(row, args),
     });
     keys.clear();
-    server.key_scratch = keys;
+    server.acl.scratch = keys;
     outcome
 }
 

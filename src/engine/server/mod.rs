@@ -41,7 +41,6 @@ use super::pubsub::Pubsub;
 use super::rng::Rng;
 use super::session::clients::Clients;
 use super::session::{ClientId, Closing, Peer, REPLY_MAX, Session};
-use super::spec::CallKey;
 use super::time::Now;
 use batch::Scratch;
 use blocking::Blocking;
@@ -167,10 +166,6 @@ pub struct Server {
     pub commands: Table,
     /// Users, and what they were refused.
     pub acl: Acl,
-    /// `requirepass` as the default user knows it.
-    default_password: Vec<u8>,
-    /// Keys of the call that is being checked.
-    pub(crate) key_scratch: Vec<CallKey>,
     /// Databases by number.
     pub databases: Vec<Database>,
     /// Clients, without the one whose command is running.
@@ -280,14 +275,11 @@ impl Server {
         let count = config.databases.max(1) as usize;
         let databases = (0..count).map(|_| Database::new(rng.next_u64(), Layout::Single)).collect();
         let (run_id, replication_id) = (rng.hex_id(), rng.hex_id());
-        let notable = Notable::of(&config);
-        let acl = users::configured(&commands, &config)?;
         let mut server = Server {
-            default_password: config.requirepass.clone(),
+            acl: users::configured(&commands, &config)?,
+            notable: Notable::of(&config),
             config,
             commands,
-            acl,
-            key_scratch: Vec::new(),
             databases,
             clients: Clients::default(),
             pubsub: Pubsub::new(seed),
@@ -306,7 +298,6 @@ impl Server {
             call_logs: CallLogs::default(),
             latency: LatencyMonitor::default(),
             rates: Rates::default(),
-            notable,
             dirty: 0,
             environment,
             usage: Usage::default(),

@@ -24,9 +24,7 @@ pub(super) fn catalog(commands: &Table) -> Catalog {
 pub(super) fn configured(commands: &Table, config: &Config) -> Result<Acl, String> {
     let mut acl = Acl::new(catalog(commands));
     acl.catalog.all_channels = config.acl_pubsub_default == AclPubsubDefault::Allchannels;
-    if !config.requirepass.is_empty() {
-        acl.set_default_password(&config.requirepass);
-    }
+    acl.set_default_password(&config.requirepass);
     let mut names = BTreeSet::new();
     if !config.aclfile.is_empty() && !config.directives.user.is_empty() {
         return Err("Configuring Redis with users defined in redis.conf and at the same setting an ACL file path \
@@ -62,10 +60,7 @@ impl Server {
     /// Takes over `requirepass` and `acl-pubsub-default` after the parameters changed from what they were.
     pub(super) fn follow_acl_config(&mut self) {
         self.acl.catalog.all_channels = self.config.acl_pubsub_default == AclPubsubDefault::Allchannels;
-        if self.config.requirepass != self.default_password {
-            self.default_password.clone_from(&self.config.requirepass);
-            self.acl.set_default_password(&self.default_password);
-        }
+        self.acl.set_default_password(&self.config.requirepass);
     }
 
     /// Whether a client must authenticate first. A server whose default user is open asks nobody.
@@ -174,3 +169,6 @@ impl Server {
         self.acl.log.add(event, client, now.unix_ms(), self.config.acllog_max_len);
     }
 }
+
+#[cfg(test)]
+mod tests;
