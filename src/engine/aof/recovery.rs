@@ -94,8 +94,13 @@ pub enum Verdict {
 /// Decides on a damaged file.
 pub fn judge(damage: &Damage, aftermath: &Aftermath, file: &Circumstances<'_>) -> Verdict {
     let dropped = file.length.saturating_sub(damage.good);
-    // Zeros are what a file system shows of a page that was not written, whoever appended it.
-    let torn = !aftermath.durable && (file.own || aftermath.zeros || damage.problem.is_truncation());
+    // No torn end has EXEC without MULTI: that one is there, and damaged.
+    let torn = if aftermath.durable || damage.problem == Problem::Exec {
+        false
+    } else {
+        // Zeros are what a file system shows of a page that was not written, whoever appended it.
+        file.own || aftermath.zeros || damage.problem.is_truncation()
+    };
     let mut log = Vec::new();
     if damage.problem == Problem::Unfinished {
         log.push(message::revert_transaction(file.name));

@@ -74,6 +74,8 @@ pub enum Problem {
     LineEnd([u8; 2]),
     /// An annotation without end.
     LongAnnotation,
+    /// An annotation that is no line of text: it began before a hole and ends behind it.
+    BinaryAnnotation,
     /// MULTI after MULTI.
     NestedMulti,
     /// EXEC without MULTI.
@@ -118,6 +120,7 @@ impl fmt::Display for Problem {
                 write!(f, "Expected \\r\\n, got: {first:02x}{second:02x}")
             }
             Problem::LongAnnotation => f.write_str("Annotation without end"),
+            Problem::BinaryAnnotation => f.write_str("Annotation with a control character"),
             Problem::NestedMulti => f.write_str("Unexpected MULTI"),
             Problem::Exec => f.write_str("Unexpected EXEC"),
             Problem::MalformedChecksum => f.write_str("Malformed checksum"),
@@ -335,6 +338,10 @@ impl Scanner {
             };
         };
         let length = end + 1;
+        let text = bounded[..end].strip_suffix(b"\r").unwrap_or(&bounded[..end]);
+        if text.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+            return Err(self.damage(0, Problem::BinaryAnnotation));
+        }
         match checksum::read(&item[..length]) {
             Line::Other => {}
             Line::Malformed => return Err(self.damage(0, Problem::MalformedChecksum)),

@@ -162,6 +162,8 @@ fn what_is_wrong_is_said_with_its_place() {
     assert_eq!(after(b"*1\r\n$4"), found(4, "Reached EOF before the end of a line"));
     assert_eq!(after(b"#TS:1"), found(0, "Reached EOF before the end of a line"));
     assert_eq!(after(&[b'#'; ANNOTATION_MAX]), found(0, "Annotation without end"));
+    // The front of `#GRP`, a block that was never written, and the rest of a command.
+    assert_eq!(after(b"#GR\0\0\0\r\n*1\r\n$4\r\nEXEC\r\n"), found(0, "Annotation with a control character"));
     assert_eq!(after(&command(&[b"Exec"])), found(0, "Unexpected EXEC"));
     let multi = command(&[b"Multi"]);
     assert_eq!(after(&[&multi[..], &set, &multi].concat()), found(42, "Unexpected MULTI"));
