@@ -383,9 +383,9 @@ impl Log {
         self.written_end > self.synced_end
     }
 
-    /// Whether the end of the file still lacks a checksum, though nothing else is under way.
+    /// Whether the end of the file still lacks its proof, though nothing else is under way.
     fn is_unsealed(&self) -> bool {
-        self.policy.checksums && self.frame.pending() > 0 && !self.is_dirty() && self.retry_at.is_none()
+        self.policy.checksums && self.frame.is_unproven() && !self.is_dirty() && self.retry_at.is_none()
     }
 
     async fn take(&mut self, message: ToAof) -> bool {
@@ -524,7 +524,7 @@ impl Log {
         if self.write_seal().await { self.sync().await } else { Ok(()) }
     }
 
-    /// Appends the checksum of the end, if it lacks one. Where there is no room for it the file is as good without.
+    /// Appends the checksum of the end, or its proof, if it lacks one. Where there is no room for it the file is as good without.
     async fn write_seal(&mut self) -> bool {
         let (mut frame, mut out) = (self.frame, Vec::new());
         if !self.is_tainted {
@@ -591,10 +591,9 @@ impl Log {
         if !self.gathered.is_empty() {
             return Err("the rest of the append-only file could not be written".to_owned());
         }
-        if seal {
-            self.write_seal().await;
-        }
-        self.sync().await
+        self.sync().await?;
+        // A proof can only come after what it proves.
+        if seal && self.write_seal().await { self.sync().await } else { Ok(()) }
     }
 
     /// Goes on in a new file.

@@ -269,7 +269,7 @@ async fn open(directory: Directory, mut manifest: Manifest, end: Option<End>) ->
         log::write(Level::Notice, &message::opening_incremental(&last.name));
         let opened = async {
             let mut file = fs::File::append_to(&directory.file(&last.name))?;
-            // What was read may have been written by a server that did not flush it any more.
+            write_again(&mut file, end.proven, end.offset).await?;
             file.sync_data().await?;
             Ok(file)
         };
@@ -291,6 +291,23 @@ async fn open(directory: Directory, mut manifest: Manifest, end: Option<End>) ->
     directory.write_manifest(&manifest).await?;
     directory.forget_history(&mut manifest).await;
     Ok(Opened { directory, manifest, file, frame: Writer::new(), is_listed: true })
+}
+
+/// Writes bytes of a file to where they are. They may never have been flushed, or a flush may have failed: then the
+/// kernel takes its copy for clean, and only what is written again gets to the medium with the next flush.
+async fn write_again(file: &mut fs::File, mut from: u64, to: u64) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK.min((to - from) as usize)];
+    while from < to {
+        let piece = &mut buffer[..CHUNK.min((to - from) as usize)];
+        file.seek(from)?;
+        if read_full(file, piece)? < piece.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.seek(from)?;
+        file.write_all(piece).await?;
+        from += piece.len() as u64;
+    }
+    file.seek(to)
 }
 
 impl History<'_> {

@@ -45,13 +45,13 @@ pub struct Writer {
 impl Writer {
     /// Of an empty file.
     pub fn new() -> Self {
-        Self::resume(&End { offset: 0, uncovered: Uncovered::from(0), checksummed: false })
+        Self::resume(&End { offset: 0, uncovered: Uncovered::from(0), proven: 0, checksummed: false })
     }
 
     /// Of a file that was read to its end. The caller makes it durable, and says so, before it goes on.
     pub fn resume(end: &End) -> Self {
-        let End { offset, uncovered, .. } = *end;
-        Writer { offset, uncovered, durable: 0, proven: uncovered.start, time: None }
+        let End { offset, uncovered, proven, .. } = *end;
+        Writer { offset, uncovered, durable: 0, proven, time: None }
     }
 
     /// Bytes of the file once all is written that was handed out.
@@ -106,12 +106,18 @@ impl Writer {
         }
     }
 
-    /// Appends to `out` what covers the rest: before the file is closed, or when nothing has come for long.
+    /// Appends to `out` what covers the rest, and proves it if it is durable: before the file is closed, or when
+    /// nothing has come for long.
     pub fn seal(&mut self, annotations: Annotations, out: &mut Vec<u8>) {
-        if annotations.checksums && self.pending() > 0 {
-            let durable = self.durable == self.offset;
+        let durable = self.durable == self.offset;
+        if annotations.checksums && (self.pending() > 0 || (durable && self.is_unproven())) {
             self.checksum(if durable { Mark::Durable } else { Mark::Written }, out);
         }
+    }
+
+    /// Whether damage of what it ends with would look like a torn end.
+    pub fn is_unproven(&self) -> bool {
+        self.proven < self.offset
     }
 
     /// Bytes that no line covers.

@@ -139,6 +139,8 @@ pub struct End {
     pub offset: u64,
     /// Bytes after the last checksum line.
     pub uncovered: Uncovered,
+    /// All before was durable when the last line was written that says so.
+    pub proven: u64,
     /// Whether there were checksum lines.
     pub checksummed: bool,
 }
@@ -191,6 +193,8 @@ pub struct Scanner {
     uncovered: Uncovered,
     /// Where in the buffer the bytes begin that `uncovered` has not seen.
     unseen: usize,
+    /// Where the last line ends that says that all before was durable.
+    proven: u64,
     checksummed: bool,
 }
 
@@ -213,6 +217,7 @@ impl Scanner {
             good_before: start,
             uncovered: Uncovered::from(start),
             unseen: 0,
+            proven: start,
             checksummed: false,
         }
     }
@@ -290,7 +295,8 @@ impl Scanner {
             return Err(self.damage(0, Problem::UnfinishedGroup));
         }
         self.uncovered.add(&self.buffer[self.unseen..]);
-        Ok(End { offset: self.offset, uncovered: self.uncovered, checksummed: self.checksummed })
+        let Scanner { offset, uncovered, proven, checksummed, .. } = self;
+        Ok(End { offset, uncovered, proven, checksummed })
     }
 
     fn drop_given(&mut self) {
@@ -367,6 +373,9 @@ impl Scanner {
         self.uncovered = Uncovered::from(self.offset + length as u64);
         self.unseen = self.head + length;
         self.checksummed = true;
+        if mark == Mark::Durable {
+            self.proven = self.uncovered.start;
+        }
         self.in_group = false;
         Ok(())
     }

@@ -96,12 +96,18 @@ fn an_end_that_is_quiet_is_sealed() {
     writer.seal(CHECKSUMS, &mut out);
     assert_eq!(out.len(), 100 + LINE);
     assert!(out[100..].starts_with(b"#CRC:"));
+    writer.synced();
+    writer.seal(CHECKSUMS, &mut out);
+    assert!(out[100 + LINE..].starts_with(b"#SYN:") && !writer.is_unproven());
     let mut synced = unsynced;
     synced.synced();
     out.clear();
     synced.seal(CHECKSUMS, &mut out);
     assert!(out.starts_with(b"#SYN:"));
     out.clear();
+    synced.synced();
+    synced.seal(CHECKSUMS, &mut out);
+    assert!(out.is_empty() && !synced.is_unproven());
     synced.seal(Annotations { checksums: false, ..ALL }, &mut out);
     synced.group([], 0, ALL, &mut out);
     assert!(out.is_empty());
