@@ -164,19 +164,14 @@ fn recover(file: &[u8]) -> Option<Vec<Vec<u8>>> {
 #[test]
 fn no_bit_of_an_append_only_file_is_taken_for_another() {
     let mut total = 0;
-    for (group_commit, durable, time) in
-        [(true, true, false), (true, true, true), (false, true, true), (false, false, true)]
-    {
-        let mut file = appended(Annotations { time, checksums: true, group_commit }, durable);
+    for (durable, time) in [(true, false), (true, true), (false, true)] {
+        let mut file = appended(Annotations { time, checksums: true }, durable);
         let whole = recover(&file).expect("it is whole");
         assert!(whole.len() > commands().len());
         total += file.len();
         let check = |file: &[u8], what: &str, place: usize| {
             if let Some(commands) = recover(file) {
-                assert!(
-                    whole.starts_with(&commands),
-                    "{what} {place} of {group_commit} {durable} {time}: other data"
-                );
+                assert!(whole.starts_with(&commands), "{what} {place} of {durable} {time}: other data");
             }
         };
         for bit in (0..8 * file.len()).step_by(stride()) {

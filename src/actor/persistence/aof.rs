@@ -446,8 +446,7 @@ impl Log {
     }
 
     fn annotations(&self) -> Annotations {
-        let Policy { timestamps, checksums, fsync, .. } = self.policy;
-        Annotations { time: timestamps, checksums, group_commit: fsync == Appendfsync::Always }
+        Annotations { time: self.policy.timestamps, checksums: self.policy.checksums }
     }
 
     /// Writes what was gathered, as one group.

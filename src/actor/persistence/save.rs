@@ -270,7 +270,7 @@ impl Plan {
         if !self.is_rdb {
             let time = self.timestamp.then(|| format!("#TS:{}\r\n", self.order.unix_secs));
             let out = format!("{}{}", time.unwrap_or_default(), own_line()).into_bytes();
-            let annotations = Annotations { time: false, checksums: self.checksums, group_commit: false };
+            let annotations = Annotations { time: false, checksums: self.checksums };
             let frame = frame::Writer::new();
             return Encoder::Commands { out, db: None, compress: self.compress, frame, annotations };
         }

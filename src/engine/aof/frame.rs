@@ -1,17 +1,16 @@
 //! What is appended to a file: commands, and between them the time and checksums.
 //!
-//! Commands come in groups: what is written, and with `appendfsync always` made durable, at once. Checksum
-//! lines serve two ends. Bits that rot on the medium are noticed wherever they are covered, so that a line
-//! is due every [`DUE`] bytes. And when power fails, any sector of what was not durable may be missing, the
-//! last one there: commands tell that by themselves where the hole is not within one argument, so that a
-//! group longer than a sector ends with a line, and begins with one that says so: nothing of it counts until its
-//! checksum was compared, for a hole within an argument may come before one that shows. No line covers both bytes that are durable and bytes that
-//! are not, lest a torn end take with it what was promised to be there.
+//! Commands come in groups: what is written, and with `appendfsync always` made durable, at once. Each group ends with
+//! a checksum line, so that bits that rot on the medium and sectors that went astray are noticed. When power fails, any
+//! sector of what was not durable may be missing, the last one there. Commands tell that by themselves where the hole is
+//! not within one argument, so that a group longer than a sector also begins with a line that says so: nothing of it counts
+//! until its checksum was compared. A line covers one group, lest a torn end take with it what was promised to be there; and
+//! every [`DUE`] bytes one proves that all before is durable, so that damage there is not taken for a torn end.
 
 use super::checksum::{self, LINE, Mark, Uncovered};
 use super::scan::End;
 
-/// So many bytes may stay uncovered.
+/// So many bytes may stay unproven.
 const DUE: u64 = 4096;
 /// The smallest unit that a power failure leaves whole.
 const SECTOR: u64 = 512;
@@ -23,8 +22,6 @@ pub struct Annotations {
     pub time: bool,
     /// Checksums.
     pub checksums: bool,
-    /// Each group is durable before the next one comes (`appendfsync always`).
-    pub group_commit: bool,
 }
 
 /// The end of a file that is appended to. A copy made before a write that fails is the state to go on with
@@ -81,13 +78,9 @@ impl Writer {
         out.reserve(length as usize + 64);
         let torn_unnoticed = length > SECTOR;
         if annotations.checksums {
-            let pending = self.pending();
-            // Where more groups follow before the next fsync, this is the last chance to cover alone what is
-            // durable. With a group commit there is one before each, and small groups can wait.
-            let seals =
-                pending > 0 && (torn_unnoticed || pending + length >= DUE || !annotations.group_commit);
-            let proves = self.offset - self.proven >= DUE;
-            if self.durable == self.offset && (seals || proves) {
+            // What came before without checksums must not share one with what may be torn.
+            let due = self.pending() > 0 || self.offset - self.proven >= DUE;
+            if self.durable == self.offset && due {
                 self.checksum(Mark::Durable, out);
             }
         }
@@ -101,7 +94,7 @@ impl Writer {
         for chunk in chunks {
             self.append(chunk, out);
         }
-        if annotations.checksums && (torn_unnoticed || self.pending() >= DUE) {
+        if annotations.checksums {
             self.checksum(Mark::Written, out);
         }
     }

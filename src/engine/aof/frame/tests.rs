@@ -2,7 +2,7 @@
 
 use super::*;
 
-const ALL: Annotations = Annotations { time: true, checksums: true, group_commit: true };
+const ALL: Annotations = Annotations { time: true, checksums: true };
 const CHECKSUMS: Annotations = Annotations { time: false, ..ALL };
 
 fn unit(length: usize) -> Vec<u8> {
@@ -42,33 +42,29 @@ fn named(found: &[(u64, String)]) -> Vec<(u64, &str)> {
 }
 
 #[test]
-fn small_groups_are_covered_once_durable() {
+fn each_group_is_covered_and_proven_every_four_kilobytes() {
     let found = lines(&[500; 20], CHECKSUMS, 1);
-    // The eighth group would reach 4,096 bytes: what is durable before it is covered alone.
-    assert_eq!(named(&found), [(4000, "#SYN"), (8015, "#SYN")]);
-    let overhead = (LINE * found.len()) as f64 / (500.0 * 20.0);
-    assert!(overhead < 0.004);
+    let (proofs, sums): (Vec<_>, Vec<_>) = found.iter().partition(|(_, name)| name == "#SYN");
+    assert_eq!(sums.len(), 20);
+    assert!(sums.iter().all(|(_, name)| name == "#CRC"));
+    let offsets: Vec<u64> = proofs.iter().map(|(offset, _)| *offset).collect();
+    assert_eq!(offsets, [8 * 515, 16 * 515 + 15]);
 }
 
 #[test]
-fn large_groups_are_covered_with_what_is_in_them() {
-    let found = lines(&[100, 900, 100, 900], CHECKSUMS, 1);
-    let [first, second] =
-        [[(100, "#SYN"), (115, "#GRP"), (1021, "#CRC")], [(1136, "#SYN"), (1151, "#GRP"), (2057, "#CRC")]];
-    assert_eq!(named(&found), [first, second].concat());
-    // Durable or not is known every four kilobytes.
-    let found = lines(&[900; 6], CHECKSUMS, 1);
-    let proofs: Vec<_> = found.iter().filter(|(_, name)| name == "#SYN").map(|(offset, _)| *offset).collect();
-    assert_eq!(proofs, [5 * 921]);
+fn of_large_groups_nothing_counts_without_the_rest() {
+    let found = lines(&[100, 900, 100], CHECKSUMS, 1);
+    assert_eq!(named(&found), [(100, "#CRC"), (115, "#GRP"), (1021, "#CRC"), (1136, "#CRC")]);
 }
 
 #[test]
-fn what_is_durable_is_never_covered_with_what_is_not() {
-    let late = Annotations { group_commit: false, ..CHECKSUMS };
-    let found = lines(&[100, 100, 100, 900], late, 2);
-    assert_eq!(named(&found), [(200, "#SYN"), (215 + 100, "#GRP"), (321 + 900, "#CRC")]);
-    // Never durable: only when due.
-    assert_eq!(named(&lines(&[500; 10], late, 100)), [(4500, "#CRC")]);
+fn what_is_not_durable_is_never_proven() {
+    assert!(lines(&[500; 20], CHECKSUMS, 100).iter().all(|(_, name)| name == "#CRC"));
+    // Nor is it where only a part is.
+    let found = lines(&[3000; 4], CHECKSUMS, 3);
+    let proofs: Vec<u64> =
+        found.iter().filter(|(_, name)| name == "#SYN").map(|(offset, _)| *offset).collect();
+    assert_eq!(proofs, [3 * 3021]);
 }
 
 #[test]
@@ -79,11 +75,12 @@ fn time_is_noted_once_a_second_and_in_front() {
         writer.group([&b"*1\r\n$4\r\nPING\r\n"[..]], time, annotations, &mut out);
         String::from_utf8(out).unwrap()
     };
-    assert_eq!(written(7, ALL), "#TS:7\r\n*1\r\n$4\r\nPING\r\n");
-    assert_eq!(written(7, ALL), "*1\r\n$4\r\nPING\r\n");
-    assert_eq!(written(6, ALL), "*1\r\n$4\r\nPING\r\n");
-    assert_eq!(written(8, CHECKSUMS), "*1\r\n$4\r\nPING\r\n");
-    assert_eq!(written(8, ALL), "#TS:8\r\n*1\r\n$4\r\nPING\r\n");
+    let times = Annotations { checksums: false, ..ALL };
+    assert_eq!(written(7, times), "#TS:7\r\n*1\r\n$4\r\nPING\r\n");
+    assert_eq!(written(7, times), "*1\r\n$4\r\nPING\r\n");
+    assert_eq!(written(6, times), "*1\r\n$4\r\nPING\r\n");
+    assert_eq!(written(8, Annotations { time: false, ..times }), "*1\r\n$4\r\nPING\r\n");
+    assert_eq!(written(8, times), "#TS:8\r\n*1\r\n$4\r\nPING\r\n");
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn proof_is_found_however_the_bytes_come() {
 
 /// A file of groups with their ends, each durable before the next.
 fn own() -> (Vec<u8>, Vec<usize>) {
-    let annotations = Annotations { time: false, checksums: true, group_commit: true };
+    let annotations = Annotations { time: false, checksums: true };
     let (mut writer, mut file, mut ends) = (Writer::new(), Vec::new(), vec![0]);
     for length in [2000, 60, 900, 5000, 30, 40, 3000] {
         writer.group([set(&vec![b'v'; length]).as_slice()], 0, annotations, &mut file);
@@ -155,7 +155,7 @@ fn what_was_durable_is_not_cut_off() {
 /// Zeros within a value do not show; what came with it does not count either, since its checksum was not compared.
 #[test]
 fn of_a_long_group_nothing_counts_without_its_checksum() {
-    let all = Annotations { time: false, checksums: true, group_commit: true };
+    let all = Annotations { time: false, checksums: true };
     let (mut writer, mut file) = (Writer::new(), Vec::new());
     writer.group([set(b"1").as_slice()], 0, all, &mut file);
     writer.synced();

@@ -40,7 +40,7 @@ fn scan(file: &[u8], piece: usize) -> (Vec<Vec<u8>>, Result<End, Damage>) {
 
 /// A file of groups of units, and the ends of all units and annotations, of long groups only that of their checksum.
 fn corpus() -> (Vec<u8>, Vec<usize>) {
-    let all = Annotations { time: true, checksums: true, group_commit: true };
+    let all = Annotations { time: true, checksums: true };
     let set = |value: &[u8]| command(&[b"SET", b"key", value]);
     let transaction = [command(&[b"MULTI"]), set(b"\r\n*1\r\n"), set(b"2"), command(&[b"exec"])].concat();
     let groups: [&[Vec<u8>]; 6] = [
