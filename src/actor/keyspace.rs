@@ -233,6 +233,7 @@ impl Keyspace {
             }
             Effect::Job(_)
             | Effect::StopJob
+            | Effect::Backup(_)
             | Effect::AofPolicy
             | Effect::CloseAof { .. }
             | Effect::Reload { .. } => {

@@ -76,6 +76,27 @@ pub enum DataFile {
     Aof,
 }
 
+/// What is to be done with the files of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackupStep {
+    /// See that its directory is there and empty (`Server::backup_prepared`).
+    Prepare(ClientId),
+    /// Have the base of the append-only file there too (`Server::backup_pinned`).
+    Pin,
+    /// Have everything up to a position of the stream there too, with a manifest, and go on in a new file
+    /// (`Server::backup_sealed`).
+    Seal {
+        /// Who waits for it.
+        client: ClientId,
+        /// The position.
+        position: u64,
+    },
+    /// Delete all files in its directory; then answer the client, if one waits.
+    Clear(Option<ClientId>),
+    /// Delete the append-only file, which is closed.
+    DeleteAof,
+}
+
 /// One thing that the outside must do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -124,6 +145,8 @@ pub enum Effect {
     Job(Order),
     /// End the running job: what it wrote is not wanted.
     StopJob,
+    /// A backup is to go on.
+    Backup(BackupStep),
     /// The parameters of the append-only file may have changed.
     AofPolicy,
     /// Write the rest of the stream, and close the append-only file.

@@ -4,6 +4,7 @@
 //! Random choices come from a fixed seed, and nothing waits for time to pass.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod backup;
 mod crash;
 mod disk;
 mod history;

@@ -66,6 +66,9 @@ fn line(effect: &Effect) -> Option<String> {
         Effect::Restart => "restart".to_owned(),
         Effect::Job(order) => format!("job {:?}", order.kind),
         Effect::Migrate(_) => "migrate".to_owned(),
+        Effect::Backup(step) => {
+            format!("backup {}", format!("{step:?}").split(['(', ' ']).next().unwrap_or_default())
+        }
         Effect::StopJob => "stop-job".to_owned(),
         Effect::AofPolicy => "aof-policy".to_owned(),
         Effect::CloseAof { .. } => "close-aof".to_owned(),

@@ -29,6 +29,7 @@ use std::task::Poll;
 
 /// Microseconds between flushes of `everysec`, between tries after an error, and of quiet before a checksum.
 const SECOND: u64 = 1_000_000;
+const NOT_THERE: &str = "the append-only file is not there yet";
 /// The shortest and longest that a group waits for those who were just answered, in microseconds.
 const PATIENCE_MIN: u64 = 50;
 const PATIENCE_MAX: u64 = 10_000;
@@ -103,6 +104,14 @@ impl Directory {
         written
     }
 
+    /// Has one of the files in another directory too.
+    pub async fn link(&self, name: &[u8], into: &Path) -> Result<(), String> {
+        let link = into.join(OsStr::from_bytes(name));
+        let linked = fs::link(&self.file(name), &link).await;
+        linked.map_err(|error| format!("Can't link {}: {}", link.display(), reason(&error)))?;
+        fs::sync_dir(into).await.map_err(|error| reason(&error))
+    }
+
     /// Deletes what a manifest no longer needs, and has it say so.
     pub async fn forget_history(&self, manifest: &mut Manifest) {
         if manifest.history().is_empty() || self.keep_history {
@@ -160,7 +169,9 @@ pub async fn run_from_rewrite(
             ToAof::Commit { done, .. } => {
                 _ = done.send(Err("there is no file for what followed the snapshot".into()))
             }
-            ToAof::Flush(done) => _ = done.send(Err("the append-only file is not there yet".into())),
+            ToAof::Pin { done, .. } => _ = done.send(Err(NOT_THERE.into())),
+            ToAof::Seal { done, .. } => _ = done.send(Err(NOT_THERE.into())),
+            ToAof::Flush(done) => _ = done.send(Err(NOT_THERE.into())),
             ToAof::Close(done) => {
                 let _ = done.send(Ok(()));
                 return;
@@ -413,6 +424,8 @@ impl Log {
                     self.fail(why, true);
                 }
             }
+            ToAof::Pin { into, done } => _ = done.send(self.pin(&into).await),
+            ToAof::Seal { into, done } => _ = done.send(self.seal_backup(&into).await),
             ToAof::Commit { base, is_rdb, done } => {
                 let committed = self.commit(&base, is_rdb).await;
                 let is_done = committed.is_ok();
@@ -642,6 +655,33 @@ impl Log {
                 false
             }
         }
+    }
+
+    /// Has the base in another directory too.
+    async fn pin(&self, into: &Path) -> Result<Vec<u8>, String> {
+        let base = self.manifest.base().ok_or(NOT_THERE)?.name.clone();
+        self.directory.link(&base, into).await?;
+        Ok(base)
+    }
+
+    /// Has all that was written until now in another directory too, and goes on in a new file.
+    async fn seal_backup(&mut self, into: &Path) -> Result<Vec<Vec<u8>>, String> {
+        self.flush(true).await?;
+        if !self.is_sound() {
+            return Err("the append-only file could not be written".to_owned());
+        }
+        for file in self.manifest.incremental() {
+            self.directory.link(&file.name, into).await?;
+        }
+        let mut manifest = self.manifest.clone();
+        manifest.forget_history();
+        let copy = Directory { path: into.to_owned(), prefix: self.directory.prefix.clone() };
+        copy.write_manifest(&manifest).await?;
+        // No rewrite runs: nothing begins with this file.
+        self.rotate().await?;
+        self.since = None;
+        let names = manifest.files().map(|file| file.name.clone());
+        Ok(names.chain([manifest_name(&copy.prefix)]).collect())
     }
 
     /// Puts a rewritten base in place, durably.

@@ -58,6 +58,21 @@ pub enum ToAof {
         /// Who wants to know.
         done: oneshot::Sender<Result<u64, String>>,
     },
+    /// Link the base into this directory too. The answer is its name, or why it is not there.
+    Pin {
+        /// The directory.
+        into: PathBuf,
+        /// Who wants to know.
+        done: oneshot::Sender<Result<Vec<u8>, String>>,
+    },
+    /// Flush everything, link all files into this directory, with a manifest, and go on in a new file. The answer is
+    /// their names, or why they are not there.
+    Seal {
+        /// The directory.
+        into: PathBuf,
+        /// Who wants to know.
+        done: oneshot::Sender<Result<Vec<Vec<u8>>, String>>,
+    },
     /// Flush everything, and say whether that worked.
     Flush(oneshot::Sender<Result<(), String>>),
     /// The same, and then end.

@@ -7,6 +7,7 @@
 //! ```
 
 mod aof;
+mod backup;
 mod load;
 mod message;
 mod save;
@@ -54,6 +55,8 @@ pub struct Persistence {
     running: RefCell<Option<Running>>,
     /// A job ended.
     job_ended: Notify,
+    /// What is to be done with the files of backups.
+    steps: mpsc::UnboundedSender<backup::Step>,
 }
 
 /// What a running job is made of.
@@ -95,6 +98,7 @@ impl Files for Persistence {
         match effect {
             Effect::Job(order) => self.start_job(server, order),
             Effect::StopJob => *self.running.borrow_mut() = None,
+            Effect::Backup(step) => self.begin_step(server, step),
             Effect::AofPolicy => self.tell_aof(ToAof::Policy(Policy::from(&server.config))),
             Effect::CloseAof { rest } => self.close_aof(server, rest),
             Effect::Reload { file, save, flush, merge, client } => {
@@ -112,6 +116,7 @@ impl Files for Persistence {
 impl Persistence {
     /// No files yet.
     pub fn new(keyspace: &Rc<Keyspace>) -> Rc<Self> {
+        let (steps, inbox) = mpsc::unbounded_channel();
         let persistence = Rc::new_cyclic(|me| Persistence {
             keyspace: keyspace.clone(),
             me: me.clone(),
@@ -122,9 +127,11 @@ impl Persistence {
             turn: Notify::new(),
             running: RefCell::default(),
             job_ended: Notify::new(),
+            steps,
         });
         keyspace.set_files(Some(persistence.clone()));
         task::spawn_local("stream", persistence.clone().send_turns());
+        task::spawn_local("backup", persistence.clone().take_steps(inbox));
         persistence
     }
 

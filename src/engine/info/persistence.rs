@@ -55,7 +55,7 @@ pub(super) const PERSISTENCE: Section = Section {
         aof_rewrites_consecutive_failures: view.server.persistence.aof.failures,
         aof_last_write_status: status(view.server.persistence.aof.written.is_ok()),
         aof_last_cow_size: view.server.persistence.saves.last_extra,
-        backup_in_progress: 0,
+        backup_in_progress: u8::from(view.server.persistence.backup.is_running()),
         module_fork_in_progress: 0,
         module_fork_last_cow_size: 0,
         slot_migration_fork_in_progress: 0,

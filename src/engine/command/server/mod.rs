@@ -2,6 +2,7 @@
 
 mod acl;
 mod acl_audit;
+mod backup;
 mod command;
 mod command_docs;
 mod config;
@@ -23,6 +24,7 @@ use super::{BASE, Command, Group};
 pub const TOPICS: &[&[Command]] = &[
     acl::COMMANDS,
     acl_audit::COMMANDS,
+    backup::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
     control::COMMANDS,

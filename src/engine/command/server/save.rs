@@ -86,7 +86,8 @@ fn bgrewriteaof(call: &mut Call) -> Result {
     if call.server.runs(JobKind::Rewrite) {
         return Err(Error::new("ERR Background append only file rewriting already in progress"));
     }
-    if call.server.is_saving() || !call.may_block() {
+    let pinned = call.server.persistence.backup.pins_aof();
+    if call.server.is_saving() || pinned || !call.may_block() {
         call.server.schedule_rewrite();
         call.reply.simple("Background append only file rewriting scheduled");
     } else {

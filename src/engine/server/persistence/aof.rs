@@ -165,6 +165,10 @@ impl Server {
         if aof.must_be_rewritten() {
             aof.retry_at = now.mono_us;
         }
+        if self.persistence.aof.broken {
+            // A rewrite replaces what the backup would have linked.
+            self.fail_backup("the append-only file could not be written".to_owned());
+        }
     }
 
     /// A new base is in place, and with it all that failed before.

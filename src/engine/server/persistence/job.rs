@@ -239,7 +239,10 @@ impl Server {
         let seconds = (now.mono_us - job.started.mono_us).div_ceil(1_000_000) as i64;
         match job.kind {
             JobKind::Save => self.save_ended(&outcome, job.background, job.dirty, seconds, now),
-            JobKind::Rewrite => self.rewrite_ended(&outcome, seconds, now),
+            JobKind::Rewrite => {
+                self.rewrite_ended(&outcome, seconds, now);
+                self.base_ended(&outcome);
+            }
         }
         for client in job.waiting {
             let Some(mut session) = self.clients.take(client) else { continue };

@@ -4,11 +4,13 @@
 //! One job reads the keyspace's snapshot at a time: a save to an RDB file, or a rewrite of the append-only file.
 
 mod aof;
+mod backup;
 mod job;
 mod load;
 
 pub use crate::engine::effect::JobKind;
 pub use aof::{Aof, AofState};
+pub use backup::{Backup, BackupState};
 pub use job::{Job, Outcome, Saves};
 pub use load::Loading;
 
@@ -32,6 +34,8 @@ pub struct Persistence {
     pub saves: Saves,
     /// The append-only file.
     pub aof: Aof,
+    /// The backup.
+    pub backup: Backup,
     /// The server is going to stop, unless somebody calls that off or its data cannot be saved.
     pub is_stopping: bool,
     /// CLIENT PAUSE before writes were made to wait for the end of the server.
@@ -53,6 +57,7 @@ impl Persistence {
             jobs: 0,
             saves: Saves::new(started),
             aof: Aof::default(),
+            backup: Backup::default(),
             is_stopping: false,
             pause_before_stop: None,
             skips_checksums: false,
@@ -85,18 +90,23 @@ impl Server {
 
     /// What happens by the clock: save points, growth of the append-only file, what was put off.
     pub(super) fn look_after_files(&mut self, now: Now) {
+        self.expire_backup(now);
         if self.persistence.loading.is_some() || self.is_saving() {
             return;
         }
+        // No rewrite may replace the files that a backup is about to link.
+        let may_rewrite = !self.persistence.backup.pins_aof();
         let aof = &self.persistence.aof;
-        if aof.scheduled || (aof.must_be_rewritten() && now.mono_us >= aof.retry_at) {
+        if self.persistence.backup.state == BackupState::Pending {
+            self.begin_backup(now);
+        } else if (aof.scheduled && may_rewrite) || (aof.must_be_rewritten() && now.mono_us >= aof.retry_at) {
             self.start_rewrite(now);
         } else if self.persistence.saves.scheduled {
             self.start_save(None, now);
         } else if let Some((changes, seconds)) = self.due_save_point(now) {
             self.log(Level::Notice, format!("{changes} changes in {seconds} seconds. Saving..."));
             self.start_save(None, now);
-        } else if let Some(growth) = self.rewrite_growth(now) {
+        } else if may_rewrite && let Some(growth) = self.rewrite_growth(now) {
             self.log(Level::Notice, format!("Starting automatic rewriting of AOF on {growth}% growth"));
             self.start_rewrite(now);
         }
@@ -147,11 +157,12 @@ impl Server {
         if self.persistence.loading.is_some() {
             return;
         }
-        let on = self.config.appendonly;
+        let on = self.wants_aof();
         if on && self.persistence.aof.state == AofState::Off {
             self.start_aof(now);
         } else if !on && self.persistence.aof.state != AofState::Off {
             self.stop_aof();
+            self.fail_backup("appendonly is stopped".to_owned());
         }
         self.follow_fsync_policy();
     }
