@@ -675,7 +675,8 @@ impl Log {
         }
         let mut manifest = self.manifest.clone();
         manifest.forget_history();
-        let copy = Directory { path: into.to_owned(), prefix: self.directory.prefix.clone() };
+        let prefix = self.directory.prefix.clone();
+        let copy = Directory { path: into.to_owned(), prefix, keep_history: false };
         copy.write_manifest(&manifest).await?;
         // No rewrite runs: nothing begins with this file.
         self.rotate().await?;
