@@ -19,6 +19,7 @@ pub mod protocol;
 pub mod pubsub;
 pub mod rdb;
 pub mod rng;
+pub mod script;
 pub mod server;
 pub mod session;
 pub mod spec;

@@ -366,7 +366,9 @@ pub fn call(
             row.name
         );
         reply.truncate(mark);
-        count_error(server, error.as_bytes());
+        if !error.is_counted() {
+            count_error(server, error.as_bytes());
+        }
         reply.error(error.as_bytes());
     }
     server.propagation.command_ended(db, args, changed && !row.flags.has(Flags::CONTAINER));

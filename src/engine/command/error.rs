@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 /// Why a command was refused. Becomes an error reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error(Cow<'static, [u8]>);
+pub struct Error {
+    text: Cow<'static, [u8]>,
+    counted: bool,
+}
 
 /// What commands return; the reply is written on the way.
 pub type Result<T = ()> = std::result::Result<T, Error>;
@@ -12,23 +15,31 @@ pub type Result<T = ()> = std::result::Result<T, Error>;
 impl Error {
     /// An error with this code and text.
     pub const fn new(text: &'static str) -> Self {
-        Error(Cow::Borrowed(text.as_bytes()))
+        Error { text: Cow::Borrowed(text.as_bytes()), counted: false }
     }
     /// An error whose text depends on the request.
     pub fn text(text: String) -> Self {
-        Error(Cow::Owned(text.into_bytes()))
+        Self::bytes(text.into_bytes())
     }
     /// An error whose text holds arbitrary bytes.
     pub fn bytes(text: Vec<u8>) -> Self {
-        Error(Cow::Owned(text))
+        Error { text: Cow::Owned(text), counted: false }
     }
     /// Code and text.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.text
+    }
+    /// The same error, which INFO errorstats has counted already: where a script met it.
+    pub fn counted(self) -> Error {
+        Error { counted: true, ..self }
+    }
+    /// Whether it was counted.
+    pub fn is_counted(&self) -> bool {
+        self.counted
     }
     /// The first word, under which INFO errorstats counts it.
     pub fn code(&self) -> &[u8] {
-        self.0.split(|b| *b == b' ').next().unwrap_or(b"ERR")
+        self.text.split(|b| *b == b' ').next().unwrap_or(b"ERR")
     }
 
     /// The key holds another type.

@@ -26,6 +26,7 @@ pub mod hash;
 pub mod hyperloglog;
 pub mod list;
 pub mod pubsub;
+pub mod script;
 pub mod server;
 pub mod set;
 pub mod sorted_set;
@@ -66,6 +67,8 @@ pub enum Group {
     Geo,
     /// Publish and subscribe.
     Pubsub,
+    /// Scripts and functions.
+    Scripting,
     /// MULTI, EXEC and WATCH.
     Transactions,
     /// About the connection itself.
@@ -92,6 +95,7 @@ impl Group {
             Group::HyperLogLog => "hyperloglog",
             Group::Geo => "geo",
             Group::Pubsub => "pubsub",
+            Group::Scripting => "scripting",
             Group::Transactions => "transactions",
             Group::Connection => "connection",
             Group::Server => "server",
@@ -184,5 +188,6 @@ pub const GROUPS: &[&[&[Command]]] = &[
     connection::TOPICS,
     transaction::TOPICS,
     pubsub::TOPICS,
+    script::TOPICS,
     server::TOPICS,
 ];

@@ -23,6 +23,7 @@ pub mod pause;
 pub mod persistence;
 pub mod propagation;
 pub mod rates;
+pub mod scripting;
 pub mod snapshot;
 pub mod stats;
 pub mod users;
@@ -55,6 +56,7 @@ use pause::Pause;
 use persistence::Persistence;
 use propagation::Propagation;
 use rates::Rates;
+use scripting::Scripting;
 use snapshot::Snapshot;
 use stats::{CommandStats, ErrorStats, Stats};
 use std::collections::{BTreeSet, VecDeque};
@@ -176,6 +178,8 @@ pub struct Server {
     pub watch: Watch,
     /// Who waits for keys.
     pub blocking: Blocking,
+    /// Scripts.
+    pub scripting: Scripting,
     /// CLIENT PAUSE.
     pub pause: Pause,
     /// Keys to be handed over to other servers, until somebody fetches them.
@@ -272,8 +276,8 @@ impl Server {
             commands.rename(from, to)?;
         }
         let command_stats = vec![CommandStats::default(); commands.len()];
-        let count = config.databases.max(1) as usize;
-        let databases = (0..count).map(|_| Database::new(rng.next_u64(), Layout::Single)).collect();
+        let database = |_| Database::new(rng.next_u64(), Layout::Single);
+        let databases = (0..config.databases.max(1)).map(database).collect();
         let (run_id, replication_id) = (rng.hex_id(), rng.hex_id());
         let mut server = Server {
             acl: users::configured(&commands, &config)?,
@@ -285,6 +289,7 @@ impl Server {
             pubsub: Pubsub::new(seed),
             watch: Watch::new(seed),
             blocking: Blocking::default(),
+            scripting: Scripting::default(),
             pause: Pause::default(),
             migrations: Vec::new(),
             monitors: BTreeSet::new(),

@@ -60,9 +60,9 @@ impl Propagation {
         }
     }
 
-    /// Has nothing propagate for a while, such as during a load.
-    pub fn mute(&mut self, on: bool) {
-        self.muted = on;
+    /// Has nothing propagate for a while, such as during a load. Says whether that was so before.
+    pub fn mute(&mut self, on: bool) -> bool {
+        std::mem::replace(&mut self.muted, on)
     }
 
     /// Has the next unit begin with a SELECT, since its reader knows nothing of what came before.

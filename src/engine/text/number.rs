@@ -175,6 +175,26 @@ pub fn format_f64_digits(value: f64) -> String {
     format!("{sign}{}", lay_out(&digits, exponent))
 }
 
+/// A double with so many significant digits at most, as C's `%.14g` prints it.
+pub fn format_significant(value: f64, digits: usize) -> String {
+    if !value.is_finite() {
+        return format_f64_digits(value);
+    }
+    let digits = digits.max(1);
+    let scientific = format!("{value:.*e}", digits - 1);
+    let (mantissa, exponent) = scientific.split_once('e').expect("a finite number has an exponent");
+    let exponent: i32 = exponent.parse().expect("an exponent is a number");
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if exponent < -4 || exponent >= digits as i32 {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{}e{sign}{:02}", trimmed(mantissa), exponent.abs());
+    }
+    trimmed(&format!("{value:.*}", (digits as i32 - 1 - exponent) as usize))
+}
+
 /// Writes `d.ddd * 10^exponent`, given as its digits, in the shape Redis chooses.
 fn lay_out(digits: &str, exponent: i32) -> String {
     let count = digits.len() as i32;
@@ -199,6 +219,24 @@ fn lay_out(digits: &str, exponent: i32) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn significant_digits_as_c_prints_them() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (100.0, "100"),
+            (3.14, "3.14"),
+            (0.1 + 0.2, "0.3"),
+            (1e14, "1e+14"),
+            (99999999999999.0, "99999999999999"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (-1.5e300, "-1.5e+300"),
+            (1.0 / 3.0, "0.33333333333333"),
+        ] {
+            assert_eq!(format_significant(value, 14), expected);
+        }
+    }
 
     #[test]
     fn the_digits_of_debug_digest_as_redis_has_them() {

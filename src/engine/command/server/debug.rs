@@ -46,6 +46,10 @@ fn debug(call: &mut Call) -> Result {
     match (subcommand.as_slice(), call.args.len()) {
         (b"help", 2) => help(call),
         (b"sleep", 3) => sleep(call),
+        (b"set-disable-deny-scripts", 3) => {
+            call.server.scripting.allows_all = int(call.args.at(2))? != 0;
+            ok(call)
+        }
         (b"object", 3..=4) => object(call),
         (b"sdslen", 3) => sdslen(call),
         (b"digest", 2) => digest::all(call),
@@ -102,7 +106,6 @@ const ACCEPTED: &[(&[u8], usize)] = &[
     (b"quicklist-packed-threshold", 3),
     (b"dict-resizing", 3),
     (b"client-enforce-reply-list", 3),
-    (b"set-disable-deny-scripts", 3),
     (b"aof-flush-sleep", 3),
     (b"drop-cluster-packet-filter", 3),
     (b"keysizes-hist-assert", 3),

@@ -1,0 +1,129 @@
+//! EVAL and its kin.
+
+use super::SCRIPTING;
+use crate::engine::command::{Call, Command, Error, Result, args};
+use crate::engine::protocol::Argv;
+use crate::engine::script::{Callee, Digest, Run};
+use crate::engine::server::scripting::{Order, ScriptFlags};
+use crate::engine::spec::{Arg, Arity::AtLeast, Flags, KEY, KeyFlags, int, keys_counted, string};
+use crate::engine::text::sha1::sha1;
+
+const FLAGS: Flags =
+    Flags::NOSCRIPT.or(Flags::STALE).or(Flags::SKIP_MONITOR).or(Flags::MOVABLE_KEYS).or(Flags::CONTAINER);
+const COMPLEXITY: &str = "Depends on the script that is executed.";
+const REST: [Arg; 3] = [int("numkeys"), KEY.optional().multiple(), string("arg").optional().multiple()];
+
+const WRITING: Command = Command {
+    arity: AtLeast(3),
+    flags: FLAGS.or(Flags::MAY_REPLICATE),
+    keys: &[keys_counted(2, KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::UPDATE))],
+    since: "2.6.0",
+    complexity: COMPLEXITY,
+    ..SCRIPTING
+};
+const READING: Command = Command {
+    arity: AtLeast(3),
+    flags: FLAGS.or(Flags::READONLY),
+    keys: &[keys_counted(2, KeyFlags::RO.or(KeyFlags::ACCESS))],
+    since: "7.0.0",
+    complexity: COMPLEXITY,
+    ..SCRIPTING
+};
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command {
+        name: "EVAL",
+        summary: "Runs a script.",
+        args: &[string("script"), REST[0], REST[1], REST[2]],
+        run: |call| eval(call, false),
+        ..WRITING
+    },
+    Command {
+        name: "EVALSHA",
+        summary: "Runs a script that the server knows, given by its SHA-1.",
+        args: &[string("sha1"), REST[0], REST[1], REST[2]],
+        run: |call| evalsha(call, false),
+        ..WRITING
+    },
+    Command {
+        name: "EVAL_RO",
+        summary: "Runs a script that changes nothing.",
+        args: &[string("script"), REST[0], REST[1], REST[2]],
+        run: |call| eval(call, true),
+        ..READING
+    },
+    Command {
+        name: "EVALSHA_RO",
+        summary: "Runs a script that changes nothing and that the server knows, given by its SHA-1.",
+        args: &[string("sha1"), REST[0], REST[1], REST[2]],
+        run: |call| evalsha(call, true),
+        ..READING
+    },
+];
+
+/// How many of the arguments from the third on are keys.
+pub(super) fn count_keys(call: &Call) -> Result<usize> {
+    let keys = args::int(call.args.at(2))?;
+    if keys > call.args.len() as i64 - 3 {
+        return Err(Error::new("ERR Number of keys can't be greater than number of args"));
+    }
+    usize::try_from(keys).map_err(|_| Error::new("ERR Number of keys can't be negative"))
+}
+
+fn eval(call: &mut Call, read_only: bool) -> Result {
+    count_keys(call)?;
+    let source = call.args.at(1);
+    let digest = sha1(source);
+    let flags = match call.server.scripting.flags(&digest) {
+        Some(flags) => flags,
+        None => {
+            call.server.cache_script(digest, source, true)?;
+            call.server.scripting.flags(&digest).unwrap_or_default()
+        }
+    };
+    run(call, digest, flags, read_only)
+}
+
+fn evalsha(call: &mut Call, read_only: bool) -> Result {
+    let missing = Error::new("NOSCRIPT No matching script. Please use EVAL.");
+    count_keys(call)?;
+    let digest = parse_digest(call.args.at(1)).ok_or(missing.clone())?;
+    let flags = call.server.scripting.flags(&digest).ok_or(missing)?;
+    run(call, digest, flags, read_only)
+}
+
+/// Forty hex digits as what they stand for.
+pub(super) fn parse_digest(hex: &[u8]) -> Option<Digest> {
+    let mut digest = [0; 20];
+    if hex.len() != 40 {
+        return None;
+    }
+    for (byte, digits) in digest.iter_mut().zip(hex.chunks(2)) {
+        let digit = |byte: u8| (byte as char).to_digit(16);
+        *byte = (digit(digits[0])? * 16 + digit(digits[1])?) as u8;
+    }
+    Some(digest)
+}
+
+fn run(call: &mut Call, digest: Digest, flags: ScriptFlags, read_only: bool) -> Result {
+    call.server.use_script(digest);
+    start(call, Callee::Script(digest), flags, read_only)
+}
+
+/// Runs what was called, with the arguments from the fourth on.
+pub(super) fn start(call: &mut Call, callee: Callee, flags: ScriptFlags, read_only: bool) -> Result {
+    let keys = count_keys(call)?;
+    let args = Argv::of(call.args.from(3).iter());
+    let seed = call.server.rng.next_u64() as u32;
+    let run = Run { callee, args, keys, resp3: call.reply.is_resp3(), seed };
+    let order = Order { run, flags, read_only, session: call.session };
+    let ended = call.server.run_script(order, call.now)?;
+    match ended.error {
+        None => call.reply.raw(ended.reply.pending()),
+        Some((text, counted)) => {
+            let error = Error::bytes(text);
+            return Err(if counted { error.counted() } else { error });
+        }
+    }
+    Ok(())
+}

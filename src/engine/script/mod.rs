@@ -1,0 +1,228 @@
+//! The interpreter of scripts and functions: Lua 5.1 in a sandbox, as a generator of requests.
+//!
+//! An [`Interpreter`] runs on a stack of its own. It is told something ([`Input`]) and says something ([`Output`]): that
+//! it wants a command run, that it has worked for a while, that it is done. So it knows nothing of data, clients or time,
+//! whoever drives it can leave it alone between any two outputs, and nothing in it must be unsafe.
+
+mod api;
+mod bit;
+mod cjson;
+mod cmsgpack;
+mod convert;
+mod library;
+mod random;
+mod structs;
+#[cfg(test)]
+mod tests;
+
+use super::protocol::{Argv, Reply};
+use api::Machine;
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// Instructions after which a script says that it still runs: some milliseconds.
+const SLICE: u32 = 1_000_000;
+/// Bytes of address space for the interpreter's stack, of which only what is used becomes memory. Lua nests 200
+/// calls into native functions at most, and none of them needs more than some ten kilobytes.
+const STACK: usize = 16 * 1024 * 1024;
+
+/// What a new interpreter needs to know.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bytes that scripts may use in all.
+    pub memory: usize,
+    /// A clock for `os.clock`, in nanoseconds.
+    pub stopwatch: fn() -> u64,
+    /// The version that scripts are told.
+    pub version: &'static str,
+    /// `getfenv`, `setfenv` and `print` are there.
+    pub deprecated: bool,
+    /// It is for libraries of functions, not for scripts.
+    pub functions: bool,
+}
+
+/// SHA-1 of a script, which is its name.
+pub type Digest = [u8; 20];
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub enum Callee {
+    /// A script that was compiled.
+    Script(Digest),
+    /// A function that was kept.
+    Function(String),
+}
+
+/// One run.
+#[derive(Debug)]
+pub struct Run {
+    /// What runs.
+    pub callee: Callee,
+    /// Its keys, and then its other arguments.
+    pub args: Argv,
+    /// How many of them are keys.
+    pub keys: usize,
+    /// The client speaks RESP3.
+    pub resp3: bool,
+    /// Where `math.random` begins.
+    pub seed: u32,
+}
+
+/// What the interpreter is told.
+#[derive(Debug)]
+pub enum Input {
+    /// Compile a script and keep it.
+    Compile(Digest, Vec<u8>),
+    /// Forget a script.
+    Forget(Digest),
+    /// Run.
+    Run(Box<Run>),
+    /// Run the code of a library, which registers functions. They are kept only when it is told so.
+    Load(Vec<u8>),
+    /// Keep the functions that were registered last.
+    Keep,
+    /// Forget functions.
+    Drop(Vec<String>),
+    /// The reply of the command that it wanted.
+    Answer(Vec<u8>),
+    /// Whether a command is allowed, or why it is none.
+    Verdict(Result<bool, &'static str>),
+    /// Go on.
+    Go,
+    /// End what runs, with this error.
+    Kill(&'static str),
+    /// Cease to exist.
+    Quit,
+}
+
+/// What the interpreter says.
+#[derive(Debug)]
+pub enum Output {
+    /// What was asked is done.
+    Done(Result<(), Vec<u8>>),
+    /// A library registered these functions.
+    Registered(Vec<Registered>),
+    /// Run this command and tell the reply.
+    Command(Command),
+    /// Say whether this command would be allowed.
+    Allowed(Argv),
+    /// Write a log line, of importance 0 to 3.
+    Log(u8, Vec<u8>),
+    /// The script has worked for a while.
+    Slice,
+    /// The run ended.
+    Ended(Ended),
+}
+
+/// A command that a script wants to be run.
+#[derive(Debug)]
+pub struct Command {
+    /// The request.
+    pub argv: Argv,
+    /// The script wants the reply in RESP3.
+    pub resp3: bool,
+    /// What it does is to be propagated.
+    pub propagated: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// The reply for the client.
+    pub reply: Reply,
+    /// The whole reply is an error: its text, and whether it was counted where it arose.
+    pub error: Option<(Vec<u8>, bool)>,
+}
+
+/// A function that a library registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<Vec<u8>>,
+    /// Its flags.
+    pub flags: Vec<String>,
+}
+
+/// An interpreter.
+pub struct Interpreter {
+    coroutine: Coroutine<Input, Output, ()>,
+    /// Bytes that it uses.
+    memory: Rc<Cell<usize>>,
+    /// Something runs and has not ended.
+    busy: bool,
+}
+
+impl Interpreter {
+    /// An interpreter without scripts. Fails if there is no memory for its stack, or for itself.
+    pub fn new(options: Options) -> Result<Self, String> {
+        let stack = DefaultStack::new(STACK).map_err(|error| error.to_string())?;
+        let memory = Rc::new(Cell::new(0));
+        let used = memory.clone();
+        let body = move |yielder: &Yielder<Input, Output>, _: Input| interpret(yielder, &used, &options);
+        let mut interpreter =
+            Interpreter { coroutine: Coroutine::with_stack(stack, body), memory, busy: false };
+        match interpreter.tell(Input::Go) {
+            Output::Done(Err(why)) => Err(String::from_utf8_lossy(&why).into_owned()),
+            _ => Ok(interpreter),
+        }
+    }
+
+    /// Bytes that it uses.
+    pub fn memory(&self) -> usize {
+        self.memory.get()
+    }
+
+    /// Tells it something and lets it work until it says something.
+    pub fn tell(&mut self, input: Input) -> Output {
+        if self.coroutine.done() {
+            return Output::Done(Err(b"ERR the interpreter of scripts could not start".into()));
+        }
+        let output = match self.coroutine.resume(input) {
+            CoroutineResult::Yield(output) => output,
+            CoroutineResult::Return(()) => Output::Done(Ok(())),
+        };
+        self.busy = !matches!(output, Output::Done(_) | Output::Ended(_) | Output::Registered(_));
+        output
+    }
+}
+
+impl Drop for Interpreter {
+    /// What runs must end before its stack may go: unwinding does not pass through C.
+    fn drop(&mut self) {
+        while self.busy {
+            self.tell(Input::Kill("the server stops"));
+        }
+        self.tell(Input::Quit);
+    }
+}
+
+/// Lives on the interpreter's stack.
+fn interpret(yielder: &Yielder<Input, Output>, memory: &Cell<usize>, options: &Options) {
+    let (lua, machine) = match api::new_lua(options) {
+        Ok(parts) => parts,
+        Err(why) => {
+            yielder.suspend(Output::Done(Err(library::text(why).into_bytes())));
+            return;
+        }
+    };
+    // Functions that use the yielder live as long as it does.
+    let outcome = lua.scope(|scope| {
+        let mut machine = Machine::start(&lua, scope, yielder, machine, options)?;
+        let mut input = yielder.suspend(Output::Done(Ok(())));
+        loop {
+            if let Input::Quit = input {
+                return Ok(());
+            }
+            let output = machine.serve(input);
+            memory.set(lua.used_memory());
+            input = yielder.suspend(output);
+        }
+    });
+    if let Err(why) = outcome {
+        yielder.suspend(Output::Done(Err(library::text(why).into_bytes())));
+    }
+}

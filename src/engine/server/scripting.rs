@@ -1,0 +1,390 @@
+//! Scripts: which are cached, which one runs, and what it may do.
+//!
+//! The interpreter (`engine/script`) says what it wants; here is who decides and does it. A script's commands run one by
+//! one through the same door as those of clients, as one unit of propagation, at the one moment at which it began.
+
+use super::Server;
+use crate::engine::command::dispatch;
+use crate::engine::command::table::CommandId;
+use crate::engine::command::{Error, Result};
+use crate::engine::effect::Level;
+use crate::engine::protocol::{Args, Argv, Reply};
+use crate::engine::script::{Digest, Ended, Input, Interpreter, Options, Output, Run};
+use crate::engine::session::{Peer, Session};
+use crate::engine::spec::Flags;
+use crate::engine::time::Now;
+use std::collections::BTreeMap;
+
+/// Scripts that came with EVAL and are kept, as Redis keeps them.
+const KEPT: usize = 500;
+/// Bytes that scripts may use in all if nobody knows how much memory there is.
+const MEMORY: u64 = 256 * 1024 * 1024;
+
+/// How a script may be run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScriptFlags {
+    /// It said nothing about itself: each of its commands is judged on its own.
+    pub compatible: bool,
+    /// It changes nothing.
+    pub no_writes: bool,
+    /// It may run while memory is full.
+    pub allow_oom: bool,
+}
+
+impl ScriptFlags {
+    /// The names that a script may give.
+    pub const NAMES: [&'static str; 5] =
+        ["no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"];
+
+    /// Adds the flag of this name. Fails if there is none.
+    pub fn add(&mut self, name: &[u8]) -> std::result::Result<(), ()> {
+        match name {
+            b"no-writes" => self.no_writes = true,
+            b"allow-oom" => self.allow_oom = true,
+            _ if Self::NAMES.iter().any(|known| known.as_bytes() == name) => {}
+            _ => return Err(()),
+        }
+        Ok(())
+    }
+}
+
+/// A cached script.
+#[derive(Debug)]
+struct Script {
+    bytes: usize,
+    flags: ScriptFlags,
+    /// When it was last used, if it may be evicted: those that came with SCRIPT LOAD may not.
+    used: Option<u64>,
+}
+
+/// All about scripts.
+#[derive(Default)]
+pub struct Scripting {
+    interpreter: Option<Interpreter>,
+    scripts: BTreeMap<Digest, Script>,
+    /// Scripts that may be evicted, by last use.
+    by_use: BTreeMap<u64, Digest>,
+    uses: u64,
+    /// Bytes of the cached scripts' texts.
+    bytes: usize,
+    /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may run every command.
+    pub allows_all: bool,
+}
+
+impl Scripting {
+    /// Cached scripts.
+    pub fn count(&self) -> usize {
+        self.scripts.len()
+    }
+    /// What the cache costs, in bytes.
+    pub fn memory(&self) -> usize {
+        self.bytes + self.scripts.len() * (size_of::<Digest>() + size_of::<Script>() + 32)
+    }
+    /// What the interpreter uses, in bytes.
+    pub fn interpreter_memory(&self) -> usize {
+        self.interpreter.as_ref().map_or(0, Interpreter::memory)
+    }
+    /// Whether a script is cached.
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.scripts.contains_key(digest)
+    }
+    /// The flags of a cached script.
+    pub fn flags(&self, digest: &Digest) -> Option<ScriptFlags> {
+        self.scripts.get(digest).map(|script| script.flags)
+    }
+    /// Forgets all scripts, and the interpreter with them.
+    pub fn flush(&mut self) {
+        *self = Scripting { allows_all: self.allows_all, ..Scripting::default() };
+    }
+}
+
+/// The script that runs.
+struct Running {
+    /// Its client, as its commands see it.
+    session: Box<Session>,
+    now: Now,
+    /// It may not write.
+    read_only: bool,
+    /// It may write although memory is full.
+    allow_oom: bool,
+    /// Memory was full when it began.
+    full: bool,
+    /// It has written, so that it must come to its end.
+    wrote: bool,
+}
+
+/// What is to be run, and for whom.
+pub struct Order<'a> {
+    /// The run.
+    pub run: Run,
+    /// What the script said about itself.
+    pub flags: ScriptFlags,
+    /// It was called by a command that promises to change nothing.
+    pub read_only: bool,
+    /// The client.
+    pub session: &'a Session,
+}
+
+impl Server {
+    fn interpreter(&mut self) -> Result<&mut Interpreter> {
+        if self.scripting.interpreter.is_none() {
+            let memory = match self.environment.total_memory / 4 {
+                0 => MEMORY,
+                quarter => quarter.max(MEMORY / 4),
+            };
+            let options = Options {
+                memory: memory as usize,
+                stopwatch: self.environment.stopwatch,
+                version: crate::engine::REDIS_VERSION,
+                deprecated: self.config.lua_enable_deprecated_api || self.config.lua_enable_insecure_api,
+                functions: false,
+            };
+            let interpreter = Interpreter::new(options).map_err(|why| Error::text(format!("ERR {why}")))?;
+            self.scripting.interpreter = Some(interpreter);
+        }
+        self.scripting.interpreter.as_mut().ok_or(Error::SYNTAX)
+    }
+
+    /// Compiles a script and caches it. One that comes with EVAL may be evicted when many others come.
+    pub fn cache_script(&mut self, digest: Digest, source: &[u8], evictable: bool) -> Result {
+        let (flags, body) = shebang(source)?;
+        if let Output::Done(Err(why)) = self.interpreter()?.tell(Input::Compile(digest, body.to_vec())) {
+            return Err(Error::bytes(why));
+        }
+        self.scripting.bytes += source.len();
+        let script = Script { bytes: source.len(), flags, used: None };
+        self.scripting.scripts.insert(digest, script);
+        if evictable {
+            while self.scripting.by_use.len() >= KEPT {
+                self.evict_script();
+            }
+            self.scripting.uses += 1;
+            self.set_use(digest, Some(self.scripting.uses));
+        }
+        Ok(())
+    }
+
+    fn evict_script(&mut self) {
+        let Some((_, digest)) = self.scripting.by_use.pop_first() else { return };
+        if let Some(script) = self.scripting.scripts.remove(&digest) {
+            self.scripting.bytes -= script.bytes;
+        }
+        if let Some(interpreter) = &mut self.scripting.interpreter {
+            interpreter.tell(Input::Forget(digest));
+        }
+        self.stats.evicted_scripts += 1;
+    }
+
+    fn set_use(&mut self, digest: Digest, used: Option<u64>) {
+        let Some(script) = self.scripting.scripts.get_mut(&digest) else { return };
+        if let Some(before) = std::mem::replace(&mut script.used, used) {
+            self.scripting.by_use.remove(&before);
+        }
+        if let Some(used) = used {
+            self.scripting.by_use.insert(used, digest);
+        }
+    }
+
+    /// A script is going to run.
+    pub fn use_script(&mut self, digest: Digest) {
+        if self.scripting.scripts.get(&digest).is_some_and(|script| script.used.is_some()) {
+            self.scripting.uses += 1;
+            self.set_use(digest, Some(self.scripting.uses));
+        }
+    }
+
+    /// A script is to stay until all are flushed.
+    pub fn pin_script(&mut self, digest: Digest) {
+        self.set_use(digest, None);
+    }
+
+    /// Runs a script to its end and returns how that was.
+    pub fn run_script(&mut self, order: Order, now: Now) -> Result<Ended> {
+        let full = self.config.maxmemory > 0 && !self.make_room(now);
+        let flags = order.flags;
+        if !flags.compatible && !flags.no_writes {
+            if order.read_only {
+                return Err(Error::new("ERR Can not execute a script with write flag using *_ro command."));
+            }
+            if let Some(why) = self.refuses_writes() {
+                return Err(Error::text(why));
+            }
+            if full && !flags.allow_oom {
+                return Err(Error::new(
+                    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'",
+                ));
+            }
+        }
+        let mut running = Running {
+            session: Box::new(stand_in(order.session)),
+            now,
+            read_only: order.read_only || flags.no_writes,
+            allow_oom: flags.allow_oom,
+            full,
+            wrote: false,
+        };
+        let Some(mut interpreter) = self.scripting.interpreter.take() else {
+            return Err(Error::new("ERR no script is loaded"));
+        };
+        let began = self.lap;
+        self.propagation.depth += 1;
+        let ended = self.drive(&mut interpreter, &mut running, order.run);
+        self.propagation.depth -= 1;
+        self.lap = began;
+        self.scripting.interpreter = Some(interpreter);
+        Ok(ended)
+    }
+
+    /// Does what a script wants until it ends.
+    fn drive(&mut self, interpreter: &mut Interpreter, running: &mut Running, run: Run) -> Ended {
+        let mut input = Input::Run(Box::new(run));
+        loop {
+            input = match interpreter.tell(input) {
+                Output::Command(command) => {
+                    let reply =
+                        self.run_for_script(running, command.argv.args(), command.resp3, command.propagated);
+                    Input::Answer(reply)
+                }
+                Output::Allowed(argv) => Input::Verdict(self.allows_script(argv)),
+                Output::Log(level, text) => {
+                    self.log(log_level(level), String::from_utf8_lossy(&text).into_owned());
+                    Input::Go
+                }
+                Output::Slice => Input::Go,
+                Output::Ended(ended) => return ended,
+                Output::Done(outcome) => {
+                    let error = outcome.err().unwrap_or_else(|| b"ERR the script did not run".into());
+                    return Ended { error: Some((error, false)), ..Ended::default() };
+                }
+                Output::Registered(_) => Input::Go,
+            };
+        }
+    }
+
+    /// `redis.acl_check_cmd`. Everybody may do everything until there are users.
+    fn allows_script(&self, argv: Argv) -> std::result::Result<bool, &'static str> {
+        match dispatch::resolve(self, self.commands.find(argv.args().at(0)), argv.args()) {
+            Err((None, _)) => Err("Invalid command passed to redis.acl_check_cmd()"),
+            _ => Ok(true),
+        }
+    }
+
+    /// Runs one command of a script; returns its reply.
+    fn run_for_script(
+        &mut self,
+        running: &mut Running,
+        args: Args,
+        resp3: bool,
+        propagated: bool,
+    ) -> Vec<u8> {
+        let mut reply = Reply::default();
+        running.session.set_resp3(resp3, &mut reply);
+        match self.gate_script(running, args) {
+            Ok(id) => {
+                let flags = self.commands.entry(id).row.flags;
+                running.wrote |= flags.has(Flags::WRITE);
+                let muted = (!propagated).then(|| self.propagation.mute(true));
+                dispatch::call(self, &mut running.session, &mut reply, args, id, running.now);
+                if let Some(muted) = muted {
+                    self.propagation.mute(muted);
+                }
+            }
+            Err((id, error)) => {
+                if let Some(id) = id {
+                    self.command_stats[id as usize].rejected += 1;
+                }
+                dispatch::count_error(self, error.as_bytes());
+                reply.error(error.as_bytes());
+            }
+        }
+        reply.take(Vec::new())
+    }
+
+    /// Everything that can keep a command from running in a script.
+    fn gate_script(
+        &mut self,
+        running: &Running,
+        args: Args,
+    ) -> std::result::Result<CommandId, (Option<CommandId>, Error)> {
+        let id = match dispatch::resolve(self, self.commands.find(args.at(0)), args) {
+            Ok(id) => id,
+            Err((None, _)) => return Err((None, Error::new("ERR Unknown Redis command called from script"))),
+            Err((id, _)) => {
+                return Err((id, Error::new("ERR Wrong number of args calling Redis command from script")));
+            }
+        };
+        let flags = self.commands.entry(id).row.flags;
+        let refuse = |error| Err((Some(id), error));
+        if flags.has(Flags::NOSCRIPT) && !self.scripting.allows_all {
+            return refuse(Error::new("ERR This Redis command is not allowed from script"));
+        }
+        if flags.has(Flags::WRITE) {
+            if running.read_only {
+                return refuse(Error::new("ERR Write commands are not allowed from read-only scripts."));
+            }
+            if !running.wrote
+                && let Some(why) = self.refuses_writes()
+            {
+                return refuse(Error::text(why));
+            }
+        }
+        if running.full && flags.has(Flags::DENYOOM) && !running.allow_oom && !running.wrote {
+            return refuse(Error::OOM);
+        }
+        Ok(id)
+    }
+}
+
+/// A client that a script's commands run as: what it selects is its own affair.
+fn stand_in(session: &Session) -> Session {
+    Session {
+        id: session.id,
+        slot: session.slot,
+        peer: Peer { address: "lua".into(), ..session.peer.clone() },
+        db: session.db,
+        user: session.user.clone(),
+        authenticated: true,
+        no_touch: session.no_touch,
+        created: session.created,
+        active: session.active,
+        ..Session::default()
+    }
+}
+
+fn log_level(level: u8) -> Level {
+    match level {
+        0 => Level::Debug,
+        1 => Level::Verbose,
+        2 => Level::Notice,
+        _ => Level::Warning,
+    }
+}
+
+/// What a script says about itself in its first line, and its text without that line's words.
+fn shebang(source: &[u8]) -> Result<(ScriptFlags, &[u8])> {
+    if !source.starts_with(b"#!") {
+        return Ok((ScriptFlags { compatible: true, ..ScriptFlags::default() }, source));
+    }
+    let Some(end) = memchr::memchr(b'\n', source) else {
+        return Err(Error::new("ERR Invalid script shebang"));
+    };
+    let words = crate::engine::text::split::split_args(&source[..end]).filter(|words| !words.is_empty());
+    let Some(words) = words else { return Err(Error::new("ERR Invalid engine in script shebang")) };
+    let unexpected =
+        |what: &str, word: &[u8]| Err(Error::bytes([b"ERR ", what.as_bytes(), b": ", word].concat()));
+    if words[0] != b"#!lua" {
+        return unexpected("Unexpected engine in script shebang", &words[0]);
+    }
+    let mut flags = ScriptFlags::default();
+    for word in &words[1..] {
+        let Some(names) = word.strip_prefix(b"flags=") else {
+            return unexpected("Unknown lua shebang option", word);
+        };
+        for name in names.split(|byte| *byte == b',').filter(|name| !name.is_empty()) {
+            if flags.add(name).is_err() {
+                return unexpected("Unexpected flag in script shebang", name);
+            }
+        }
+    }
+    Ok((flags, &source[end..]))
+}
