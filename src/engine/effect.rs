@@ -65,6 +65,8 @@ pub struct Order {
     pub unix_secs: i64,
     /// Bytes in use at that moment, noted in the file.
     pub used_memory: u64,
+    /// The texts of the libraries of functions.
+    pub libraries: Vec<Box<[u8]>>,
 }
 
 /// A file that holds all data.

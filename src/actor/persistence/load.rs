@@ -119,9 +119,7 @@ async fn entries(
                 let text = format!("RDB: skipping empty key: {}", String::from_utf8_lossy(&key));
                 log::write(Level::Notice, &text);
             }
-            Some(Item::Function(_)) => {
-                return Err("The RDB file contains functions, which this server does not have yet".to_owned());
-            }
+            Some(Item::Function(source)) => send(out, Loaded::Library(source)).await?,
             Some(Item::Resize { .. }) => {}
         }
     }

@@ -114,6 +114,8 @@ pub enum Loaded {
         /// Where in the file they have ended at the latest.
         end: u64,
     },
+    /// The text of a library of functions.
+    Library(Box<[u8]>),
     /// Bytes of commands, cut anywhere.
     Commands {
         /// The bytes.

@@ -227,6 +227,7 @@ impl Persistence {
                     let loaded = server.load_entries(db, entries, now);
                     loaded.map_err(|why| format!("{why} (before offset {end} of the file)"))
                 }
+                Loaded::Library(source) => server.load_library_of_file(&source),
                 Loaded::Commands { bytes, offset, file } => {
                     let start = offset - commands.len() as u64;
                     commands.extend_from_slice(&bytes);

@@ -182,6 +182,7 @@ impl<'a> Writer<'a> {
             file.sync_every(bytes);
         }
         let mut writer = Writer { plan, file, encoder: plan.encoder(), bytes: 0, keys: 0 };
+        plan.order.libraries.iter().for_each(|source| writer.encoder.library(source));
         loop {
             let chunk = source.chunks.recv().await.ok_or(Stop::Asked)?;
             let last = chunk.last;
@@ -288,6 +289,16 @@ impl Plan {
 }
 
 impl Encoder {
+    /// A library of functions, given as its text.
+    fn library(&mut self, source: &[u8]) {
+        match self {
+            Encoder::Rdb { file, .. } => file.function(source),
+            Encoder::Commands { out, .. } => {
+                request::encode(out, [b"FUNCTION".as_slice(), b"LOAD", source].into_iter());
+            }
+        }
+    }
+
     /// The entries that follow belong to this database.
     fn database(&mut self, number: usize) {
         match self {

@@ -4,7 +4,7 @@ use super::reader::Reader;
 use super::source::{Error, Slice};
 use super::value::{Context, Limits, ValueEncoder, decode};
 use super::writer::{Options, Writer, version_of};
-use super::{Dialect, VERSION, kind};
+use super::{Dialect, VERSION, kind, opcode};
 use crate::engine::keyspace::Entry;
 use crate::engine::text::crc64::crc64;
 use std::collections::BTreeMap;
@@ -23,6 +23,33 @@ pub fn dump(entry: Entry, compress: bool) -> Vec<u8> {
     payload.extend_from_slice(&(version_of(kind) as u16).to_le_bytes());
     payload.extend_from_slice(&crc64(&payload).to_le_bytes());
     payload
+}
+
+/// The payload of libraries of functions, given as their texts.
+pub fn dump_functions(sources: &[Box<[u8]>]) -> Vec<u8> {
+    let mut writer = Writer::new(Options { compress: true, version: VERSION });
+    for source in sources {
+        writer.byte(opcode::FUNCTION2);
+        writer.string(source);
+    }
+    let mut payload = writer.out;
+    payload.extend_from_slice(&(VERSION as u16).to_le_bytes());
+    payload.extend_from_slice(&crc64(&payload).to_le_bytes());
+    payload
+}
+
+/// The texts of the libraries in a payload.
+pub fn functions(payload: &[u8]) -> Result<Vec<Box<[u8]>>, Refusal> {
+    let (body, _) = verified(payload, true)?;
+    let mut reader = Reader::new(Slice::new(body));
+    let mut sources = Vec::new();
+    while reader.position() < body.len() as u64 {
+        if reader.byte().map_err(Refusal::Value)? != opcode::FUNCTION2 {
+            return Err(Refusal::NoValue);
+        }
+        sources.push(reader.string().map_err(Refusal::Value)?.into());
+    }
+    Ok(sources)
 }
 
 /// Why a payload is refused.

@@ -209,7 +209,8 @@ impl<'a> Machine<'a> {
             let Value::Table(error) = error else { return Err(b"unknown error".into()) };
             let text = |name| error.raw_get::<Option<mlua::LuaString>>(name).map_err(failed);
             let message = text("err")?.map(|text| text.as_bytes().to_vec()).unwrap_or_default();
-            return Err(message.strip_prefix(b"ERR ").unwrap_or(&message).to_vec());
+            let message = message.strip_prefix(b"ERR ").unwrap_or(&message);
+            return Err(message.to_vec());
         }
         let mut all = Vec::new();
         for entry in entries.sequence_values::<Table>() {
@@ -290,7 +291,6 @@ fn add_libraries(lua: &Lua, native: &Table, options: &Options) -> mlua::Result<(
     native.raw_set("version", options.version)?;
     let number = options.version.split('.').fold(0, |all, part| all << 8 | part.parse().unwrap_or(0));
     native.raw_set("version_num", number)?;
-    native.raw_set("has_functions", options.functions)?;
     let stopwatch = options.stopwatch;
     let clock = lua.create_function(move |_, ()| Ok(stopwatch() as f64 / 1e9))?;
     native.raw_set("clock", clock)
@@ -308,11 +308,21 @@ fn add_plain(lua: &Lua, native: &Table, state: &Rc<State>) -> mlua::Result<()> {
     };
     native.raw_set("randomseed", library::wrap(lua, seed)?)?;
     let seen = state.clone();
-    native
-        .raw_set("setresp", lua.create_function(move |_, version: u8| Ok(seen.resp3.set(version == 3)))?)?;
+    native.raw_set(
+        "setresp",
+        lua.create_function(move |_, version: u8| {
+            seen.resp3.set(version == 3);
+            Ok(())
+        })?,
+    )?;
     let seen = state.clone();
-    native
-        .raw_set("set_repl", lua.create_function(move |_, flags: u8| Ok(seen.propagated.set(flags > 0)))?)?;
+    native.raw_set(
+        "set_repl",
+        lua.create_function(move |_, flags: u8| {
+            seen.propagated.set(flags > 0);
+            Ok(())
+        })?,
+    )?;
     let sha = |lua: &Lua, args: MultiValue| {
         if args.len() != 1 {
             return Err(mlua::Error::external(Raised::refusal(b"-ERR wrong number of arguments\r\n")));

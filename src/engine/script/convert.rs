@@ -168,9 +168,8 @@ fn write_nested(reply: &mut Reply, value: &Value, typed: bool, depth: usize) -> 
 }
 
 fn write_table(reply: &mut Reply, table: &Table, typed: bool, depth: usize) -> mlua::Result<()> {
-    match table.raw_get::<Value>("err")? {
-        Value::String(text) => return error(reply, &text.as_bytes()),
-        _ => {}
+    if let Value::String(text) = table.raw_get::<Value>("err")? {
+        return error(reply, &text.as_bytes());
     }
     if let Value::String(text) = table.raw_get::<Value>("ok")? {
         reply.simple_bytes(&text.as_bytes());
@@ -188,38 +187,16 @@ fn write_table(reply: &mut Reply, table: &Table, typed: bool, depth: usize) -> m
         _ => {}
     }
     if let Value::Table(map) = table.raw_get::<Value>("map")? {
-        let mark = reply.mark();
-        let mut count = 0;
-        for pair in map.pairs::<Value, Value>() {
-            let (key, value) = pair?;
-            write_nested(reply, &key, typed, depth)?;
-            write_nested(reply, &value, typed, depth)?;
-            count += 1;
-        }
-        reply.map_at(mark, count);
-        return Ok(());
+        return write_pairs(reply, &map, typed, depth, true);
     }
     if let Value::Table(set) = table.raw_get::<Value>("set")? {
-        let mark = reply.mark();
-        let mut count = 0;
-        for pair in set.pairs::<Value, Value>() {
-            write_nested(reply, &pair?.0, typed, depth)?;
-            count += 1;
-        }
-        reply.set_at(mark, count);
-        return Ok(());
+        return write_pairs(reply, &set, typed, depth, false);
     }
-    match table.raw_get::<Value>("big_number")? {
-        Value::String(digits) => {
-            let digits: Vec<u8> = digits
-                .as_bytes()
-                .iter()
-                .map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b })
-                .collect();
-            reply.big_number(&digits);
-            return Ok(());
-        }
-        _ => {}
+    if let Value::String(digits) = table.raw_get::<Value>("big_number")? {
+        let one_line = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
+        let digits: Vec<u8> = digits.as_bytes().iter().map(one_line).collect();
+        reply.big_number(&digits);
+        return Ok(());
     }
     if let Value::Table(verbatim) = table.raw_get::<Value>("verbatim_string")?
         && let Value::String(format) = verbatim.raw_get::<Value>("format")?
@@ -240,6 +217,26 @@ fn write_table(reply: &mut Reply, table: &Table, typed: bool, depth: usize) -> m
         count += 1;
     }
     reply.array_at(mark, count);
+    Ok(())
+}
+
+/// Writes a map, or a set whose members are keys.
+fn write_pairs(reply: &mut Reply, table: &Table, typed: bool, depth: usize, map: bool) -> mlua::Result<()> {
+    let mark = reply.mark();
+    let mut count = 0;
+    for pair in table.pairs::<Value, Value>() {
+        let (key, value) = pair?;
+        write_nested(reply, &key, typed, depth)?;
+        if map {
+            write_nested(reply, &value, typed, depth)?;
+        }
+        count += 1;
+    }
+    if map {
+        reply.map_at(mark, count)
+    } else {
+        reply.set_at(mark, count)
+    }
     Ok(())
 }
 

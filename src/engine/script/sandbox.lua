@@ -17,9 +17,10 @@ end
 local LOCKED = {}
 
 local function face(real, shown)
+  local meta = {__index = real, __newindex = refuse, __metatable = LOCKED}
   shown = shown or {}
   REAL[shown] = real
-  return setmetatable(shown, {__index = real, __newindex = refuse, __metatable = LOCKED})
+  return setmetatable(shown, meta), meta
 end
 
 face({}, LOCKED)
@@ -63,7 +64,7 @@ local function raise(text)
 end
 
 local real = {}
-local G = face(real)
+local G, globals = face(real)
 setmetatable(real, {__index = missing})
 
 for _, name in pairs({
@@ -276,17 +277,19 @@ local constants = {
 }
 for name, value in pairs(constants) do api[name] = value end
 
--- While a library is loaded there is no data to talk to, but functions can be registered.
+-- While a library is loaded there is nothing but this: no data to talk to, but functions can be registered.
 local registered
-local loading = {
-  log = api.log, acl_check_cmd = api.acl_check_cmd, setresp = api.setresp, sha1hex = api.sha1hex,
-  error_reply = api.error_reply, status_reply = api.status_reply,
-}
+local loading = {log = api.log}
 for name, value in pairs(constants) do loading[name] = value end
 setmetatable(loading, {__index = missing})
 
 local function register(entry)
-  if not registered then raise("redis.register_function can only be called on FUNCTION LOAD command") end
+  if not string_match(entry.name, "^[%w_]+$") then
+    raise("Library names can only contain letters, numbers, or underscores(_) and must be at least one character long")
+  end
+  for _, other in pairs(registered) do
+    if other.name == entry.name then raise("Function already exists in the library") end
+  end
   registered[#registered + 1] = entry
 end
 
@@ -322,6 +325,7 @@ local function named(t)
 end
 
 local function register_function(...)
+  if not registered then raise("redis.register_function can only be called on FUNCTION LOAD command") end
   local count = select("#", ...)
   local first, second = ...
   if count < 1 or count > 2 then raise("wrong number of arguments to redis.register_function") end
@@ -336,10 +340,10 @@ local function register_function(...)
   register({name = first, callback = second, flags = {}})
 end
 loading.register_function = register_function
-api.register_function = native.has_functions and register_function or nil
 
 local api_face = face(api)
 local loading_face = face(loading)
+local loading_globals = setmetatable({redis = loading_face, server = loading_face}, {__index = missing})
 rawset(real, "redis", api_face)
 rawset(real, "server", api_face)
 
@@ -371,11 +375,9 @@ return G, {
   end,
   load = function(library)
     registered = {}
-    rawset(real, "redis", loading_face)
-    rawset(real, "server", loading_face)
+    globals.__index = loading_globals
     local ok, err = xpcall(library, explain)
-    rawset(real, "redis", api_face)
-    rawset(real, "server", api_face)
+    globals.__index = real
     local entries = registered
     registered = nil
     return ok, err, entries

@@ -15,6 +15,7 @@ pub mod cron;
 pub mod delivery;
 pub mod describe;
 pub mod durability;
+pub mod functions;
 pub mod latency;
 pub mod memory;
 pub mod migration;
@@ -275,13 +276,13 @@ impl Server {
             let [from, to] = &directive.args[..] else { return Err("wrong number of arguments".into()) };
             commands.rename(from, to)?;
         }
-        let command_stats = vec![CommandStats::default(); commands.len()];
         let database = |_| Database::new(rng.next_u64(), Layout::Single);
         let databases = (0..config.databases.max(1)).map(database).collect();
         let (run_id, replication_id) = (rng.hex_id(), rng.hex_id());
         let mut server = Server {
             acl: users::configured(&commands, &config)?,
             notable: Notable::of(&config),
+            command_stats: vec![CommandStats::default(); commands.len()],
             config,
             commands,
             databases,
@@ -298,7 +299,6 @@ impl Server {
             durability: Durability::default(),
             persistence: Persistence::new(environment.started),
             stats: Stats::default(),
-            command_stats,
             error_stats: ErrorStats::new(seed),
             call_logs: CallLogs::default(),
             latency: LatencyMonitor::default(),

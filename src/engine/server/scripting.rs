@@ -4,12 +4,14 @@
 //! one through the same door as those of clients, as one unit of propagation, at the one moment at which it began.
 
 use super::Server;
-use crate::engine::command::dispatch;
+use super::functions::Functions;
+use crate::engine::acl::{Context, UserId};
 use crate::engine::command::table::CommandId;
 use crate::engine::command::{Error, Result};
+use crate::engine::command::{dispatch, permission};
 use crate::engine::effect::Level;
 use crate::engine::protocol::{Args, Argv, Reply};
-use crate::engine::script::{Digest, Ended, Input, Interpreter, Options, Output, Run};
+use crate::engine::script::{Callee, Digest, Ended, Input, Interpreter, Options, Output, Run};
 use crate::engine::session::{Peer, Session};
 use crate::engine::spec::Flags;
 use crate::engine::time::Now;
@@ -36,15 +38,15 @@ impl ScriptFlags {
     pub const NAMES: [&'static str; 5] =
         ["no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"];
 
-    /// Adds the flag of this name. Fails if there is none.
-    pub fn add(&mut self, name: &[u8]) -> std::result::Result<(), ()> {
+    /// Adds the flag of this name; says whether there is one.
+    pub fn add(&mut self, name: &[u8]) -> bool {
         match name {
             b"no-writes" => self.no_writes = true,
             b"allow-oom" => self.allow_oom = true,
             _ if Self::NAMES.iter().any(|known| known.as_bytes() == name) => {}
-            _ => return Err(()),
+            _ => return false,
         }
-        Ok(())
+        true
     }
 }
 
@@ -67,6 +69,8 @@ pub struct Scripting {
     uses: u64,
     /// Bytes of the cached scripts' texts.
     bytes: usize,
+    /// Libraries of functions.
+    pub functions: Functions,
     /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may run every command.
     pub allows_all: bool,
 }
@@ -84,6 +88,10 @@ impl Scripting {
     pub fn interpreter_memory(&self) -> usize {
         self.interpreter.as_ref().map_or(0, Interpreter::memory)
     }
+    /// What both interpreters use, in bytes.
+    pub fn vm_memory(&self) -> usize {
+        self.interpreter_memory() + self.functions.interpreter_memory()
+    }
     /// Whether a script is cached.
     pub fn has(&self, digest: &Digest) -> bool {
         self.scripts.contains_key(digest)
@@ -94,7 +102,8 @@ impl Scripting {
     }
     /// Forgets all scripts, and the interpreter with them.
     pub fn flush(&mut self) {
-        *self = Scripting { allows_all: self.allows_all, ..Scripting::default() };
+        let functions = std::mem::take(&mut self.functions);
+        *self = Scripting { functions, allows_all: self.allows_all, ..Scripting::default() };
     }
 }
 
@@ -126,29 +135,32 @@ pub struct Order<'a> {
 }
 
 impl Server {
-    fn interpreter(&mut self) -> Result<&mut Interpreter> {
-        if self.scripting.interpreter.is_none() {
-            let memory = match self.environment.total_memory / 4 {
-                0 => MEMORY,
-                quarter => quarter.max(MEMORY / 4),
-            };
-            let options = Options {
-                memory: memory as usize,
-                stopwatch: self.environment.stopwatch,
-                version: crate::engine::REDIS_VERSION,
-                deprecated: self.config.lua_enable_deprecated_api || self.config.lua_enable_insecure_api,
-                functions: false,
-            };
-            let interpreter = Interpreter::new(options).map_err(|why| Error::text(format!("ERR {why}")))?;
-            self.scripting.interpreter = Some(interpreter);
-        }
-        self.scripting.interpreter.as_mut().ok_or(Error::SYNTAX)
+    /// A fresh interpreter, for scripts or for libraries of functions.
+    pub(super) fn new_interpreter(&self, functions: bool) -> Result<Interpreter> {
+        let memory = match self.environment.total_memory / 4 {
+            0 => MEMORY,
+            quarter => quarter.max(MEMORY / 4),
+        };
+        let options = Options {
+            memory: memory as usize,
+            stopwatch: self.environment.stopwatch,
+            version: crate::engine::REDIS_VERSION,
+            deprecated: self.config.lua_enable_deprecated_api || self.config.lua_enable_insecure_api,
+            functions,
+        };
+        Interpreter::new(options).map_err(|why| Error::text(format!("ERR {why}")))
     }
 
     /// Compiles a script and caches it. One that comes with EVAL may be evicted when many others come.
     pub fn cache_script(&mut self, digest: Digest, source: &[u8], evictable: bool) -> Result {
         let (flags, body) = shebang(source)?;
-        if let Output::Done(Err(why)) = self.interpreter()?.tell(Input::Compile(digest, body.to_vec())) {
+        let mut interpreter = match self.scripting.interpreter.take() {
+            Some(interpreter) => interpreter,
+            None => self.new_interpreter(false)?,
+        };
+        let compiled = interpreter.tell(Input::Compile(digest, body.to_vec()));
+        self.scripting.interpreter = Some(interpreter);
+        if let Output::Done(Err(why)) = compiled {
             return Err(Error::bytes(why));
         }
         self.scripting.bytes += source.len();
@@ -223,7 +235,8 @@ impl Server {
             full,
             wrote: false,
         };
-        let Some(mut interpreter) = self.scripting.interpreter.take() else {
+        let is_function = matches!(order.run.callee, Callee::Function(_));
+        let Some(mut interpreter) = self.interpreter_of(is_function).take() else {
             return Err(Error::new("ERR no script is loaded"));
         };
         let began = self.lap;
@@ -231,8 +244,12 @@ impl Server {
         let ended = self.drive(&mut interpreter, &mut running, order.run);
         self.propagation.depth -= 1;
         self.lap = began;
-        self.scripting.interpreter = Some(interpreter);
+        *self.interpreter_of(is_function) = Some(interpreter);
         Ok(ended)
+    }
+
+    fn interpreter_of(&mut self, functions: bool) -> &mut Option<Interpreter> {
+        if functions { &mut self.scripting.functions.interpreter } else { &mut self.scripting.interpreter }
     }
 
     /// Does what a script wants until it ends.
@@ -245,9 +262,9 @@ impl Server {
                         self.run_for_script(running, command.argv.args(), command.resp3, command.propagated);
                     Input::Answer(reply)
                 }
-                Output::Allowed(argv) => Input::Verdict(self.allows_script(argv)),
+                Output::Allowed(argv) => Input::Verdict(self.allows_script(running.session.user, argv)),
                 Output::Log(level, text) => {
-                    self.log(log_level(level), String::from_utf8_lossy(&text).into_owned());
+                    self.log_for_script(level, &text);
                     Input::Go
                 }
                 Output::Slice => Input::Go,
@@ -261,11 +278,16 @@ impl Server {
         }
     }
 
-    /// `redis.acl_check_cmd`. Everybody may do everything until there are users.
-    fn allows_script(&self, argv: Argv) -> std::result::Result<bool, &'static str> {
+    /// `redis.log`.
+    pub(super) fn log_for_script(&mut self, level: u8, text: &[u8]) {
+        self.log(log_level(level), String::from_utf8_lossy(text).into_owned());
+    }
+
+    /// `redis.acl_check_cmd`.
+    fn allows_script(&mut self, user: UserId, argv: Argv) -> std::result::Result<bool, &'static str> {
         match dispatch::resolve(self, self.commands.find(argv.args().at(0)), argv.args()) {
+            Ok(id) | Err((Some(id), _)) => Ok(permission::check(self, user, id, argv.args()).is_ok()),
             Err((None, _)) => Err("Invalid command passed to redis.acl_check_cmd()"),
-            _ => Ok(true),
         }
     }
 
@@ -318,6 +340,10 @@ impl Server {
         if flags.has(Flags::NOSCRIPT) && !self.scripting.allows_all {
             return refuse(Error::new("ERR This Redis command is not allowed from script"));
         }
+        if let Err(denied) = permission::check(self, running.session.user, id, args) {
+            let (who, denied) = ((&*running.session, &Reply::default()), (denied, Context::Script));
+            return refuse(permission::refuse(self, who, id, args, denied, running.now));
+        }
         if flags.has(Flags::WRITE) {
             if running.read_only {
                 return refuse(Error::new("ERR Write commands are not allowed from read-only scripts."));
@@ -342,7 +368,7 @@ fn stand_in(session: &Session) -> Session {
         slot: session.slot,
         peer: Peer { address: "lua".into(), ..session.peer.clone() },
         db: session.db,
-        user: session.user.clone(),
+        user: session.user,
         authenticated: true,
         no_touch: session.no_touch,
         created: session.created,
@@ -381,7 +407,7 @@ fn shebang(source: &[u8]) -> Result<(ScriptFlags, &[u8])> {
             return unexpected("Unknown lua shebang option", word);
         };
         for name in names.split(|byte| *byte == b',').filter(|name| !name.is_empty()) {
-            if flags.add(name).is_err() {
+            if !flags.add(name) {
                 return unexpected("Unexpected flag in script shebang", name);
             }
         }

@@ -59,6 +59,23 @@ pub(super) const COMMANDS: &[Command] = &[
         run: |call| evalsha(call, true),
         ..READING
     },
+    Command {
+        name: "FCALL",
+        since: "7.0.0",
+        complexity: "Depends on the function that is executed.",
+        summary: "Calls a function.",
+        args: &[string("function"), REST[0], REST[1], REST[2]],
+        run: |call| fcall(call, false),
+        ..WRITING
+    },
+    Command {
+        name: "FCALL_RO",
+        complexity: "Depends on the function that is executed.",
+        summary: "Calls a function that changes nothing.",
+        args: &[string("function"), REST[0], REST[1], REST[2]],
+        run: |call| fcall(call, true),
+        ..READING
+    },
 ];
 
 /// How many of the arguments from the third on are keys.
@@ -90,6 +107,14 @@ fn evalsha(call: &mut Call, read_only: bool) -> Result {
     let digest = parse_digest(call.args.at(1)).ok_or(missing.clone())?;
     let flags = call.server.scripting.flags(&digest).ok_or(missing)?;
     run(call, digest, flags, read_only)
+}
+
+fn fcall(call: &mut Call, read_only: bool) -> Result {
+    let found = call.server.scripting.functions.find(call.args.at(1));
+    let function = found.ok_or(Error::new("ERR Function not found"))?;
+    let (name, flags) = (function.name.clone(), function.flags);
+    args::int(call.args.at(2)).map_err(|_| Error::new("ERR Bad number of keys provided"))?;
+    start(call, Callee::Function(name), flags, read_only)
 }
 
 /// Forty hex digits as what they stand for.

@@ -160,7 +160,8 @@ impl Server {
         let timed = self.databases.iter().any(|db| db.timed_hashes() > 0);
         let version = if timed { rdb::VERSION } else { rdb::VERSION_UNTIMED };
         let unix_secs = now.unix_secs();
-        self.ask(Effect::Job(Order { kind, position, sizes, version, unix_secs, used_memory }));
+        let libraries = self.scripting.functions.sources();
+        self.ask(Effect::Job(Order { kind, position, sizes, version, unix_secs, used_memory, libraries }));
     }
 
     /// Whether a job runs, so that no other can begin.

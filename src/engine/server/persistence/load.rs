@@ -72,11 +72,21 @@ impl Server {
 
     /// Empties all databases for what is going to be loaded. Nobody is told.
     pub fn empty_for_load(&mut self) {
+        self.scripting.functions.flush();
         for number in 0..self.databases.len() {
             let objects = self.databases[number].len() as u64;
             let garbage = self.databases[number].flush();
             self.discard_all(garbage, objects);
         }
+    }
+
+    /// Adds a library of functions. Fails with the reason if it cannot be, or is there already.
+    pub fn load_library_of_file(&mut self, source: &[u8]) -> Result<(), String> {
+        let merges = self.persistence.loading.as_ref().is_some_and(|loading| loading.merges);
+        let loaded = self.load_library(source, merges);
+        loaded.map(|_| ()).map_err(|why| {
+            format!("Failed creating the library: {}", String::from_utf8_lossy(why.as_bytes()))
+        })
     }
 
     /// So many bytes of the files are done.
