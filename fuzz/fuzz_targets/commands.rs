@@ -88,8 +88,10 @@ impl Run<'_> {
         self.world.advance(1_000_000);
         self.world.server.pause.end(None);
         self.world.server.config.requirepass.clear();
+        // A file without users leaves the default one, who may do everything.
+        self.world.server.load_users(b"", "").expect("there is nothing wrong in it");
         let last = self.world.connect();
-        self.world.send(last, b"FLUSHALL\r\nCONFIG RESETSTAT\r\nSLOWLOG RESET\r\n");
+        self.world.send(last, b"FLUSHALL\r\nCONFIG RESETSTAT\r\nSLOWLOG RESET\r\nACL LOG RESET\r\n");
         self.world.disconnect(last);
         self.world.take_heard(last);
         while self.world.server.free_slice() {}

@@ -104,6 +104,6 @@ impl Log {
     }
     /// Forgets the entries; numbers go on.
     pub fn reset(&mut self) {
-        self.entries.clear();
+        self.entries = VecDeque::new();
     }
 }

@@ -19,7 +19,7 @@ pub use user::User;
 use super::protocol::Args;
 use super::spec::CallKey;
 use super::text::quote::quoted;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -132,7 +132,7 @@ pub struct Acl {
     pub log: Log,
     /// By number. Freed places hold users that may do nothing.
     users: Vec<User>,
-    free: Vec<UserId>,
+    free: BTreeSet<u32>,
     /// In the order of their bytes, which is that of Redis's lists.
     names: BTreeMap<Vec<u8>, UserId>,
     /// The password that the default user was given last by the configuration.
@@ -150,7 +150,7 @@ impl Acl {
             catalog,
             log: Log::default(),
             users,
-            free: Vec::new(),
+            free: BTreeSet::new(),
             names,
             requirepass: Vec::new(),
             scratch: Vec::new(),
@@ -180,7 +180,7 @@ impl Acl {
             self.users[id.0 as usize] = user;
             return id;
         }
-        let id = self.free.pop().unwrap_or(UserId(self.users.len() as u32));
+        let id = UserId(self.free.pop_first().unwrap_or(self.users.len() as u32));
         self.names.insert(user.name().to_vec(), id);
         if id.0 as usize == self.users.len() {
             self.users.push(user);
@@ -193,7 +193,11 @@ impl Acl {
     pub fn remove(&mut self, name: &[u8]) -> Option<UserId> {
         let id = self.names.remove(name)?;
         self.users[id.0 as usize] = User::new(b"", &self.catalog);
-        self.free.push(id);
+        self.free.insert(id.0);
+        while self.free.last().is_some_and(|last| *last as usize == self.users.len() - 1) {
+            self.free.pop_last();
+            self.users.pop();
+        }
         Some(id)
     }
     /// Lines that make these users again: `NAME RULES`, by name.

@@ -227,6 +227,9 @@ fn the_number_of_a_user_that_is_gone_names_the_next() {
     assert_eq!((acl.remove(b"a"), acl.remove(b"a"), acl.find(b"b")), (Some(a), None, Some(b)));
     assert_eq!(acl.set(User::new(b"c", &acl.catalog)), a);
     assert_eq!(acl.iter().map(|(_, user)| user.name()).collect::<Vec<_>>(), [&b"b"[..], b"c", b"default"]);
+    // Nothing is left of those at the end.
+    assert_eq!((acl.remove(b"c"), acl.remove(b"b")), (Some(a), Some(b)));
+    assert_eq!(acl.users.len(), 2);
 }
 
 #[test]

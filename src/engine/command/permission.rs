@@ -13,6 +13,9 @@ use crate::engine::session::Session;
 use crate::engine::spec::Flags;
 use crate::engine::time::Now;
 
+/// Keys of one call for which memory is kept.
+const KEPT: usize = 1024;
+
 /// Whether `user` may call a command, subcommands being commands of their own. Knows no exceptions for who asks: what a
 /// client may do before it logs in is the gate's business.
 #[inline]
@@ -37,8 +40,10 @@ fn check_restricted(server: &mut Server, user: UserId, id: CommandId, args: Args
         keys: &keys,
         channels: channels(row, args),
     });
-    keys.clear();
-    server.acl.scratch = keys;
+    if keys.capacity() <= KEPT {
+        keys.clear();
+        server.acl.scratch = keys;
+    }
     outcome
 }
 
