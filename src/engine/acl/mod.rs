@@ -7,6 +7,7 @@ mod catalog;
 mod commands;
 mod file;
 mod log;
+mod pattern;
 mod selector;
 mod user;
 

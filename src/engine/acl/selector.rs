@@ -3,14 +3,14 @@
 
 use super::catalog::Catalog;
 use super::commands::Commands;
+use super::pattern::Pattern;
 use super::{Demand, Denied, Reason, RuleError, has_spaces};
 use crate::engine::spec::KeyFlags;
-use crate::engine::text::glob;
 
 /// Keys that may be read, written, or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct KeyPattern {
-    pattern: Vec<u8>,
+    pattern: Pattern,
     read: bool,
     write: bool,
 }
@@ -22,7 +22,7 @@ pub struct Selector {
     all_keys: bool,
     keys: Vec<KeyPattern>,
     all_channels: bool,
-    channels: Vec<Vec<u8>>,
+    channels: Vec<Pattern>,
 }
 
 impl Selector {
@@ -97,9 +97,9 @@ impl Selector {
         if has_spaces(pattern) {
             return Err(RuleError::Syntax);
         }
-        match self.keys.iter_mut().find(|key| key.pattern == pattern) {
+        match self.keys.iter_mut().find(|key| key.pattern.text() == pattern) {
             Some(key) => (key.read, key.write) = (key.read || read, key.write || write),
-            None => self.keys.push(KeyPattern { pattern: pattern.to_vec(), read, write }),
+            None => self.keys.push(KeyPattern { pattern: Pattern::new(pattern), read, write }),
         }
         Ok(())
     }
@@ -111,8 +111,8 @@ impl Selector {
         if has_spaces(channel) {
             return Err(RuleError::Syntax);
         }
-        if !self.channels.iter().any(|known| known == channel) {
-            self.channels.push(channel.to_vec());
+        if !self.channels.iter().any(|known| known.text() == channel) {
+            self.channels.push(Pattern::new(channel));
         }
         Ok(())
     }
@@ -145,19 +145,17 @@ impl Selector {
         let reads = flags.has(KeyFlags::ACCESS);
         let writes = flags.any(KeyFlags::INSERT | KeyFlags::DELETE | KeyFlags::UPDATE);
         let fits = |own: &KeyPattern| (!reads || own.read) && (!writes || own.write);
-        self.keys.iter().any(|own| fits(own) && glob::matches(&own.pattern, key, false))
+        self.keys.iter().any(|own| fits(own) && own.pattern.matches(key))
     }
 
     /// Whether every key may be read, those included that a call does not name.
     pub fn reads_every_key(&self) -> bool {
-        self.all_keys || self.keys.iter().any(|own| own.read && own.pattern == b"*")
+        self.all_keys || self.keys.iter().any(|own| own.read && own.pattern.text() == b"*")
     }
 
     /// Whether a channel may be used; a pattern of channels must be allowed as such.
     pub fn may_hear(&self, channel: &[u8], is_pattern: bool) -> bool {
-        let fits = |own: &Vec<u8>| {
-            if is_pattern { own == channel } else { glob::matches(own, channel, false) }
-        };
+        let fits = |own: &Pattern| if is_pattern { own.text() == channel } else { own.matches(channel) };
         self.all_channels || self.channels.iter().any(fits)
     }
 
@@ -172,7 +170,7 @@ impl Selector {
                 (true, false) => b"%R~",
                 _ => b"%W~",
             };
-            [kind, &key.pattern].concat()
+            [kind, key.pattern.text()].concat()
         });
         rules.collect::<Vec<_>>().join(&b' ')
     }
@@ -182,7 +180,7 @@ impl Selector {
         if self.all_channels {
             return b"&*".to_vec();
         }
-        let rules = self.channels.iter().map(|channel| [b"&", &channel[..]].concat());
+        let rules = self.channels.iter().map(|channel| [b"&", channel.text()].concat());
         rules.collect::<Vec<_>>().join(&b' ')
     }
 

@@ -55,6 +55,20 @@ pub fn find_keys(row: &Command, args: Args, keys: &mut Vec<CallKey>) -> Option<(
     Some(())
 }
 
+/// The key of a command that always has one at the same place and always uses it in the same way: `find_keys` for most
+/// commands, without a call.
+pub fn sole_key(row: &Command) -> Option<CallKey> {
+    let odd = ["MIGRATE", "SORT"].contains(&row.name) || row.flags.has(Flags::PUBSUB);
+    match row.keys {
+        [Keys { flags, begin: Begin::Index(index), find: Find::Range { last: 0, .. } }]
+            if !odd && !flags.any(KeyFlags::NOT_KEY | KeyFlags::VARIABLE_FLAGS) =>
+        {
+            Some(CallKey { index: *index as usize, flags: *flags })
+        }
+        _ => None,
+    }
+}
+
 /// Where the keys of a specification begin, if it applies to this call.
 fn begin(spec: &Keys, args: Args) -> Option<usize> {
     match spec.begin {
@@ -277,6 +291,17 @@ mod tests {
         let row = table.entry(table.find(argv.args().at(0)).expect("a command")).row;
         let keys = keys_of(row, argv.args()).unwrap_or_default();
         keys.iter().map(|key| String::from_utf8_lossy(argv.args().at(key.index)).into_owned()).collect()
+    }
+
+    #[test]
+    fn the_sole_key_is_the_one_that_is_found() {
+        let argv = Argv::of((0..12).map(|_| &b"1"[..]));
+        for (_, entry) in Table::new(Seed::new(1)).iter() {
+            let Some(sole) = entry.sole_key else { continue };
+            let mut keys = Vec::new();
+            find_keys(entry.row, argv.args(), &mut keys).expect("arguments that make sense");
+            assert_eq!(keys, [sole], "{}", entry.full_name);
+        }
     }
 
     /// Words that mean something at another place hide no key.

@@ -27,8 +27,17 @@ pub fn check(server: &mut Server, user: UserId, id: CommandId, args: Args) -> Re
 }
 
 fn check_restricted(server: &mut Server, user: UserId, id: CommandId, args: Args) -> Result<(), Denied> {
+    let (row, sole) = {
+        let entry = server.commands.entry(id);
+        (entry.row, entry.sole_key)
+    };
+    if let Some(key) = sole {
+        let keys = if key.index < args.len() { &[key][..] } else { &[] };
+        let open = row.flags.has(Flags::NO_AUTH);
+        return server.acl.user(user).check(&Demand { command: id, open, args, keys, channels: None });
+    }
     let mut keys = std::mem::take(&mut server.acl.scratch);
-    let (row, user) = (server.commands.entry(id).row, server.acl.user(user));
+    let user = server.acl.user(user);
     if !row.keys.is_empty() && !user.minds_no_keys() {
         // Arguments that make no sense name no key: the command will say what is wrong with them.
         find_keys(row, args, &mut keys);

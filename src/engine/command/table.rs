@@ -1,8 +1,8 @@
 //! From names to commands: the rows under the names this server gives them (`rename-command`).
 
-use super::{Command, GROUPS};
+use super::{Command, GROUPS, key_specs};
 use crate::engine::hash::{Map, Seed};
-use crate::engine::spec::{Categories, Flags};
+use crate::engine::spec::{CallKey, Categories, Flags};
 
 /// The number of a command in its table: stable for the life of the server.
 pub type CommandId = u16;
@@ -16,6 +16,8 @@ pub struct Entry {
     pub full_name: String,
     /// Declared and computed ACL categories.
     pub categories: Categories,
+    /// The only key that a call can have, if that is known before there is one.
+    pub sole_key: Option<CallKey>,
     /// Subcommands by number.
     pub children: Vec<CommandId>,
     /// The container.
@@ -68,7 +70,8 @@ impl Table {
             None => row.name.to_lowercase(),
         };
         let categories = categories(row);
-        self.entries.push(Entry { row, full_name, categories, children: Vec::new(), parent });
+        let sole_key = key_specs::sole_key(row);
+        self.entries.push(Entry { row, full_name, categories, sole_key, children: Vec::new(), parent });
         (self.entries.len() - 1) as CommandId
     }
 
