@@ -126,5 +126,6 @@ pub fn refuse(
     let shown = Shown { session, reply, running: Some(args) };
     server.note_refusal(shown, denied.reason, context, (object, user), now);
     let why = explain(server, session.user, id, args, denied, false);
-    Error::bytes([&b"NOPERM "[..], &why].concat())
+    let opening: &[u8] = if context == Context::Script { b"ERR ACL failure in script: " } else { b"NOPERM " };
+    Error::bytes([opening, &why].concat())
 }

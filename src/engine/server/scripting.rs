@@ -111,6 +111,8 @@ impl Scripting {
 struct Running {
     /// Its client, as its commands see it.
     session: Box<Session>,
+    /// Where the client really is, for who asks what was refused.
+    address: Box<str>,
     now: Now,
     /// It may not write.
     read_only: bool,
@@ -229,6 +231,7 @@ impl Server {
         }
         let mut running = Running {
             session: Box::new(stand_in(order.session)),
+            address: order.session.peer.address.clone(),
             now,
             read_only: order.read_only || flags.no_writes,
             allow_oom: flags.allow_oom,
@@ -325,7 +328,7 @@ impl Server {
     /// Everything that can keep a command from running in a script.
     fn gate_script(
         &mut self,
-        running: &Running,
+        running: &mut Running,
         args: Args,
     ) -> std::result::Result<CommandId, (Option<CommandId>, Error)> {
         let id = match dispatch::resolve(self, self.commands.find(args.at(0)), args) {
@@ -341,8 +344,11 @@ impl Server {
             return refuse(Error::new("ERR This Redis command is not allowed from script"));
         }
         if let Err(denied) = permission::check(self, running.session.user, id, args) {
+            std::mem::swap(&mut running.session.peer.address, &mut running.address);
             let (who, denied) = ((&*running.session, &Reply::default()), (denied, Context::Script));
-            return refuse(permission::refuse(self, who, id, args, denied, running.now));
+            let error = permission::refuse(self, who, id, args, denied, running.now);
+            std::mem::swap(&mut running.session.peer.address, &mut running.address);
+            return refuse(error);
         }
         if flags.has(Flags::WRITE) {
             if running.read_only {
@@ -370,6 +376,8 @@ fn stand_in(session: &Session) -> Session {
         db: session.db,
         user: session.user,
         authenticated: true,
+        command: session.command,
+        traffic: session.traffic,
         no_touch: session.no_touch,
         created: session.created,
         active: session.active,

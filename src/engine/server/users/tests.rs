@@ -124,6 +124,25 @@ fn a_file_replaces_all_users_or_none() {
 }
 
 #[test]
+fn what_scripts_were_refused_is_told_of_their_client() {
+    let mut world = configured("user alice on nopass ~mine +eval +set +multi +exec\n").expect("users");
+    let alice = world.connect();
+    ask(&mut world, alice, "AUTH alice x");
+    for line in ["EVAL \"return redis.pcall('SET', 'yours', '1')\" 0", "EVAL \"redis.call('GET', 'mine')\" 0"]
+    {
+        world.send(alice, b"MULTI\r\n");
+        world.send(alice, format!("{line}\r\nEXEC\r\n").as_bytes());
+    }
+    let log: Vec<_> = world.server.acl.log.iter().collect();
+    assert_eq!(log.len(), 2);
+    for entry in log {
+        assert_eq!(entry.event.context.name(), "lua");
+        let client = &entry.client;
+        assert!(client.contains(" addr=127.0.0.1:") && client.contains(" user=alice "), "{client}");
+    }
+}
+
+#[test]
 fn what_was_refused_is_logged_and_counted() {
     let mut world = configured("user alice on >p ~a +@all -get\n").expect("users");
     let (admin, alice) = (world.connect(), world.connect());
