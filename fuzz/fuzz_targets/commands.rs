@@ -9,6 +9,7 @@ use seedis::engine::command::generate::{Bytes, Choice, broken, encode, rows, val
 use seedis::engine::config::{Config, Origin};
 use seedis::engine::loopback::Loopback;
 use seedis::engine::server::Environment;
+use seedis::engine::server::persistence::{Aof, Outcome};
 use seedis_fuzz::{Counting, live};
 use std::sync::LazyLock;
 
@@ -78,6 +79,20 @@ impl Run<'_> {
         self.world.server.databases.iter().for_each(|database| database.check());
     }
 
+    /// Gives up what is saved: there is nobody here who writes files, and a snapshot keeps memory.
+    fn end_job(&mut self) {
+        let server = &mut self.world.server;
+        server.config.save.0.clear();
+        server.persistence.saves.scheduled = false;
+        server.persistence.aof = Aof::default();
+        server.propagation.take_stream(Vec::new());
+        server.propagation.stream(false);
+        server.job_ended(Outcome::Stopped, self.world.now);
+        while self.world.server.snapshot_is_busy() {
+            self.world.advance(1_000_000);
+        }
+    }
+
     /// Deletes everything, as a client could.
     fn clear(&mut self) {
         for client in std::mem::take(&mut self.clients) {
@@ -90,6 +105,7 @@ impl Run<'_> {
         self.world.server.config.requirepass.clear();
         // A file without users leaves the default one, who may do everything.
         self.world.server.load_users(b"", "").expect("there is nothing wrong in it");
+        self.end_job();
         let last = self.world.connect();
         self.world.send(last, b"FLUSHALL\r\nCONFIG RESETSTAT\r\nSLOWLOG RESET\r\nACL LOG RESET\r\n");
         self.world.disconnect(last);
