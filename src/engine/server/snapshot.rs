@@ -8,7 +8,11 @@ use crate::engine::keyspace::{Entry, Garbage};
 
 /// Entries looked at in one step: some 100 us when none of them is in the cache. A segment is always finished,
 /// which may add another 800.
+#[cfg(not(madsim))]
 const STEP: usize = 512;
+/// Few in simulations, so that changes come in between.
+#[cfg(madsim)]
+const STEP: usize = 4;
 /// Entries swept in one tick after a snapshot was given up: nothing is copied, so there can be more.
 const SWEPT_A_TICK: usize = 4096;
 

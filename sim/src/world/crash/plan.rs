@@ -147,6 +147,7 @@ fn config(appendonly: bool, policy: Policy, draws: &mut Draws) -> String {
     text += &format!("aof-timestamp-enabled {}\n", draws.pick(&["no", "no", "yes"]));
     text += &format!("rdbcompression {}\n", draws.pick(&yes_no));
     text += &format!("aof-rewrite-incremental-fsync {}\n", draws.pick(&yes_no));
+    text += &format!("rdb-key-save-delay {}\n", draws.pick(&[0, 0, 20, 200]));
     text += if appendonly { "appendonly yes\n" } else { "appendonly no\n" };
     let save = if appendonly { ["", "", "1 10"] } else { ["", "1 10", "3 1 1 100"] };
     text += &format!("save \"{}\"\n", draws.pick(&save));
