@@ -52,7 +52,7 @@ pub fn request(
     if session.reply_mode != ReplyMode::On {
         suppress(server, session, reply, mark, ran);
     }
-    if server.blocking.has_ready() {
+    if server.blocking.has_ready() && !server.is_busy() {
         let now = now.later(server.asked_to_stall());
         server.serve_ready(now);
     }
@@ -191,7 +191,10 @@ fn gate(
         let context = if session.transaction.is_some() { Context::Multi } else { Context::Toplevel };
         return Err(permission::refuse(server, (session, reply), id, args, (denied, context), now));
     }
-    if server.config.maxmemory > 0 {
+    if server.is_busy() && !flags.has(Flags::ALLOW_BUSY) {
+        return Err(server.busy_error());
+    }
+    if server.config.maxmemory > 0 && !server.is_busy() {
         let full = !server.make_room(now);
         let denied = flags.has(Flags::DENYOOM)
             || (flags.has(Flags::CONTAINER) && session.transaction.as_ref().is_some_and(|t| t.denied_on_oom));
@@ -329,6 +332,15 @@ pub fn replay(
 fn run(server: &mut Server, session: &mut Session, reply: &mut Reply, args: Args, id: CommandId, now: Now) {
     call(server, session, reply, args, id, now);
     let atomic = !server.commands.entry(id).row.flags.has(Flags::ARBITRARY_KEYS);
+    settle(server, session, atomic);
+}
+
+/// The outermost command is over: what it propagates becomes part of the stream. Not while a script is only paused.
+#[inline]
+pub fn settle(server: &mut Server, session: &mut Session, atomic: bool) {
+    if server.is_busy() {
+        return;
+    }
     let Server { propagation, effects, .. } = server;
     let before = propagation.offset();
     propagation.flush(atomic, effects);

@@ -110,7 +110,8 @@ end
 
 -- The original computes the count in an `int` that can overflow.
 function real.unpack(t, first, last)
-  if first ~= nil or last ~= nil then
+  if first == nil and last == nil then return unpack(t) end
+  do
     local from, to = tonumber(first or 1), tonumber(last or (type(t) == "table" and #t or 0))
     if from and to and not (to - from < 8000 and from > -2^31 and to < 2^31 - 1) then
       if to - from >= 8000 or from ~= from or to ~= to then error("too many results to unpack", 2) end

@@ -199,6 +199,10 @@ mod holes {
             refused(&format!("return {{unpack({{1}}, {range})}}"), "too many results to unpack");
         }
         assert_eq!(eval("return {unpack({1}, 2147483647, -2147483648)}"), "*0\r\n");
+        assert_eq!(
+            eval("local t = {} for i = 1, 7999 do t[i] = i end return select('#', unpack(t))"),
+            ":7999\r\n"
+        );
     }
 
     /// CVE-2025-46819: long brackets that the scanner counts.

@@ -300,7 +300,9 @@ impl Server {
             }),
             Waiting::Freed => self.answer(session, Reply::ok),
             Waiting::Keys(_) => self.answer(session, Reply::null_array),
-            Waiting::Unpause | Waiting::Outside | Waiting::Shutdown => self.answer(session, |_| {}),
+            Waiting::Unpause | Waiting::Outside | Waiting::Script | Waiting::Shutdown => {
+                self.answer(session, |_| {})
+            }
         };
         self.count_wait(session, blocked, false, now);
     }

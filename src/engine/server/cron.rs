@@ -39,6 +39,9 @@ impl Server {
     }
 
     fn run_cron(&mut self, now: Now) {
+        if self.is_busy() {
+            return self.run_busy(now);
+        }
         if self.pause.end(Some(now.mono_us)) {
             self.wake_paused();
         }
@@ -85,6 +88,9 @@ impl Server {
 
     /// When the next `tick` is due, in microseconds of the monotonic clock.
     pub fn next_deadline(&self, now: Now) -> u64 {
+        if self.is_busy() {
+            return self.next_slice(now);
+        }
         let busy = self.cron.lags || self.evicting || !self.garbage.is_empty() || self.is_sweeping();
         let cron = if busy { self.cron.due.min(now.mono_us + SOON_US) } else { self.cron.due };
         self.deadlines.first().map_or(cron, |(at, _)| cron.min(*at))

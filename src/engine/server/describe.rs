@@ -27,10 +27,9 @@ impl<'a> Shown<'a> {
 impl Server {
     /// The letters of CLIENT LIST's `flags`.
     pub fn client_flags(&self, session: &Session) -> String {
-        let blocked = session
-            .blocked
-            .as_ref()
-            .is_some_and(|blocked| !matches!(blocked.on, Waiting::Outside | Waiting::Shutdown));
+        let blocked = session.blocked.as_ref().is_some_and(|blocked| {
+            !matches!(blocked.on, Waiting::Outside | Waiting::Script | Waiting::Shutdown)
+        });
         let letters = [
             (session.monitor, 'O'),
             (session.is_subscriber(), 'P'),

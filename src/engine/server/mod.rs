@@ -9,6 +9,7 @@
 
 pub mod batch;
 pub mod blocking;
+pub mod busy;
 pub mod call_log;
 pub mod clients;
 pub mod cron;
@@ -386,6 +387,7 @@ impl Server {
         // What its command had done by then is done, and nothing of it is under way any more.
         self.propagation.abandon(&mut self.effects);
         self.pushes.clear();
+        self.recover_interpreters();
         self.client_memory = self.clients.iter().map(|session| session.counted).sum();
     }
 

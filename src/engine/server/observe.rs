@@ -70,7 +70,7 @@ impl Server {
         if let Some(Blocked { on: Waiting::Keys(wait), .. }) = &mut session.blocked {
             // It is not over.
             wait.ns = ns;
-        } else {
+        } else if !self.is_busy() {
             self.count_call(session, args, id, (ns, reply_bytes, failed), now);
         }
         if !self.monitors.is_empty() && !resumed {

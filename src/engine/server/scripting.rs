@@ -4,6 +4,7 @@
 //! one through the same door as those of clients, as one unit of propagation, at the one moment at which it began.
 
 use super::Server;
+use super::busy::Busy;
 use super::functions::Functions;
 use crate::engine::acl::{Context, UserId};
 use crate::engine::command::table::CommandId;
@@ -62,7 +63,7 @@ struct Script {
 /// All about scripts.
 #[derive(Default)]
 pub struct Scripting {
-    interpreter: Option<Interpreter>,
+    pub(super) interpreter: Option<Interpreter>,
     scripts: BTreeMap<Digest, Script>,
     /// Scripts that may be evicted, by last use.
     by_use: BTreeMap<u64, Digest>,
@@ -71,6 +72,8 @@ pub struct Scripting {
     bytes: usize,
     /// Libraries of functions.
     pub functions: Functions,
+    /// What runs and was left alone for a while.
+    pub(super) busy: Option<Box<Busy>>,
     /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may run every command.
     pub allows_all: bool,
 }
@@ -108,9 +111,19 @@ impl Scripting {
 }
 
 /// The script that runs.
-struct Running {
+pub(super) struct Running {
     /// Its client, as its commands see it.
-    session: Box<Session>,
+    pub session: Box<Session>,
+    /// Its name.
+    pub name: String,
+    /// It is a function.
+    pub is_function: bool,
+    /// When it began, by the stopwatch.
+    pub began: u64,
+    /// What it is to be told next.
+    pub next: Input,
+    /// When it may be left alone.
+    patience: Patience,
     /// Where the client really is, for who asks what was refused.
     address: Box<str>,
     now: Now,
@@ -121,7 +134,34 @@ struct Running {
     /// Memory was full when it began.
     full: bool,
     /// It has written, so that it must come to its end.
-    wrote: bool,
+    pub wrote: bool,
+}
+
+/// How long a script may work before others get their turn.
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    /// To its end: it cannot be left alone.
+    Endless,
+    /// So many milliseconds, after which it is busy.
+    First(u64),
+    /// A slice: it is busy.
+    Slice,
+}
+
+/// Nanoseconds of a slice of a script that runs many commands.
+const SLICE_NS: u64 = 5_000_000;
+/// Commands that count as a millisecond of work where the stopwatch stands still.
+const COMMANDS_A_MS: u64 = 10_000;
+
+impl Patience {
+    /// Whether it ends after `ns`, or so many slices and commands of work, which count where there is no clock.
+    fn ends(self, ns: u64, slices: u64, commands: u64) -> bool {
+        match self {
+            Patience::Endless => false,
+            Patience::First(ms) => ns / 1_000_000 >= ms || slices + commands / COMMANDS_A_MS >= ms,
+            Patience::Slice => slices > 0 || ns >= SLICE_NS || commands >= COMMANDS_A_MS,
+        }
+    }
 }
 
 /// What is to be run, and for whom.
@@ -134,6 +174,8 @@ pub struct Order<'a> {
     pub read_only: bool,
     /// The client.
     pub session: &'a Session,
+    /// What it sent, and the number of its command.
+    pub request: (Argv, CommandId),
 }
 
 impl Server {
@@ -212,8 +254,18 @@ impl Server {
         self.set_use(digest, None);
     }
 
-    /// Runs a script to its end and returns how that was.
-    pub fn run_script(&mut self, order: Order, now: Now) -> Result<Ended> {
+    /// Runs a script, and returns how it ended. If that takes long it has not ended, and its client is to wait.
+    pub fn run_script(&mut self, order: Order, now: Now) -> Result<Option<Ended>> {
+        let stopwatch = self.environment.stopwatch;
+        let (name, is_function) = match &order.run.callee {
+            Callee::Script(digest) => (digest.map(|byte| format!("{byte:02x}")).concat(), false),
+            Callee::Function(name) => (name.clone(), true),
+        };
+        let patience = match self.config.busy_reply_threshold {
+            // What is replayed has no client that could wait.
+            threshold if threshold > 0 && order.session.id > 0 => Patience::First(threshold),
+            _ => Patience::Endless,
+        };
         let full = self.config.maxmemory > 0 && !self.make_room(now);
         let flags = order.flags;
         if !flags.compatible && !flags.no_writes {
@@ -231,6 +283,11 @@ impl Server {
         }
         let mut running = Running {
             session: Box::new(stand_in(order.session)),
+            name,
+            is_function,
+            began: stopwatch(),
+            next: Input::Run(Box::new(order.run)),
+            patience,
             address: order.session.peer.address.clone(),
             now,
             read_only: order.read_only || flags.no_writes,
@@ -238,46 +295,60 @@ impl Server {
             full,
             wrote: false,
         };
-        let is_function = matches!(order.run.callee, Callee::Function(_));
         let Some(mut interpreter) = self.interpreter_of(is_function).take() else {
             return Err(Error::new("ERR no script is loaded"));
         };
         let began = self.lap;
         self.propagation.depth += 1;
-        let ended = self.drive(&mut interpreter, &mut running, order.run);
+        let ended = self.drive(&mut interpreter, &mut running);
+        if ended.is_none() {
+            running.patience = Patience::Slice;
+            self.leave_alone(interpreter, running, order.request, order.session.client());
+            return Ok(None);
+        }
         self.propagation.depth -= 1;
         self.lap = began;
         *self.interpreter_of(is_function) = Some(interpreter);
         Ok(ended)
     }
 
-    fn interpreter_of(&mut self, functions: bool) -> &mut Option<Interpreter> {
+    pub(super) fn interpreter_of(&mut self, functions: bool) -> &mut Option<Interpreter> {
         if functions { &mut self.scripting.functions.interpreter } else { &mut self.scripting.interpreter }
     }
 
-    /// Does what a script wants until it ends.
-    fn drive(&mut self, interpreter: &mut Interpreter, running: &mut Running, run: Run) -> Ended {
-        let mut input = Input::Run(Box::new(run));
+    /// Does what a script wants until it ends, or until others are to get their turn.
+    pub(super) fn drive(&mut self, interpreter: &mut Interpreter, running: &mut Running) -> Option<Ended> {
+        let stopwatch = self.environment.stopwatch;
+        let (start, mut slices, mut commands) = (stopwatch(), 0, 0);
         loop {
-            input = match interpreter.tell(input) {
+            let input = std::mem::replace(&mut running.next, Input::Go);
+            running.next = match interpreter.tell(input) {
                 Output::Command(command) => {
-                    let reply =
-                        self.run_for_script(running, command.argv.args(), command.resp3, command.propagated);
-                    Input::Answer(reply)
+                    commands += 1;
+                    let args = command.argv.args();
+                    Input::Answer(self.run_for_script(running, args, command.resp3, command.propagated))
                 }
                 Output::Allowed(argv) => Input::Verdict(self.allows_script(running.session.user, argv)),
                 Output::Log(level, text) => {
                     self.log_for_script(level, &text);
                     Input::Go
                 }
-                Output::Slice => Input::Go,
-                Output::Ended(ended) => return ended,
+                Output::Slice => {
+                    slices += 1;
+                    self.lap = stopwatch();
+                    Input::Go
+                }
+                Output::Ended(ended) => return Some(ended),
                 Output::Done(outcome) => {
                     let error = outcome.err().unwrap_or_else(|| b"ERR the script did not run".into());
-                    return Ended { error: Some((error, false)), ..Ended::default() };
+                    return Some(Ended { error: Some((error, false)), ..Ended::default() });
                 }
                 Output::Registered(_) => Input::Go,
             };
+            // Commands have set the lap.
+            if running.patience.ends(self.lap.saturating_sub(start), slices, commands) {
+                return None;
+            }
         }
     }
 

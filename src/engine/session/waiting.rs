@@ -20,6 +20,8 @@ pub enum Waiting {
     Freed,
     /// Something the outside does (`Effect::RewriteConfig`, ...).
     Outside,
+    /// The script that it called to end.
+    Script,
     /// The end of the server.
     Shutdown,
     /// BLPOP and its kin: keys to hold something.

@@ -122,7 +122,7 @@ fn end_wait(call: &mut Call, client: ClientId, with_error: bool) -> bool {
     let Some(mut session) = server.clients.take(client) else { return false };
     let blocked = session.blocked.as_ref();
     let waits = blocked.is_some_and(|blocked| {
-        !matches!(blocked.on, Waiting::Unpause | Waiting::Outside | Waiting::Shutdown)
+        !matches!(blocked.on, Waiting::Unpause | Waiting::Outside | Waiting::Script | Waiting::Shutdown)
     });
     if waits && with_error {
         server.fail_wait(&mut session, b"UNBLOCKED client unblocked via CLIENT UNBLOCK", call.now);

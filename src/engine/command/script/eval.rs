@@ -5,6 +5,7 @@ use crate::engine::command::{Call, Command, Error, Result, args};
 use crate::engine::protocol::Argv;
 use crate::engine::script::{Callee, Digest, Run};
 use crate::engine::server::scripting::{Order, ScriptFlags};
+use crate::engine::session::Waiting;
 use crate::engine::spec::{Arg, Arity::AtLeast, Flags, KEY, KeyFlags, int, keys_counted, string};
 use crate::engine::text::sha1::sha1;
 
@@ -141,8 +142,12 @@ pub(super) fn start(call: &mut Call, callee: Callee, flags: ScriptFlags, read_on
     let args = Argv::of(call.args.from(3).iter());
     let seed = call.server.rng.next_u64() as u32;
     let run = Run { callee, args, keys, resp3: call.reply.is_resp3(), seed };
-    let order = Order { run, flags, read_only, session: call.session };
-    let ended = call.server.run_script(order, call.now)?;
+    let request = (call.args.to_owned(), call.command);
+    let order = Order { run, flags, read_only, session: call.session, request };
+    let Some(ended) = call.server.run_script(order, call.now)? else {
+        call.block(Waiting::Script, None);
+        return Ok(());
+    };
     match ended.error {
         None => call.reply.raw(ended.reply.pending()),
         Some((text, counted)) => {

@@ -262,9 +262,22 @@ fn write_library(reply: &mut Reply, name: &str, library: &Library, with_code: bo
 }
 
 fn stats(call: &mut Call) -> Result {
+    let running = call.server.running_function()?;
     call.reply.map(2);
     call.reply.bulk(b"running_script");
-    call.reply.null();
+    match running {
+        None => call.reply.null(),
+        Some(shown) => {
+            call.reply.map(3);
+            call.reply.bulk(b"name");
+            call.reply.bulk(shown.name.as_bytes());
+            call.reply.bulk(b"command");
+            call.reply.array(shown.request.args().len());
+            shown.request.args().iter().for_each(|arg| call.reply.bulk(arg));
+            call.reply.bulk(b"duration_ms");
+            call.reply.int(shown.ms as i64);
+        }
+    }
     call.reply.bulk(b"engines");
     call.reply.map(1);
     call.reply.bulk(b"LUA");
@@ -276,8 +289,10 @@ fn stats(call: &mut Call) -> Result {
     Ok(())
 }
 
-fn kill(_: &mut Call) -> Result {
-    Err(Error::new("NOTBUSY No scripts in execution right now."))
+fn kill(call: &mut Call) -> Result {
+    call.server.kill_script(true)?;
+    call.reply.ok();
+    Ok(())
 }
 
 fn help(call: &mut Call) -> Result {

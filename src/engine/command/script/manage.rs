@@ -119,8 +119,10 @@ fn flush(call: &mut Call) -> Result {
     Ok(())
 }
 
-fn kill(_: &mut Call) -> Result {
-    Err(Error::new("NOTBUSY No scripts in execution right now."))
+fn kill(call: &mut Call) -> Result {
+    call.server.kill_script(false)?;
+    call.reply.ok();
+    Ok(())
 }
 
 fn debug(call: &mut Call) -> Result {

@@ -172,6 +172,9 @@ fn shutdown(call: &mut Call) -> Result {
         call.reply.ok();
         return Ok(());
     }
+    if call.server.is_busy() && !how.nosave {
+        return Err(call.server.busy_error());
+    }
     call.server.persistence.is_stopping = true;
     call.server.ask(Effect::Shutdown(how));
     call.block(Waiting::Shutdown, None);

@@ -5,10 +5,12 @@ use crate::engine::acl::{Context, Reason};
 use crate::engine::command::table::CommandId;
 use crate::engine::command::{Call, Command, Error, Result, dispatch, permission};
 use crate::engine::mutant;
-use crate::engine::protocol::Args;
+use crate::engine::protocol::{Args, Argv, Reply};
 use crate::engine::server::Server;
 use crate::engine::session::Session;
 use crate::engine::spec::{Arity::Exactly, Flags};
+use crate::engine::time::Now;
+use std::collections::VecDeque;
 
 const ALWAYS: Flags =
     Flags::NOSCRIPT.or(Flags::LOADING).or(Flags::STALE).or(Flags::FAST).or(Flags::ALLOW_BUSY);
@@ -84,29 +86,23 @@ fn exec(call: &mut Call) -> Result {
     }
     call.reply.array(transaction.queue.len());
     call.server.propagation.depth += 1;
-    for (command, argv) in &transaction.queue {
-        match check_again(call, *command, argv.args()) {
-            Ok(()) => {
-                dispatch::call(call.server, call.session, call.reply, argv.args(), *command, call.now);
-            }
-            Err(error) => {
-                dispatch::count_error(call.server, error.as_bytes());
-                call.reply.error(error.as_bytes());
-            }
-        }
-    }
-    call.server.propagation.depth -= 1;
+    call.server.finish_transaction(call.session, call.reply, transaction.queue.into(), call.now);
     Ok(())
 }
 
 /// Rights may have changed since the command was queued, also by the transaction itself.
-fn check_again(call: &mut Call, id: CommandId, args: Args) -> Result {
-    let Call { server, session, reply, now, .. } = call;
+fn check_again(
+    server: &mut Server,
+    (session, reply): (&Session, &Reply),
+    id: CommandId,
+    args: Args,
+    now: Now,
+) -> Result {
     if server.needs_auth(session) && !server.commands.entry(id).row.flags.has(Flags::NO_AUTH) {
         return Err(Error::NO_AUTH);
     }
     let Err(denied) = permission::check(server, session.user, id, args) else { return Ok(()) };
-    permission::refuse(server, (&**session, &**reply), id, args, (denied, Context::Multi), *now);
+    permission::refuse(server, (session, reply), id, args, (denied, Context::Multi), now);
     let why = match denied.reason {
         Reason::Command | Reason::Auth => "no permission to execute the command or subcommand",
         Reason::Key => "no permission to touch the specified keys",
@@ -119,6 +115,31 @@ fn check_again(call: &mut Call, id: CommandId, args: Args) -> Result {
 }
 
 impl Server {
+    /// Runs the queued commands of a transaction, or what a script has left of them, up to one that calls a script which
+    /// makes the server busy: then the rest comes after it.
+    pub fn finish_transaction(
+        &mut self,
+        session: &mut Session,
+        reply: &mut Reply,
+        mut queue: VecDeque<(CommandId, Argv)>,
+        now: Now,
+    ) {
+        while let Some((command, argv)) = queue.pop_front() {
+            let args = argv.args();
+            match check_again(self, (session, reply), command, args, now) {
+                Ok(()) => _ = dispatch::call(self, session, reply, args, command, now),
+                Err(error) => {
+                    dispatch::count_error(self, error.as_bytes());
+                    reply.error(error.as_bytes());
+                }
+            }
+            if self.is_busy() {
+                return self.postpone(queue);
+            }
+        }
+        self.propagation.depth -= 1;
+    }
+
     /// Ends a transaction without running it.
     pub fn end_transaction(&mut self, session: &mut Session) {
         session.transaction = None;

@@ -1,0 +1,206 @@
+//! Scripts that run for long: they are left alone between slices of work, in which others are told that the server is
+//! busy. Nothing else happens to the data meanwhile, so that the script is still one unit.
+
+use super::Server;
+use super::scripting::Running;
+use crate::engine::command::table::CommandId;
+use crate::engine::command::{Error, Result, dispatch};
+use crate::engine::effect::Level;
+use crate::engine::protocol::Argv;
+use crate::engine::script::{Ended, Input, Interpreter};
+use crate::engine::session::ClientId;
+use crate::engine::time::Now;
+use std::collections::VecDeque;
+
+/// Microseconds after a slice until the next, for everybody else.
+const PAUSE_US: u64 = 1000;
+/// The error for others while a script runs, and while a function does.
+const BUSY_SCRIPT: Error =
+    Error::new("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
+const BUSY_FUNCTION: Error =
+    Error::new("BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.");
+
+/// A script between two slices.
+pub struct Busy {
+    pub(super) interpreter: Interpreter,
+    pub(super) running: Running,
+    /// The command that called it, and its number.
+    pub(super) request: (Argv, CommandId),
+    pub(super) client: ClientId,
+    /// It is to end.
+    killed: bool,
+    /// What is left of the transaction that called it.
+    rest: Option<VecDeque<(CommandId, Argv)>>,
+}
+
+/// What FUNCTION STATS tells of a function that runs.
+pub struct Shown<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The command that called it.
+    pub request: &'a Argv,
+    /// Milliseconds since.
+    pub ms: u64,
+}
+
+impl Server {
+    /// A script has worked for long: from now on it is busy.
+    #[cold]
+    pub(super) fn leave_alone(
+        &mut self,
+        interpreter: Interpreter,
+        running: Running,
+        request: (Argv, CommandId),
+        client: ClientId,
+    ) {
+        let ms = (self.environment.stopwatch)().saturating_sub(running.began) / 1_000_000;
+        let kill = if running.is_function { "FUNCTION KILL" } else { "SCRIPT KILL" };
+        let text = format!(
+            "Slow script detected: still in execution after {ms} milliseconds. You can try killing the script using \
+             the {kill} command. Script name is: {}.",
+            running.name
+        );
+        self.log(Level::Warning, text);
+        let busy = Busy { interpreter, running, request, client, killed: false, rest: None };
+        self.scripting.busy = Some(Box::new(busy));
+    }
+
+    /// Whether a script is between two slices.
+    #[inline]
+    pub fn is_busy(&self) -> bool {
+        self.scripting.busy.is_some()
+    }
+
+    /// The error for a command that cannot run while a script does.
+    #[cold]
+    pub fn busy_error(&self) -> Error {
+        match &self.scripting.busy {
+            Some(busy) if busy.running.is_function => BUSY_FUNCTION,
+            _ => BUSY_SCRIPT,
+        }
+    }
+
+    /// A transaction called the script that is busy now: the rest of it comes after it.
+    pub fn postpone(&mut self, rest: VecDeque<(CommandId, Argv)>) {
+        if let Some(busy) = &mut self.scripting.busy {
+            busy.rest = Some(rest);
+        }
+    }
+
+    /// The function that runs, if any does. Fails if a script does.
+    pub fn running_function(&self) -> Result<Option<Shown<'_>>> {
+        let Some(busy) = &self.scripting.busy else { return Ok(None) };
+        if !busy.running.is_function {
+            return Err(BUSY_SCRIPT);
+        }
+        let ns = (self.environment.stopwatch)().saturating_sub(busy.running.began);
+        Ok(Some(Shown { name: &busy.running.name, request: &busy.request.0, ms: ns / 1_000_000 }))
+    }
+
+    /// SCRIPT KILL and FUNCTION KILL: has what runs end, if it may.
+    pub fn kill_script(&mut self, function: bool) -> Result {
+        let Some(busy) = &mut self.scripting.busy else {
+            return Err(Error::new("NOTBUSY No scripts in execution right now."));
+        };
+        if busy.running.wrote {
+            return Err(Error::new(
+                "UNKILLABLE Sorry the script already executed write commands against the dataset. You can \
+                 either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE \
+                 command.",
+            ));
+        }
+        match (busy.running.is_function, function) {
+            (true, false) => Err(BUSY_FUNCTION),
+            (false, true) => Err(BUSY_SCRIPT),
+            _ => {
+                busy.killed = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// When a busy script gets its next slice.
+    pub(super) fn next_slice(&self, now: Now) -> u64 {
+        now.mono_us + PAUSE_US
+    }
+
+    /// Gives a busy script a slice of work.
+    #[cold]
+    pub(super) fn run_busy(&mut self, now: Now) {
+        let Some(mut busy) = self.scripting.busy.take() else { return };
+        if std::mem::take(&mut busy.killed) {
+            let why = match busy.running.is_function {
+                true => "Script killed by user with FUNCTION KILL.",
+                false => "Script killed by user with SCRIPT KILL.",
+            };
+            self.log(Level::Notice, format!("Lua {}", why.replacen('S', "s", 1)));
+            busy.running.next = Input::Kill(why);
+        }
+        match self.drive(&mut busy.interpreter, &mut busy.running) {
+            None => self.scripting.busy = Some(busy),
+            Some(ended) => self.end_busy(*busy, ended, now),
+        }
+    }
+
+    /// A busy script has ended: its client gets the reply, and everybody goes on.
+    fn end_busy(&mut self, busy: Busy, ended: Ended, now: Now) {
+        let Busy { interpreter, running, request, client, rest, .. } = busy;
+        *self.interpreter_of(running.is_function) = Some(interpreter);
+        self.propagation.depth -= 1;
+        let mut session = match self.clients.take(client) {
+            Some(session) => session,
+            // Its client is gone; what it began is still finished.
+            None => running.session,
+        };
+        let is_there = self.clients.find(client.id) == Some(client);
+        let silent = self.unblock(&mut session).is_some_and(|blocked| blocked.silent);
+        let mut reply = std::mem::take(&mut session.reply);
+        let mark = reply.mark();
+        let failed = ended.error.is_some();
+        match ended.error {
+            None => reply.raw(ended.reply.pending()),
+            Some((text, counted)) => {
+                if !counted {
+                    dispatch::count_error(self, &text);
+                }
+                reply.error(&text);
+            }
+        }
+        let ns = (self.environment.stopwatch)().saturating_sub(running.began);
+        let bytes = reply.since(mark).len();
+        self.count_call(&session, request.0.args(), request.1, (ns, bytes, failed), now);
+        if let Some(rest) = rest {
+            self.finish_transaction(&mut session, &mut reply, rest, now);
+        }
+        if silent {
+            reply.truncate(mark);
+        }
+        if !self.is_busy() {
+            dispatch::settle(self, &mut session, true);
+            self.serve_ready(now);
+            self.flush_pushes(&session, &mut reply);
+        }
+        session.reply = reply;
+        if is_there {
+            self.wake(&mut session);
+            self.clients.put_back(session);
+        }
+    }
+
+    /// A panic took an interpreter along: what it knew is lost, or told to another.
+    pub(super) fn recover_interpreters(&mut self) {
+        self.scripting.busy = None;
+        if self.scripting.interpreter.is_none() {
+            self.scripting.flush();
+        }
+        if self.scripting.functions.interpreter.is_none() {
+            let sources = self.scripting.functions.sources();
+            self.scripting.functions.flush();
+            // They were loaded before.
+            let _ = self.load_libraries(&sources, false, true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

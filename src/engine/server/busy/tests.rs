@@ -1,0 +1,76 @@
+//! Scripts that run for long, in a world whose stopwatch stands still: their work is counted instead.
+
+use crate::engine::config::Config;
+use crate::engine::loopback::Loopback;
+
+fn world() -> (Loopback, usize, usize) {
+    let config = Config { busy_reply_threshold: 2, ..Config::default() };
+    let mut world = Loopback::new(config, 1).expect("the configuration is sound");
+    let (a, b) = (world.connect(), world.connect());
+    (world, a, b)
+}
+
+fn ask(world: &mut Loopback, client: usize, request: &str) -> String {
+    world.send(client, format!("{request}\r\n").as_bytes());
+    String::from_utf8_lossy(&world.take_heard(client)).into_owned()
+}
+
+#[test]
+fn others_are_told_that_a_script_runs_and_can_end_it() {
+    let (mut world, a, b) = world();
+    assert_eq!(ask(&mut world, a, "EVAL 'while true do pcall(function() while true do end end) end' 0"), "");
+    assert!(ask(&mut world, b, "GET k").starts_with("-BUSY"));
+    assert!(ask(&mut world, b, "FUNCTION KILL").starts_with("-BUSY"));
+    world.advance(5_000);
+    assert!(ask(&mut world, b, "PING").starts_with("-BUSY"));
+    assert_eq!(ask(&mut world, b, "SCRIPT KILL"), "+OK\r\n");
+    world.advance(5_000);
+    assert_eq!(ask(&mut world, b, "PING"), "+PONG\r\n");
+    assert!(ask(&mut world, a, "PING").starts_with("-ERR Script killed by user with SCRIPT KILL."));
+    assert_eq!(ask(&mut world, a, "EVAL 'return 1' 0"), ":1\r\n");
+}
+
+#[test]
+fn a_script_that_has_written_comes_to_its_end_within_its_transaction() {
+    let (mut world, a, b) = world();
+    let long =
+        "EVAL \"redis.call('SET', 'k', 1) for i = 1, 4000000 do end return redis.call('INCR', 'k')\" 0";
+    ask(&mut world, a, "MULTI");
+    ask(&mut world, a, "SET first 1");
+    ask(&mut world, a, long);
+    ask(&mut world, a, "INCR k");
+    assert_eq!(ask(&mut world, a, "EXEC"), "*3\r\n+OK\r\n");
+    assert!(ask(&mut world, b, "SCRIPT KILL").starts_with("-UNKILLABLE"));
+    world.server.propagation.record();
+    world.advance(50_000);
+    assert_eq!(ask(&mut world, a, "GET k"), ":2\r\n:3\r\n$1\r\n3\r\n");
+    assert_eq!(ask(&mut world, b, "MULTI\r\nEXEC"), "+OK\r\n*0\r\n");
+}
+
+#[test]
+fn a_script_outlives_its_client() {
+    let (mut world, a, b) = world();
+    ask(&mut world, b, "WATCH k");
+    ask(&mut world, a, "EVAL \"for i = 1, 4000000 do end redis.call('SET', 'k', 1)\" 0");
+    world.disconnect(a);
+    assert!(ask(&mut world, b, "GET k").starts_with("-BUSY"));
+    world.advance(50_000);
+    assert_eq!(ask(&mut world, b, "GET k"), "$1\r\n1\r\n");
+}
+
+#[test]
+fn a_library_that_never_ends_is_refused() {
+    let (mut world, a, _) = world();
+    let found = ask(&mut world, a, "FUNCTION LOAD \"#!lua name=x\\nwhile true do end\"");
+    assert!(found.contains("FUNCTION LOAD timeout"), "{found}");
+    let load =
+        "FUNCTION LOAD \"#!lua name=x\\nredis.register_function('f', function() while true do end end)\"";
+    assert_eq!(ask(&mut world, a, load), "$1\r\nx\r\n");
+    assert_eq!(ask(&mut world, a, "FCALL f 0"), "");
+    let other = world.connect();
+    assert!(ask(&mut world, other, "SCRIPT KILL").starts_with("-BUSY"));
+    assert!(ask(&mut world, other, "FUNCTION STATS").contains("FCALL"));
+    assert_eq!(ask(&mut world, other, "FUNCTION KILL"), "+OK\r\n");
+    world.advance(5_000);
+    assert!(ask(&mut world, a, "PING").starts_with("-ERR Script killed by user with FUNCTION KILL."));
+}
