@@ -7,6 +7,7 @@
 mod backup;
 mod crash;
 mod disk;
+mod functions;
 mod history;
 mod interchange;
 mod loading;
