@@ -107,7 +107,7 @@ impl Run<'_> {
         self.world.server.load_users(b"", "").expect("there is nothing wrong in it");
         self.end_job();
         let last = self.world.connect();
-        self.world.send(last, b"FLUSHALL\r\nCONFIG RESETSTAT\r\nSLOWLOG RESET\r\nACL LOG RESET\r\n");
+        self.world.send(last, b"FLUSHALL\r\nSCRIPT FLUSH SYNC\r\nFUNCTION FLUSH SYNC\r\nCONFIG RESETSTAT\r\nSLOWLOG RESET\r\nACL LOG RESET\r\n");
         self.world.disconnect(last);
         self.world.take_heard(last);
         while self.world.server.free_slice() {}
