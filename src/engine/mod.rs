@@ -25,6 +25,7 @@ pub mod session;
 pub mod spec;
 pub mod text;
 pub mod time;
+pub mod tracking;
 
 pub use config::REDIS_VERSION;
 

@@ -41,6 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine/rdb", &["engine/keyspace", "engine/keyspace/value"]),
     ("engine/search", &["engine/keyspace/value"]),
     ("engine/pubsub", &["engine/session", "engine/protocol"]),
+    ("engine/tracking", &[]),
     ("engine/effect", &["engine/session", "engine/config", "engine/protocol"]),
     ("engine/session", &["engine/acl", "engine/protocol"]),
     ("engine/script", &["engine/protocol"]),

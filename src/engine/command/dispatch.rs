@@ -26,7 +26,7 @@ pub fn request(
     now: Now,
 ) -> bool {
     session.traffic.commands += 1;
-    let mark = reply.mark();
+    server.tracking.author = session.id;
     let outcome = resolve(server, command, args).and_then(|id| {
         session.command = Some(id);
         gate(server, session, (reply, args), id, now).map_err(|error| (Some(id), error)).map(|()| id)
@@ -36,8 +36,12 @@ pub fn request(
         && must_pause(server, session, id, args, now)
     {
         session.traffic.commands -= 1;
+        server.tracking.author = 0;
         return false;
     }
+    // What had to be evicted or forgotten before the command comes before its reply.
+    server.flush_pushes(session, reply);
+    let mark = reply.mark();
     let mut ran = None;
     match outcome {
         Ok(id) if session.transaction.is_some() && !ends_transaction(server, id) => {
@@ -52,27 +56,51 @@ pub fn request(
     if session.reply_mode != ReplyMode::On {
         suppress(server, session, reply, mark, ran);
     }
+    if session.tracks_reads {
+        end_caching(server, session);
+    }
     if server.blocking.has_ready() && !server.is_busy() {
         let now = now.later(server.asked_to_stall());
         server.serve_ready(now);
     }
     server.flush_pushes(session, reply);
+    server.tracking.author = 0;
     true
+}
+
+/// CLIENT CACHING holds for one command or transaction; CLIENT commands do not count.
+#[cold]
+fn end_caching(server: &mut Server, session: &Session) {
+    let parent = session.command.and_then(|id| server.commands.entry(id).row.parent);
+    if parent != Some("CLIENT")
+        && session.transaction.is_none()
+        && session.blocked.is_none()
+        && let Some(tracker) = server.tracking.get_mut(session.id)
+    {
+        tracker.caching = false;
+    }
 }
 
 /// Runs a command again that waited for keys; it may wait again.
 pub fn resume(server: &mut Server, session: &mut Session, wait: &KeyWait, silent: bool, now: Now) {
     let mut reply = std::mem::take(&mut session.reply);
-    let mark = reply.mark();
     let args = wait.request.args();
-    match gate(server, session, (&reply, args), wait.command, now) {
+    let author = std::mem::replace(&mut server.tracking.author, session.id);
+    let outcome = gate(server, session, (&reply, args), wait.command, now);
+    server.flush_pushes(session, &mut reply);
+    let mark = reply.mark();
+    match outcome {
         Ok(()) => run(server, session, &mut reply, args, wait.command, now),
         Err(error) => reject(server, session, &mut reply, Some(wait.command), error),
     }
     if silent {
         reply.truncate(mark);
     }
+    if session.tracks_reads {
+        end_caching(server, session);
+    }
     server.flush_pushes(session, &mut reply);
+    server.tracking.author = author;
     session.reply = reply;
 }
 
@@ -193,6 +221,9 @@ fn gate(
     }
     if server.is_busy() && !flags.has(Flags::ALLOW_BUSY) {
         return Err(server.busy_error());
+    }
+    if !server.tracking.is_empty() {
+        server.limit_tracking();
     }
     if server.config.maxmemory > 0 && !server.is_busy() {
         let full = !server.make_room(now);
@@ -370,6 +401,9 @@ pub fn call(
         "{} is read-only and changed something",
         row.name
     );
+    if session.tracks_reads {
+        server.track_reads(session, row, args);
+    }
     let failed = result.is_err();
     if let Err(error) = result {
         debug_assert!(

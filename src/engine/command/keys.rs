@@ -224,7 +224,7 @@ impl Server {
         let verb: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
         self.propagation.also(db, || Argv::of([verb, key]));
         self.stats.expired_keys += 1;
-        self.touch(db, key);
+        self.touch_lapsed(db, key);
         self.notify(db, key, EXPIRED);
     }
 }

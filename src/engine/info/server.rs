@@ -115,7 +115,7 @@ pub(super) const CLIENTS: Section = Section {
         client_recent_max_input_buffer: largest(view).0,
         client_recent_max_output_buffer: largest(view).1,
         blocked_clients: clients(view, |client| client.blocked.is_some()),
-        tracking_clients: 0,
+        tracking_clients: view.server.tracking.len(),
         pubsub_clients: clients(view, |client| client.is_subscriber()),
         watching_clients: clients(view, |client| !client.watched.is_empty()),
         clients_in_timeout_table: view.server.deadlines.len(),

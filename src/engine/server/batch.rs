@@ -102,6 +102,8 @@ impl Server {
         let mut reply = std::mem::take(&mut session.reply);
         self.begin_looking();
         let batch = self.run_input(&mut session, &mut reply, input, now);
+        self.broadcast();
+        self.flush_pushes(&session, &mut reply);
         session.reply = reply;
         self.hold_what_was_seen(&mut session);
         session.input.used = input.len() - batch.consumed;

@@ -136,10 +136,12 @@ impl Server {
             self.log(Level::Notice, format!("Lua {}", why.replacen('S', "s", 1)));
             busy.running.next = Input::Kill(why);
         }
+        self.tracking.author = busy.client.id;
         match self.drive(&mut busy.interpreter, &mut busy.running) {
             None => self.scripting.busy = Some(busy),
             Some(ended) => self.end_busy(*busy, ended, now),
         }
+        self.tracking.author = 0;
     }
 
     /// A busy script has ended: its client gets the reply, and everybody goes on.

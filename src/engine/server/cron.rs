@@ -11,6 +11,8 @@ const CLIENTS_A_ROUND: usize = 200;
 /// Work of the active expiry in one tick at an `active-expire-effort` of 1, in entries looked at: about
 /// a quarter of a millisecond. A segment is always finished, which may add another 800.
 const EXPIRY_A_TICK: usize = 1000;
+/// Keys of a tracking table that was cleared freed in one tick.
+const FREED_A_TICK: usize = 2000;
 /// Microseconds until the next tick while there is work left. So at an effort of 1 at most a quarter of
 /// the time goes into expiring keys, as in Redis.
 const SOON_US: u64 = 1000;
@@ -60,6 +62,7 @@ impl Server {
                 }
                 self.look_after_files(now);
                 self.report_progress(now);
+                self.limit_tracking();
                 self.watch_medium(now);
             }
         }
@@ -74,9 +77,11 @@ impl Server {
             self.make_room(now);
         }
         self.free_slices();
+        self.tracking.table.free_some(FREED_A_TICK);
         self.sweep_snapshot();
         self.conclude_job(now);
         self.serve_what_is_ready(now);
+        self.broadcast();
     }
 
     fn serve_what_is_ready(&mut self, now: Now) {
@@ -91,7 +96,8 @@ impl Server {
         if self.is_busy() {
             return self.next_slice(now);
         }
-        let busy = self.cron.lags || self.evicting || !self.garbage.is_empty() || self.is_sweeping();
+        let garbage = !self.garbage.is_empty() || self.tracking.table.has_garbage();
+        let busy = self.cron.lags || self.evicting || garbage || self.is_sweeping();
         let cron = if busy { self.cron.due.min(now.mono_us + SOON_US) } else { self.cron.due };
         self.deadlines.first().map_or(cron, |(at, _)| cron.min(*at))
     }

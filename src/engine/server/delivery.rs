@@ -8,15 +8,62 @@ use crate::engine::protocol::Reply;
 use crate::engine::pubsub::Kind;
 use crate::engine::session::{Class, ClientId, Closing, Session};
 use crate::engine::time::Now;
+use std::sync::Arc;
 
 /// A message to the client whose command is running: written after its reply.
 #[derive(Debug)]
 pub(super) struct Push {
     client: ClientId,
-    kind: &'static str,
-    pattern: Option<Box<[u8]>>,
-    channel: Box<[u8]>,
-    message: Box<[u8]>,
+    message: Message,
+}
+
+/// What a client gets unasked.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// What was published.
+    Published { kind: &'static str, pattern: Option<Box<[u8]>>, channel: Box<[u8]>, message: Box<[u8]> },
+    /// Keys that are stale, as an encoded array, or all; maybe in place of another client.
+    Invalidation { keys: Option<Arc<[u8]>>, redirected: bool },
+    /// This client, which was to get the invalidations, is gone.
+    RedirectBroken(u64),
+}
+
+impl Message {
+    /// What is only understood in RESP3 is not written in RESP2.
+    fn write(&self, session: &Session, reply: &mut Reply) {
+        match self {
+            Message::Published { kind, pattern, channel, message } => {
+                write_message(reply, kind, pattern.as_deref(), channel, message);
+            }
+            Message::Invalidation { keys, redirected } => {
+                if session.resp3 {
+                    reply.push(2);
+                    reply.bulk(b"invalidate");
+                } else if *redirected && session.is_subscriber() {
+                    reply.push(3);
+                    reply.bulk(b"message");
+                    reply.bulk(b"__redis__:invalidate");
+                } else {
+                    return;
+                }
+                match keys {
+                    Some(keys) => reply.raw(keys),
+                    None => reply.null(),
+                }
+            }
+            Message::RedirectBroken(redirect) if session.resp3 => {
+                reply.push(2);
+                reply.bulk(b"tracking-redir-broken");
+                reply.int(*redirect as i64);
+            }
+            Message::RedirectBroken(_) => {}
+        }
+    }
+
+    /// Comes after everything else that a client is told about its own command.
+    fn is_last(&self) -> bool {
+        matches!(self, Message::Invalidation { redirected: false, .. } | Message::RedirectBroken(_))
+    }
 }
 
 /// What the engine wants of a connection.
@@ -88,13 +135,9 @@ impl Server {
         };
         for client in clients {
             let Some(session) = self.clients.get_mut(*client) else {
-                self.pushes.push(Push {
-                    client: *client,
-                    kind,
-                    pattern: pattern.map(Into::into),
-                    channel: channel.into(),
-                    message: message.into(),
-                });
+                let (pattern, channel, message) = (pattern.map(Into::into), channel.into(), message.into());
+                let message = Message::Published { kind, pattern, channel, message };
+                self.pushes.push(Push { client: *client, message });
                 continue;
             };
             if session.closing != Closing::No {
@@ -112,6 +155,26 @@ impl Server {
         }
     }
 
+    /// Writes a message to a client.
+    pub(super) fn push(&mut self, client: ClientId, message: Message) {
+        // A client whose script is busy is in the table, and still gets its reply first.
+        let waits = self.tracking.author == client.id;
+        let Some(mut session) = (!waits).then(|| self.clients.take(client)).flatten() else {
+            return self.pushes.push(Push { client, message });
+        };
+        let mut reply = std::mem::take(&mut session.reply);
+        let mark = reply.mark();
+        if session.closing == Closing::No {
+            message.write(&session, &mut reply);
+        }
+        let grew = reply.grew(mark);
+        session.reply = reply;
+        self.clients.put_back(session);
+        if grew {
+            self.after_delivery(client);
+        }
+    }
+
     /// Checks the limits of a client that was sent something, and has its connection woken.
     pub fn after_delivery(&mut self, client: ClientId) {
         let Some(mut session) = self.clients.take(client) else { return };
@@ -125,14 +188,19 @@ impl Server {
     /// Writes the messages that a command sent to the client that ran it.
     #[inline]
     pub fn flush_pushes(&mut self, session: &Session, reply: &mut Reply) {
-        if self.pushes.is_empty() {
-            return;
+        if !self.pushes.is_empty() {
+            self.write_pushes(session, reply);
         }
+    }
+
+    #[cold]
+    fn write_pushes(&mut self, session: &Session, reply: &mut Reply) {
         let client = session.client();
+        self.pushes.sort_by_key(|push| push.message.is_last());
         // What is left is for the client whose command had others served.
         self.pushes.retain(|push| {
             if push.client == client {
-                write_message(reply, push.kind, push.pattern.as_deref(), &push.channel, &push.message);
+                push.message.write(session, reply);
             }
             push.client != client
         });

@@ -4,6 +4,7 @@ use super::Server;
 use crate::engine::protocol::{Args, Reply};
 use crate::engine::session::{Closing, REPLY_MAX, Session, Waiting, overflow};
 use crate::engine::time::Now;
+use crate::engine::tracking::Mode;
 use std::fmt::Write;
 
 /// A client and what of it lies elsewhere while its command runs.
@@ -30,11 +31,15 @@ impl Server {
         let blocked = session.blocked.as_ref().is_some_and(|blocked| {
             !matches!(blocked.on, Waiting::Outside | Waiting::Script | Waiting::Shutdown)
         });
+        let tracker = self.tracking.get(session.id);
         let letters = [
             (session.monitor, 'O'),
             (session.is_subscriber(), 'P'),
             (session.transaction.is_some(), 'x'),
             (blocked, 'b'),
+            (tracker.is_some(), 't'),
+            (tracker.is_some_and(|tracker| tracker.broken), 'R'),
+            (tracker.is_some_and(|tracker| tracker.mode == Mode::Broadcast), 'B'),
             (self.watch.is_dirty(session.client()), 'd'),
             (session.closing == Closing::AfterReply, 'c'),
             (session.closing == Closing::Now, 'A'),
@@ -82,10 +87,11 @@ impl Server {
         // Writing to a string cannot fail.
         let _ = write!(
             line,
-            " cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} io-thread=0 tot-net-in={} \
+            " cmd={command} user={} redir={} resp={} lib-name={} lib-ver={} io-thread=0 tot-net-in={} \
              tot-net-out={} tot-cmds={done} read-events={} avg-pipeline-len-sum={} avg-pipeline-len-cnt={} \
              omem-shared=0 omem-unshared={} capa={}",
             text(self.acl.user(session.user).name()),
+            self.tracking.get(session.id).map_or(-1, |tracker| tracker.redirect as i64),
             2 + session.resp3 as u8,
             text(session.lib_name()),
             text(session.lib_version()),

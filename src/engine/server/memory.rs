@@ -103,7 +103,7 @@ impl Server {
         let Some(entry) = self.databases[victim.database].remove(&victim.key) else { return false };
         let verb: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
         self.stats.evicted_keys += 1;
-        self.touch(victim.database, &victim.key);
+        self.touch_lapsed(victim.database, &victim.key);
         self.notify(victim.database, &victim.key, EVICTED);
         self.propagation.also(victim.database, || Argv::of([verb, &victim.key]));
         // Not part of the command that needs the room.

@@ -196,6 +196,7 @@ impl Server {
             self.propagation.also(db, || del);
         }
         self.propagation.flush(true, &mut self.effects);
+        self.settle_deliveries();
     }
 }
 

@@ -28,6 +28,7 @@ pub mod rates;
 pub mod scripting;
 pub mod snapshot;
 pub mod stats;
+pub mod tracking;
 pub mod users;
 pub mod watch;
 
@@ -45,6 +46,7 @@ use super::rng::Rng;
 use super::session::clients::Clients;
 use super::session::{ClientId, Closing, Peer, REPLY_MAX, Session};
 use super::time::Now;
+use super::tracking::Tracking;
 use batch::Scratch;
 use blocking::Blocking;
 use call_log::CallLogs;
@@ -178,6 +180,8 @@ pub struct Server {
     pub pubsub: Pubsub,
     /// Guarded keys.
     pub watch: Watch,
+    /// Who caches which keys.
+    pub tracking: Tracking,
     /// Who waits for keys.
     pub blocking: Blocking,
     /// Scripts.
@@ -272,11 +276,7 @@ impl Server {
     pub fn new(config: Config, environment: Environment) -> Result<Self, String> {
         let mut rng = Rng::new(environment.seed);
         let seed = Seed::new(rng.next_u64());
-        let mut commands = Table::new(seed);
-        for directive in &config.directives.rename_command {
-            let [from, to] = &directive.args[..] else { return Err("wrong number of arguments".into()) };
-            commands.rename(from, to)?;
-        }
+        let commands = named_commands(seed, &config)?;
         let database = |_| Database::new(rng.next_u64(), Layout::Single);
         let databases = (0..config.databases.max(1)).map(database).collect();
         let (run_id, replication_id) = (rng.hex_id(), rng.hex_id());
@@ -290,6 +290,7 @@ impl Server {
             clients: Clients::default(),
             pubsub: Pubsub::new(seed),
             watch: Watch::new(seed),
+            tracking: Tracking::new(seed),
             blocking: Blocking::default(),
             scripting: Scripting::default(),
             pause: Pause::default(),
@@ -380,6 +381,8 @@ impl Server {
     fn forget(&mut self, client: ClientId) {
         self.pubsub.forget(client);
         self.watch.forget(client);
+        self.tracking.stop(client.id);
+        self.tracking.author = 0;
         self.monitors.remove(&client);
         self.deadlines.retain(|(_, waiting)| *waiting != client);
         self.flushing.retain(|waiting| *waiting != client);
@@ -408,6 +411,7 @@ impl Server {
         self.unsubscribe_all(session);
         self.unwatch(session);
         self.unblock(session);
+        self.stop_tracking(session);
         self.monitors.remove(&client);
         session.monitor = false;
     }
@@ -425,21 +429,30 @@ impl Server {
     #[inline]
     pub fn changed(&mut self, db: usize, key: &[u8], event: Event) {
         self.dirty += 1;
-        self.tell_guards(db, key);
+        self.tell_watchers(db, key, self.tracking.author);
         if event.can_end_waits() {
             self.signal_ready(db, key);
         }
         self.notify(db, key, event);
     }
 
-    /// Tells those who guard a key or wait for it that it changed.
+    /// Tells those who guard a key, cache it or wait for it that it changed.
     pub fn touch(&mut self, db: usize, key: &[u8]) {
-        self.tell_guards(db, key);
+        self.tell_watchers(db, key, self.tracking.author);
+        self.signal_ready(db, key);
+    }
+
+    /// The same of a key that expired or was evicted, wholly or in part: it was nobody who did it.
+    pub fn touch_lapsed(&mut self, db: usize, key: &[u8]) {
+        self.tell_watchers(db, key, 0);
         self.signal_ready(db, key);
     }
 
     #[inline]
-    fn tell_guards(&mut self, db: usize, key: &[u8]) {
+    fn tell_watchers(&mut self, db: usize, key: &[u8], author: u64) {
+        if !self.tracking.is_empty() {
+            self.invalidate(key, author);
+        }
         if !self.watch.is_empty() {
             let database = &self.databases[db];
             self.watch.touch(db, key, || database.contains(key));
@@ -556,4 +569,14 @@ impl Server {
             self.wakes.push(session.client());
         }
     }
+}
+
+/// The commands under the names that the configuration gives them.
+fn named_commands(seed: Seed, config: &Config) -> Result<Table, String> {
+    let mut commands = Table::new(seed);
+    for directive in &config.directives.rename_command {
+        let [from, to] = &directive.args[..] else { return Err("wrong number of arguments".into()) };
+        commands.rename(from, to)?;
+    }
+    Ok(commands)
 }

@@ -450,6 +450,7 @@ fn stand_in(session: &Session) -> Session {
         command: session.command,
         traffic: session.traffic,
         no_touch: session.no_touch,
+        tracks_reads: session.tracks_reads,
         created: session.created,
         active: session.active,
         ..Session::default()

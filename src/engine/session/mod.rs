@@ -212,6 +212,10 @@ pub struct Session {
     pub no_evict: bool,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
+    /// CLIENT TRACKING: what it reads may have to be remembered.
+    pub tracks_reads: bool,
+    /// What the prefixes of CLIENT TRACKING cost, in bytes.
+    pub prefix_bytes: usize,
     /// READONLY.
     pub readonly: bool,
     /// ASKING, for the next command.
@@ -333,6 +337,7 @@ impl Session {
             + self.parser.memory()
             + self.fieldsets.as_ref().map_or(0, |sets| sets.memory())
             + self.transaction.as_ref().map_or(0, |transaction| transaction.memory())
+            + self.prefix_bytes
             + self.watched.len() * (size_of::<Watched>() + 64)
             + (channels + patterns + shards) * SUBSCRIPTION
             + self.blocked.as_ref().map_or(0, |blocked| blocked.on.memory())

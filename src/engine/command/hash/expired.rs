@@ -56,6 +56,6 @@ impl Server {
             entry.into_iter().for_each(|entry| self.discard_entry(entry));
             self.notify(db, key, generic_event("del"));
         }
-        self.touch(db, key);
+        self.touch_lapsed(db, key);
     }
 }

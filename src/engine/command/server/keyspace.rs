@@ -139,6 +139,7 @@ impl Server {
             self.discard_all(garbage, if counts { keys } else { 0 });
         }
         self.dirty += keys;
+        self.invalidate_all();
     }
 
     /// Has two databases change places; clients keep the number they selected.
@@ -154,6 +155,8 @@ impl Server {
         databases.swap(first, second);
         self.blocking.signal_all(first);
         self.blocking.signal_all(second);
+        // Redis leaves caches stale here.
+        self.invalidate_all();
     }
 }
 
