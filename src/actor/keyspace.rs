@@ -6,6 +6,7 @@
 use super::{log, users};
 use crate::engine::config::Config;
 use crate::engine::effect::{Effect, Shutdown};
+use crate::engine::server::certificates::Certificates;
 use crate::engine::server::migration::Migration;
 use crate::engine::server::{Server, Usage};
 use crate::engine::session::ClientId;
@@ -31,6 +32,8 @@ pub trait Outside {
     /// Parameters of these names have changed from `before` to `config`: has them take effect, or tells
     /// which one cannot and why.
     fn apply(&self, before: &Config, config: &mut Config, names: &[&str]) -> Result<(), (String, String)>;
+    /// The certificates that the parameters name.
+    fn certificates(&self) -> Certificates;
 }
 
 /// Who looks after files.
@@ -262,7 +265,11 @@ impl Keyspace {
 
     fn apply_config(&self, server: &mut Server, names: &[&str], before: Config, client: Option<ClientId>) {
         let outside = self.outside.borrow().as_ref().and_then(Weak::upgrade);
-        let outcome = outside.map_or(Ok(()), |outside| outside.apply(&before, &mut server.config, names));
+        let outcome = outside.map_or(Ok(()), |outside| {
+            let outcome = outside.apply(&before, &mut server.config, names);
+            server.certificates = outside.certificates();
+            outcome
+        });
         server.finish_config(client, before, outcome);
         server.follow_file_config(self.now());
     }

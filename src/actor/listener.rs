@@ -1,5 +1,6 @@
 //! Listens, accepts connections and starts what serves them.
 
+use super::connection::socket::Socket;
 use super::connection::{self, ReadBuffer, describe};
 use super::keyspace::Keyspace;
 use super::log::{self, reason};
@@ -16,19 +17,29 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// After a failed accept, for want of descriptors most likely, others get time to close some.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How a connection is to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// As it is.
+    Plain,
+    /// With TLS.
+    Tls,
+}
+
 /// What becomes of a new connection.
-pub type Serve = Rc<dyn Fn(Stream)>;
+pub type Serve = Rc<dyn Fn(Stream, Transport)>;
 
 /// The sockets that a server listens on.
 pub struct Listeners {
     serve: Serve,
     tcp: RefCell<Vec<Open>>,
+    tls: RefCell<Vec<Open>>,
     unix: RefCell<Vec<Open>>,
 }
 
@@ -48,16 +59,18 @@ impl Drop for Open {
 impl Listeners {
     /// Listens where `config` says. Fails with the reason, which is also the last line of the log.
     pub fn open(config: &Config, serve: Serve) -> Result<Self, String> {
-        let listeners = Listeners { serve, tcp: RefCell::default(), unix: RefCell::default() };
-        let tcp = bind_tcp(config);
-        let tcp = tcp.map_err(|()| format!("Failed listening on port {} (tcp), aborting.", config.port))?;
-        let unix =
-            bind_unix(config).map_err(|()| "Failed listening on port 0 (unix), aborting.".to_owned())?;
-        if tcp.is_empty() && unix.is_none() {
+        let (tcp, tls, unix) = Default::default();
+        let listeners = Listeners { serve, tcp, tls, unix };
+        let failed = |port: u16, kind| format!("Failed listening on port {port} ({kind}), aborting.");
+        let tcp = bind_tcp(config, config.port).map_err(|()| failed(config.port, "tcp"))?;
+        let tls = bind_tcp(config, config.tls_port).map_err(|()| failed(config.tls_port, "tls"))?;
+        let unix = bind_unix(config).map_err(|()| failed(0, "unix"))?;
+        if tcp.is_empty() && tls.is_empty() && unix.is_none() {
             return Err("Configured to not listen anywhere, exiting.".to_owned());
         }
-        *listeners.tcp.borrow_mut() = tcp.into_iter().map(|socket| listeners.accept(socket)).collect();
-        *listeners.unix.borrow_mut() = unix.into_iter().map(|socket| listeners.accept(socket)).collect();
+        listeners.listen(&listeners.tcp, tcp, Transport::Plain);
+        listeners.listen(&listeners.tls, tls, Transport::Tls);
+        listeners.listen(&listeners.unix, unix, Transport::Plain);
         Ok(listeners)
     }
 
@@ -66,36 +79,50 @@ impl Listeners {
     pub fn move_tcp(&self, old: &Config, new: &Config) -> bool {
         // Closed first: a new address may overlap with an old one.
         self.tcp.borrow_mut().clear();
-        let (sockets, moved) = match bind_tcp(new) {
-            Ok(sockets) => (sockets, true),
-            Err(()) => (bind_tcp(old).unwrap_or_default(), false),
+        self.tls.borrow_mut().clear();
+        let both = |config: &Config| Ok((bind_tcp(config, config.port)?, bind_tcp(config, config.tls_port)?));
+        let (sockets, moved): (Result<_, ()>, _) = match both(new) {
+            Ok(sockets) => (Ok(sockets), true),
+            Err(()) => (both(old), false),
         };
-        *self.tcp.borrow_mut() = sockets.into_iter().map(|socket| self.accept(socket)).collect();
+        let (tcp, tls) = sockets.unwrap_or_default();
+        self.listen(&self.tcp, tcp, Transport::Plain);
+        self.listen(&self.tls, tls, Transport::Tls);
         moved
     }
 
     /// Stops listening. The file of a unix socket goes.
     pub fn close(&self) {
         self.tcp.borrow_mut().clear();
+        self.tls.borrow_mut().clear();
         self.unix.borrow_mut().clear();
     }
 
     /// The kinds of sockets that are open, as log lines name them.
     pub fn kinds(&self) -> Vec<&'static str> {
         let tcp = (!self.tcp.borrow().is_empty()).then_some("tcp");
+        let tls = (!self.tls.borrow().is_empty()).then_some("tls");
         let unix = (!self.unix.borrow().is_empty()).then_some("unix");
-        tcp.into_iter().chain(unix).collect()
+        tcp.into_iter().chain(tls).chain(unix).collect()
     }
 
-    fn accept(&self, socket: Listener) -> Open {
-        let socket = Rc::new(RefCell::new(Some(socket)));
-        let task = task::spawn_local("listener", accept(socket.clone(), self.serve.clone()));
-        Open { socket, task }
+    fn listen(
+        &self,
+        open: &RefCell<Vec<Open>>,
+        sockets: impl IntoIterator<Item = Listener>,
+        transport: Transport,
+    ) {
+        let accepting = sockets.into_iter().map(|socket| {
+            let socket = Rc::new(RefCell::new(Some(socket)));
+            let task = task::spawn_local("listener", accept(socket.clone(), self.serve.clone(), transport));
+            Open { socket, task }
+        });
+        *open.borrow_mut() = accepting.collect();
     }
 }
 
 /// Accepts until the socket is closed.
-async fn accept(socket: Rc<RefCell<Option<Listener>>>, serve: Serve) {
+async fn accept(socket: Rc<RefCell<Option<Listener>>>, serve: Serve, transport: Transport) {
     loop {
         let accepted = poll_fn(|context| match &*socket.borrow() {
             Some(listener) => listener.poll_accept(context).map(Some),
@@ -103,7 +130,7 @@ async fn accept(socket: Rc<RefCell<Option<Listener>>>, serve: Serve) {
         });
         match accepted.await {
             None => return,
-            Some(Ok((stream, _))) => serve(stream),
+            Some(Ok((stream, _))) => serve(stream, transport),
             Some(Err(error)) => {
                 log::write(Level::Warning, &format!("Accepting client connection: {}", reason(&error)));
                 time::sleep(PAUSE).await;
@@ -119,19 +146,19 @@ fn options(config: &Config) -> ListenOptions {
     }
 }
 
-fn bind_tcp(config: &Config) -> Result<Vec<Listener>, ()> {
+fn bind_tcp(config: &Config, port: u16) -> Result<Vec<Listener>, ()> {
     let mut sockets = Vec::new();
-    if config.port == 0 {
+    if port == 0 {
         return Ok(sockets);
     }
     for name in &config.bind.0 {
         let name = String::from_utf8_lossy(name);
         // A leading minus marks an address that the machine may lack.
         let (name, optional) = name.strip_prefix('-').map_or((&*name, false), |rest| (rest, true));
-        match bind_name(name, config) {
+        match bind_name(name, port, config) {
             Ok(socket) => sockets.push(socket),
             Err(error) => {
-                let (port, why) = (config.port, reason(&error));
+                let why = reason(&error);
                 let text =
                     format!("Warning: Could not create server TCP listening socket {name}:{port}: {why}");
                 log::write(Level::Warning, &text);
@@ -146,14 +173,14 @@ fn bind_tcp(config: &Config) -> Result<Vec<Listener>, ()> {
 }
 
 /// Binds the first address of a name that can be bound.
-fn bind_name(name: &str, config: &Config) -> io::Result<Listener> {
+fn bind_name(name: &str, port: u16, config: &Config) -> io::Result<Listener> {
     let host = match name {
         "*" => "0.0.0.0",
         "::*" => "::",
         name => name,
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "Name or service not known");
-    for address in resolve(host, config.port)? {
+    for address in resolve(host, port)? {
         // A name without a colon asks for version 4 of the protocol.
         if address.is_ipv6() != host.contains(':') {
             continue;
@@ -183,20 +210,30 @@ fn bind_unix(config: &Config) -> Result<Option<Listener>, ()> {
 }
 
 /// Introduces a connection to the keyspace, and serves it: on this thread, or on one of those of `post`.
-pub fn serve(stream: Stream, keyspace: &Rc<Keyspace>, post: Option<&Rc<Post>>, shared: &ReadBuffer) {
-    prepare(&stream, keyspace.with_quiet(|server| server.config.tcp_keepalive));
-    let peer = describe(&stream);
+/// Its certificate may have `names` for its user.
+pub fn serve(
+    socket: Socket,
+    names: Option<&[Vec<u8>]>,
+    keyspace: &Rc<Keyspace>,
+    post: Option<&Rc<Post>>,
+    shared: &ReadBuffer,
+) {
+    prepare(socket.stream(), keyspace.with_quiet(|server| server.config.tcp_keepalive));
+    let peer = describe(&socket);
     let now = keyspace.now();
     let client = match keyspace.with(now, |server| server.connect(peer, now)) {
         Ok(client) => client,
-        Err(refusal) => return refuse(stream, refusal.text()),
+        Err(refusal) => return refuse(socket, refusal.text()),
     };
+    if let Some(names) = names {
+        keyspace.with_quiet(|server| server.log_in_by_certificate(client, names, now));
+    }
     let Some(post) = post else {
-        let serving = connection::direct::serve(stream, client, keyspace.clone(), shared.clone());
+        let serving = connection::direct::serve(socket, client, keyspace.clone(), shared.clone());
         task::spawn_local("connection", serving);
         return;
     };
-    if let Err(error) = post.serve(stream, client) {
+    if let Err(error) = post.serve(socket, client) {
         log::write(Level::Warning, &format!("Serving client connection: {}", reason(&error)));
         keyspace.with_news(|server| server.disconnect(client));
     }
@@ -211,7 +248,7 @@ fn prepare(stream: &Stream, keepalive: u64) {
 }
 
 /// Says why and closes; who cannot hear it is closed all the same.
-fn refuse(mut stream: Stream, why: &str) {
-    let _ = stream.try_write(why.as_bytes());
-    let _ = stream.shutdown_write();
+fn refuse(mut socket: Socket, why: &str) {
+    let _ = socket.try_write(why.as_bytes());
+    let _ = socket.poll_end(&mut Context::from_waker(Waker::noop()));
 }

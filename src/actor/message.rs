@@ -5,9 +5,9 @@
 //! as one message; the keyspace answers each such message, or several, with one. So the price of a
 //! message, above all of waking a thread, is shared by all connections that were busy.
 
+use super::connection::socket::Detached;
 use crate::engine::server::batch::Flow;
 use crate::engine::session::ClientId;
-use crate::runtime::net::Detached;
 
 /// What the connections of a thread did in one turn.
 #[derive(Debug)]

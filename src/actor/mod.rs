@@ -6,7 +6,7 @@
 //! - [`keyspace`] owns an [`crate::engine::server::Server`] and carries out its effects.
 //! - [`connection`] owns a socket: bytes in, whole batches to the keyspace, replies out.
 //! - [`post`] stands between the keyspace and connections on other threads ([`message`] is what they say).
-//! - [`listener`] accepts connections.
+//! - [`listener`] accepts connections; [`tls`] has some of them encrypted.
 //! - [`migrate`] hands keys over to other servers.
 //! - [`wiring`] builds, supervises and stops them all; only it knows them all.
 
@@ -19,6 +19,7 @@ mod migrate;
 mod oom_score;
 mod persistence;
 pub mod post;
+mod tls;
 mod users;
 pub mod wiring;
 

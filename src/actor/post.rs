@@ -1,13 +1,13 @@
 //! The keyspace's side of `io-threads` above 1: runs what the threads of connections report, and sends
 //! each of them one message with all that its connections are to do.
 
+use super::connection::socket::Socket;
 use super::connection::thread;
 use super::keyspace::{Attend, Keyspace};
 use super::message::{Batch, Letter, News, Order, Report, Turn};
 use crate::engine::server::Server;
 use crate::engine::server::batch::Flow;
 use crate::engine::session::{ClientId, Closing};
-use crate::runtime::net::Stream;
 use crate::runtime::sync::mpsc;
 use crate::runtime::task;
 use crate::runtime::thread::spawn_runtime;
@@ -108,8 +108,8 @@ impl Post {
     }
 
     /// Gives a client's connection to one of the threads.
-    pub fn serve(self: &Rc<Self>, stream: Stream, client: ClientId) -> io::Result<()> {
-        let stream = stream.detach()?;
+    pub fn serve(self: &Rc<Self>, socket: Socket, client: ClientId) -> io::Result<()> {
+        let stream = socket.detach()?;
         let thread = self.next.get();
         self.next.set((thread + 1) % self.letters.borrow().len());
         let (blocked, noted, held) = (Cell::default(), Cell::default(), Cell::default());

@@ -1,16 +1,18 @@
 //! Builds the actors, supervises them and stops them in order: the only file that knows them all.
 
-use super::connection;
+use super::connection::{self, socket::Socket};
 use super::keyspace::{Keyspace, Outside, Request};
-use super::listener::{self, Listeners};
+use super::listener::{self, Listeners, Transport};
 use super::log::{self, Settings, reason};
 use super::migrate;
 use super::oom_score::OomScore;
 use super::persistence::Persistence;
 use super::post::Post;
+use super::tls::gate::{self, Gate};
 use super::users;
 use crate::engine::config::{Config, Supervised};
 use crate::engine::effect::{Level, Shutdown};
+use crate::engine::server::certificates::Certificates;
 use crate::engine::server::{Environment, Server};
 use crate::runtime::signal::{Signal, Signals};
 use crate::runtime::sync::mpsc;
@@ -66,14 +68,12 @@ pub async fn run(start: Start) -> Result<End, String> {
     let persistence = Persistence::new(&keyspace);
     migrate::start(&keyspace);
     let post = start_threads(&keyspace, &config)?;
-    let (served, posted, shared) = (keyspace.clone(), post.clone(), connection::read_buffer());
-    let serve = Rc::new(move |stream| listener::serve(stream, &served, posted.as_ref(), &shared));
-    let listeners = Listeners::open(&config, serve)?;
+    let (gate, listeners) = open(&config, &keyspace, post.clone())?;
     let oom_score = OomScore::default();
     if let Err(error) = oom_score.apply(&config) {
         log::write(Level::Warning, &format!("Unable to set oom_score_adj: {}", reason(&error)));
     }
-    let premises = Rc::new(Premises { listeners, settings, oom_score });
+    let premises = Rc::new(Premises { listeners, gate, settings, oom_score });
     keyspace.set_outside(&premises);
     warn_of_what_is_missing(&config);
     log::write(Level::Notice, "Server initialized");
@@ -131,6 +131,29 @@ pub async fn run(start: Start) -> Result<End, String> {
     Ok(end)
 }
 
+/// The sockets to listen on, and the gate for those that want TLS.
+fn open(
+    config: &Config,
+    keyspace: &Rc<Keyspace>,
+    post: Option<Rc<Post>>,
+) -> Result<(Rc<Gate>, Listeners), String> {
+    let (served, shared) = (keyspace.clone(), connection::read_buffer());
+    let serve = Rc::new(move |socket: Socket, names: Option<&[Vec<u8>]>| {
+        listener::serve(socket, names, &served, post.as_ref(), &shared);
+    });
+    let gate = Gate::new(config, serve.clone())?;
+    keyspace.with_quiet(|server| server.certificates = gate.certificates());
+    task::spawn_local("certificates", gate::watch_files(Rc::downgrade(&gate), keyspace.clone()));
+    let (way_in, limits) = (gate.clone(), keyspace.clone());
+    let accepted = move |stream, transport| match transport {
+        Transport::Plain => serve(Socket::Plain(stream), None),
+        Transport::Tls => {
+            way_in.begin(stream, limits.with_quiet(|server| server.config.maxclients));
+        }
+    };
+    Ok((gate, Listeners::open(config, Rc::new(accepted))?))
+}
+
 /// The engine with its users, who may stand in a file of their own.
 fn engine(config: &Config, environment: Environment) -> Result<Server, String> {
     let mut server = Server::new(config.clone(), environment)?;
@@ -146,7 +169,8 @@ fn warn_of_what_is_missing(config: &Config) {
     let asked = [
         (config.replicaof.0.is_some(), "replicaof", "this server replicates nothing"),
         (config.cluster_enabled, "cluster-enabled", "this server stands alone"),
-        (config.tls_port != 0, "tls-port", "nothing listens there"),
+        (config.tls_replication, "tls-replication", "this server replicates nothing"),
+        (config.tls_cluster, "tls-cluster", "this server stands alone"),
     ];
     for (_, parameter, consequence) in asked.into_iter().filter(|(asked, ..)| *asked) {
         log::write(Level::Warning, &format!("{parameter} does not have an effect yet: {consequence}."));
@@ -283,6 +307,7 @@ impl Wishes {
 /// What the engine's parameters change in the process.
 struct Premises {
     listeners: Listeners,
+    gate: Rc<Gate>,
     settings: Settings,
     oom_score: OomScore,
 }
@@ -310,13 +335,20 @@ impl Outside for Premises {
                 return Err(refuse(name, why.to_owned()));
             }
         }
+        let tls = names.iter().any(|name| name.starts_with("tls-")).then(|| gate::prepare(config));
+        let tls = tls.transpose().map_err(|()| {
+            let _ = self.oom_score.apply(before);
+            let name = names.iter().find(|name| name.starts_with("tls-")).copied().unwrap_or_default();
+            refuse(name, "Unable to update TLS configuration. Check server logs.".to_owned())
+        })?;
         if changed("dir") {
             enter(config).map_err(|error| {
                 let _ = self.oom_score.apply(before);
                 refuse("dir", reason(&error))
             })?;
         }
-        if (changed("port") || changed("bind")) && !self.listeners.move_tcp(before, config) {
+        let moves = ["port", "tls-port", "bind"].into_iter().find(|name| changed(name));
+        if moves.is_some() && !self.listeners.move_tcp(before, config) {
             // A score that could be set can be set back.
             let _ = self.oom_score.apply(before);
             if changed("dir")
@@ -327,11 +359,19 @@ impl Outside for Premises {
             return Err(if changed("bind") {
                 refuse("bind", "Failed to bind to specified addresses.".to_owned())
             } else {
-                refuse("port", "Unable to listen on this port. Check server logs.".to_owned())
+                let name = moves.unwrap_or_default();
+                refuse(name, "Unable to listen on this port. Check server logs.".to_owned())
             });
+        }
+        if let Some(setup) = tls {
+            self.gate.change(setup);
         }
         self.settings.apply(config);
         Ok(())
+    }
+
+    fn certificates(&self) -> Certificates {
+        self.gate.certificates()
     }
 }
 

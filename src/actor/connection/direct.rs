@@ -1,13 +1,13 @@
 //! A connection on the keyspace's own thread: it calls the engine and writes from its buffers.
 
 use super::input::Input;
+use super::socket::Socket;
 use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, ReadBuffer, TURNS, would_block};
 use crate::actor::keyspace::{Attend, Keyspace};
 use crate::engine::mutant;
 use crate::engine::server::Server;
 use crate::engine::server::batch::{Batch, Flow};
 use crate::engine::session::{ClientId, Closing};
-use crate::runtime::net::Stream;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -30,7 +30,7 @@ impl Attend for Bell {
 
 /// A connection of one client.
 struct Connection {
-    stream: Stream,
+    socket: Socket,
     client: ClientId,
     keyspace: Rc<Keyspace>,
     bell: Rc<Bell>,
@@ -49,12 +49,12 @@ struct Connection {
 }
 
 /// Serves a client until either side ends it.
-pub async fn serve(stream: Stream, client: ClientId, keyspace: Rc<Keyspace>, shared: ReadBuffer) {
+pub async fn serve(socket: Socket, client: ClientId, keyspace: Rc<Keyspace>, shared: ReadBuffer) {
     // Rung, since the engine may have called before anybody listened.
     let bell = Rc::new(Bell { waker: RefCell::default(), rung: Cell::new(true) });
     keyspace.set_attendant(client, Some(bell.clone()));
     let connection = Connection {
-        stream,
+        socket,
         client,
         keyspace,
         bell,
@@ -95,14 +95,14 @@ impl Connection {
             };
             match self.flow {
                 Flow::Drop => return Poll::Ready(()),
-                Flow::Close if waiting == 0 => return self.finish(),
+                Flow::Close if waiting == 0 => return self.finish(context),
                 Flow::Close => return Poll::Pending,
                 _ if waiting > OUTPUT_HIGH => return Poll::Pending,
                 Flow::Again => {
                     self.run(0);
                     continue;
                 }
-                Flow::Wait(_) if self.ended && waiting == 0 => return self.finish(),
+                Flow::Wait(_) if self.ended && waiting == 0 => return self.finish(context),
                 Flow::Wait(_) if self.ended => return Poll::Pending,
                 Flow::Wait(_) | Flow::Blocked => {}
             }
@@ -142,14 +142,14 @@ impl Connection {
 
     /// Sends what may leave. Returns how many bytes still wait, with those that are held.
     fn write(&mut self, context: &mut Context<'_>) -> Result<usize, ()> {
-        let Connection { keyspace, client, stream, .. } = self;
+        let Connection { keyspace, client, socket, .. } = self;
         loop {
             let outcome = keyspace.with_quiet(|server| {
                 let output = server.output(*client);
                 if output.is_empty() {
                     return Ok((0, server.output_waiting(*client)));
                 }
-                let mut written = stream.try_write(output)?;
+                let mut written = socket.try_write(output)?;
                 if mutant::is_on("short-write") {
                     written = output.len();
                 }
@@ -157,10 +157,15 @@ impl Connection {
                 Ok((written, server.output_waiting(*client)))
             });
             match outcome {
-                Ok((0, left) | (_, left @ 0)) => return Ok(left),
+                Ok((0, left) | (_, left @ 0)) => {
+                    return match socket.poll_flush(context) {
+                        Poll::Ready(Err(_)) => Err(()),
+                        Poll::Ready(Ok(())) | Poll::Pending => Ok(left),
+                    };
+                }
                 Ok(_) => {}
                 Err(error) if would_block(&error) && mutant::is_on("lost-wakeup") => return Ok(1),
-                Err(error) if would_block(&error) => match stream.poll_write_ready(context) {
+                Err(error) if would_block(&error) => match socket.poll_write_ready(context) {
                     Poll::Pending => return Ok(keyspace.with_quiet(|server| server.output_waiting(*client))),
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Err(()),
@@ -171,10 +176,9 @@ impl Connection {
     }
 
     /// All replies are out: a clean end that lets the peer read them.
-    fn finish(&mut self) -> Poll<()> {
+    fn finish(&mut self, context: &mut Context<'_>) -> Poll<()> {
         // The peer may be gone already, which is what we are about to do to it.
-        let _ = self.stream.shutdown_write();
-        Poll::Ready(())
+        self.socket.poll_end(context).map(|_| ())
     }
 
     /// Reads once and runs what came. Returns whether the connection goes on.
@@ -182,7 +186,7 @@ impl Connection {
         if self.pending.is_empty() && self.flow != Flow::Blocked {
             let shared = self.shared.clone();
             let mut buffer = shared.borrow_mut();
-            return match self.stream.poll_read(context, &mut buffer) {
+            return match self.socket.poll_read(context, &mut buffer) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Err(_)) => Poll::Ready(false),
                 Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
@@ -208,7 +212,7 @@ impl Connection {
         if self.pending.capacity() != before {
             self.note();
         }
-        match self.stream.poll_read(context, self.pending.space(now, missing)) {
+        match self.socket.poll_read(context, self.pending.space(now, missing)) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(_)) => Poll::Ready(false),
             Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
@@ -224,7 +228,7 @@ impl Connection {
     fn read_after_trim(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         let shared = self.shared.clone();
         let mut buffer = shared.borrow_mut();
-        match self.stream.poll_read(context, &mut buffer) {
+        match self.socket.poll_read(context, &mut buffer) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(_)) => Poll::Ready(false),
             Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),

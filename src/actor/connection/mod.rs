@@ -7,10 +7,12 @@
 pub mod direct;
 mod input;
 mod remote;
+pub mod socket;
 pub mod thread;
 
 use crate::engine::session::Peer;
-use crate::runtime::net::{Address, Stream};
+use crate::runtime::net::Address;
+use socket::Socket;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -34,7 +36,8 @@ pub fn read_buffer() -> ReadBuffer {
 }
 
 /// What the engine wants to know of a connection.
-pub fn describe(stream: &Stream) -> Peer {
+pub fn describe(socket: &Socket) -> Peer {
+    let stream = socket.stream();
     let shown = |address: std::io::Result<Address>| {
         address.map(|a| a.to_string().into_boxed_str()).unwrap_or_default()
     };
@@ -46,7 +49,7 @@ pub fn describe(stream: &Stream) -> Peer {
         local: shown(stream.local_address()),
         fd: stream.descriptor(),
         unix,
-        tls: false,
+        tls: socket.is_tls(),
     }
 }
 

@@ -4,12 +4,12 @@
 //! is too much, in the socket.
 
 use super::input::Input;
+use super::socket::Socket;
 use super::thread::Office;
 use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, TURNS, would_block};
 use crate::actor::message::{Batch, News, Order, Report};
 use crate::engine::server::batch::Flow;
 use crate::engine::session::ClientId;
-use crate::runtime::net::Stream;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -62,7 +62,7 @@ impl Mailbox {
 
 /// A connection of one client.
 struct Connection {
-    stream: Stream,
+    socket: Socket,
     office: Rc<Office>,
     mailbox: Rc<Mailbox>,
     /// Input that was not handed over yet.
@@ -83,9 +83,9 @@ struct Connection {
 }
 
 /// Serves a client until either side ends it.
-pub async fn serve(stream: Stream, mailbox: Rc<Mailbox>, office: Rc<Office>) {
+pub async fn serve(socket: Socket, mailbox: Rc<Mailbox>, office: Rc<Office>) {
     let connection = Connection {
-        stream,
+        socket,
         office,
         mailbox,
         input: Input::default(),
@@ -125,7 +125,7 @@ impl Connection {
             }
             match self.flow {
                 Flow::Drop => return Poll::Ready(()),
-                Flow::Close if self.waiting + self.held == 0 => return self.finish(),
+                Flow::Close if self.waiting + self.held == 0 => return self.finish(context),
                 Flow::Close => return Poll::Pending,
                 _ if self.waiting + self.held > OUTPUT_HIGH => return Poll::Pending,
                 _ => {}
@@ -137,7 +137,7 @@ impl Connection {
                 return match self.flow {
                     _ if self.running => Poll::Pending,
                     Flow::Blocked => Poll::Ready(()),
-                    _ if self.waiting + self.held == 0 => self.finish(),
+                    _ if self.waiting + self.held == 0 => self.finish(context),
                     _ => Poll::Pending,
                 };
             }
@@ -232,7 +232,7 @@ impl Connection {
     /// Sends what waits, as far as it can.
     fn write(&mut self, context: &mut Context<'_>) -> Result<(), ()> {
         while let Some(front) = self.output.front() {
-            match self.stream.try_write(&front[self.sent..]) {
+            match self.socket.try_write(&front[self.sent..]) {
                 Ok(count) => {
                     self.waiting -= count;
                     self.mailbox.written.set(self.mailbox.written.get() + count);
@@ -242,13 +242,18 @@ impl Connection {
                         self.office.keep(self.output.pop_front().unwrap_or_default());
                     }
                 }
-                Err(error) if would_block(&error) => match self.stream.poll_write_ready(context) {
+                Err(error) if would_block(&error) => match self.socket.poll_write_ready(context) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Err(()),
                 },
                 Err(_) => return Err(()),
             }
+        }
+        if self.output.is_empty()
+            && let Poll::Ready(Err(_)) = self.socket.poll_flush(context)
+        {
+            return Err(());
         }
         match self.mailbox.written.get() {
             0 => {}
@@ -259,17 +264,16 @@ impl Connection {
     }
 
     /// All replies are out: a clean end that lets the peer read them.
-    fn finish(&mut self) -> Poll<()> {
+    fn finish(&mut self, context: &mut Context<'_>) -> Poll<()> {
         // The peer may be gone already, which is what we are about to do to it.
-        let _ = self.stream.shutdown_write();
-        Poll::Ready(())
+        self.socket.poll_end(context).map(|_| ())
     }
 
     /// Reads once. Returns whether the connection goes on.
     fn read(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         let count = if self.input.is_empty() {
             let mut buffer = self.office.buffer();
-            match self.stream.poll_read(context, &mut buffer) {
+            match self.socket.poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(count)) => {
                     let mut bytes = self.office.spare();
                     bytes.extend_from_slice(&buffer[..count]);
@@ -282,7 +286,7 @@ impl Connection {
         } else {
             let missing = if let Flow::Wait(missing) = self.flow { missing } else { 1 };
             let space = self.input.space(missing.clamp(READ_SIZE, LARGE_READ), missing);
-            match self.stream.poll_read(context, space) {
+            match self.socket.poll_read(context, space) {
                 Poll::Ready(Ok(count)) => {
                     self.input.filled(count);
                     count

@@ -2,12 +2,12 @@
 //! hands out what the keyspace sends back.
 
 use super::remote::{self, Mailbox};
+use super::socket::Detached;
 use super::{ReadBuffer, read_buffer};
 use crate::actor::log::{self, reason};
 use crate::actor::message::{Letter, News, Order, Report, Turn};
 use crate::engine::effect::Level;
 use crate::engine::session::ClientId;
-use crate::runtime::net::Detached;
 use crate::runtime::sync::mpsc;
 use crate::runtime::time::Sleep;
 use crate::runtime::{process, task, time};

@@ -36,6 +36,7 @@ impl Reason {
             Reason::Key => "key",
             Reason::Auth => "auth",
             Reason::Channel => "channel",
+            Reason::Certificate => "tls-cert",
         }
     }
 }

@@ -89,6 +89,8 @@ pub enum Reason {
     Auth,
     /// A channel.
     Channel,
+    /// A login by certificate.
+    Certificate,
 }
 
 /// Why a call may not be made. What got further in the checks is greater.

@@ -70,6 +70,10 @@ impl User {
         &self.selectors
     }
 
+    /// Whether anybody may be this user.
+    pub fn is_on(&self) -> bool {
+        self.enabled
+    }
     /// Whether somebody who knows this password may be this user.
     pub fn accepts(&self, password: &[u8]) -> bool {
         if !self.enabled || self.nopass {

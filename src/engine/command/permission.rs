@@ -94,7 +94,7 @@ pub fn explain(
 ) -> Vec<u8> {
     let (user, object) = (server.acl.user(user).name(), args.at(denied.index));
     let (before, after) = match denied.reason {
-        Reason::Command | Reason::Auth => {
+        Reason::Command | Reason::Auth | Reason::Certificate => {
             let name = server.commands.entry(id).full_name.as_bytes();
             return [b"User ", user, b" has no permissions to run the '", name, b"' command"].concat();
         }

@@ -107,7 +107,7 @@ pub(super) const STATS: Section = Section {
         acl_access_denied_cmd: view.server.stats.acl_denied_cmd,
         acl_access_denied_key: view.server.stats.acl_denied_key,
         acl_access_denied_channel: view.server.stats.acl_denied_channel,
-        acl_access_denied_tls_cert: 0,
+        acl_access_denied_tls_cert: view.server.stats.acl_denied_tls_cert,
         acl_access_denied_db: 0,
     },
     ..SECTION

@@ -2,6 +2,7 @@
 
 use super::{SECTION, SEEDIS_VERSION, Section, Shown, View, fields};
 use crate::engine::config::REDIS_VERSION;
+use crate::engine::server::certificates::Certificate;
 use std::fmt::Write;
 
 const SECONDS_A_DAY: u64 = 86_400;
@@ -64,6 +65,9 @@ fn listeners(view: &View, out: &mut String) {
     if config.port != 0 {
         line("tcp", addresses(), Some(config.port));
     }
+    if config.tls_port != 0 {
+        line("tls", addresses(), Some(config.tls_port));
+    }
     if !config.unixsocket.is_empty() {
         line("unix", format!(",bind={}", String::from_utf8_lossy(&config.unixsocket)), None);
     }
@@ -73,15 +77,23 @@ pub(super) const TLS: Section = Section {
     title: "TLS",
     shown: Shown::All,
     fields: fields! { view;
-        tls_server_cert_serial: "none",
-        tls_server_cert_expires_in_seconds: 0,
-        tls_client_cert_serial: "none",
-        tls_client_cert_expires_in_seconds: 0,
-        tls_ca_cert_serial: "none",
-        tls_ca_cert_expires_in_seconds: 0,
+        tls_server_cert_serial: serial(&view.server.certificates.server),
+        tls_server_cert_expires_in_seconds: seconds_left(view, &view.server.certificates.server),
+        tls_client_cert_serial: serial(&view.server.certificates.client),
+        tls_client_cert_expires_in_seconds: seconds_left(view, &view.server.certificates.client),
+        tls_ca_cert_serial: serial(&view.server.certificates.authority),
+        tls_ca_cert_expires_in_seconds: seconds_left(view, &view.server.certificates.authority),
     },
     ..SECTION
 };
+
+fn serial(certificate: &Option<Certificate>) -> &str {
+    certificate.as_ref().map_or("none", |certificate| &certificate.serial)
+}
+
+fn seconds_left(view: &View, certificate: &Option<Certificate>) -> i64 {
+    certificate.as_ref().map_or(0, |certificate| (certificate.until - view.now.unix_secs()).max(0))
+}
 
 /// The largest input and output buffer among the clients.
 fn largest(view: &View) -> (usize, usize) {

@@ -11,6 +11,7 @@ pub mod batch;
 pub mod blocking;
 pub mod busy;
 pub mod call_log;
+pub mod certificates;
 pub mod clients;
 pub mod cron;
 pub mod delivery;
@@ -50,6 +51,7 @@ use super::tracking::Tracking;
 use batch::Scratch;
 use blocking::Blocking;
 use call_log::CallLogs;
+use certificates::Certificates;
 use cron::Cron;
 use durability::Durability;
 use latency::LatencyMonitor;
@@ -220,6 +222,8 @@ pub struct Server {
     pub environment: Environment,
     /// What the process uses.
     pub usage: Usage,
+    /// The certificates of TLS.
+    pub certificates: Certificates,
     /// Forty hex digits that name this run.
     pub run_id: String,
     /// Forty hex digits that name the history of this data.
@@ -308,6 +312,7 @@ impl Server {
             dirty: 0,
             environment,
             usage: Usage::default(),
+            certificates: Certificates::default(),
             run_id,
             replication_id,
             startup_memory: 0,

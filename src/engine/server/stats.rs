@@ -33,6 +33,8 @@ pub struct Stats {
     pub error_replies: u64,
     pub unexpected_error_replies: u64,
     pub acl_denied_auth: u64,
+    /// Certificates that named no user who may log in.
+    pub acl_denied_tls_cert: u64,
     pub acl_denied_cmd: u64,
     pub acl_denied_key: u64,
     pub acl_denied_channel: u64,

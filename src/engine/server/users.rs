@@ -162,6 +162,7 @@ impl Server {
             Reason::Key => &mut self.stats.acl_denied_key,
             Reason::Auth => &mut self.stats.acl_denied_auth,
             Reason::Channel => &mut self.stats.acl_denied_channel,
+            Reason::Certificate => &mut self.stats.acl_denied_tls_cert,
         };
         *counter += 1;
         let client = self.describe(shown, now);

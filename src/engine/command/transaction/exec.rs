@@ -104,7 +104,9 @@ fn check_again(
     let Err(denied) = permission::check(server, session.user, id, args) else { return Ok(()) };
     permission::refuse(server, (session, reply), id, args, (denied, Context::Multi), now);
     let why = match denied.reason {
-        Reason::Command | Reason::Auth => "no permission to execute the command or subcommand",
+        Reason::Command | Reason::Auth | Reason::Certificate => {
+            "no permission to execute the command or subcommand"
+        }
         Reason::Key => "no permission to touch the specified keys",
         Reason::Channel => "no permission to access one of the channels used as argument to the command",
     };
