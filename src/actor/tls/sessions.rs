@@ -103,6 +103,7 @@ mod tests {
         assert_eq!(known(11_500_000), [false, true, true]);
         sessions.put_at(b"d".to_vec(), vec![], 12_500_000);
         assert_eq!(known(12_500_000), [false, true, false]);
-        assert_eq!((sessions.state().order.len(), sessions.state().sessions.len()), (2, 2));
+        let state = sessions.state();
+        assert_eq!((state.order.len(), state.sessions.len()), (2, 2));
     }
 }

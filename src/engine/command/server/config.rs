@@ -106,12 +106,13 @@ fn set(call: &mut Call) -> Result {
     Ok(())
 }
 
-/// Parameters that the outside may be unable to apply, so that the reply has to wait for it.
+/// Parameters that the outside may be unable to apply, so that the reply has to wait for it; as may those of TLS.
 const FALLIBLE: &[&str] =
     &["maxclients", "dir", "port", "bind", "oom-score-adj", "oom-score-adj-values", "appendonly"];
 
 fn take_effect(call: &mut Call, names: Vec<&'static str>, before: Box<Config>) -> Result {
-    let waits = call.may_block() && names.iter().any(|name| FALLIBLE.contains(name));
+    let is_fallible = |name: &&str| FALLIBLE.contains(name) || name.starts_with("tls-");
+    let waits = call.may_block() && names.iter().any(is_fallible);
     let client = waits.then(|| call.session.client());
     call.server.ask(Effect::Configured { names, before, client });
     if waits {
