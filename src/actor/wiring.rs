@@ -143,7 +143,7 @@ fn open(
     });
     let gate = Gate::new(config, serve.clone())?;
     keyspace.with_quiet(|server| server.certificates = gate.certificates());
-    task::spawn_local("certificates", gate::watch_files(Rc::downgrade(&gate), keyspace.clone()));
+    task::spawn_local("certificates", gate::watch_files(Rc::downgrade(&gate), Rc::downgrade(keyspace)));
     let (way_in, limits) = (gate.clone(), keyspace.clone());
     let accepted = move |stream, transport| match transport {
         Transport::Plain => serve(Socket::Plain(stream), None),

@@ -16,4 +16,5 @@ mod persistence;
 mod process;
 mod server;
 mod stress;
+mod tls;
 mod tools;

@@ -101,13 +101,15 @@ pub fn prepare(config: &Config) -> Result<Option<Setup>, ()> {
 }
 
 /// Looks for changed files every `tls-auto-reload-interval` seconds, for as long as there is a gate.
-pub async fn watch_files(gate: Weak<Gate>, keyspace: Rc<Keyspace>) {
+pub async fn watch_files(gate: Weak<Gate>, keyspace: Weak<Keyspace>) {
     loop {
-        let config = keyspace.with_quiet(|server| server.config.clone());
+        let Some(server) = keyspace.upgrade() else { return };
+        let config = server.with_quiet(|server| server.config.clone());
+        drop(server);
         let seconds = config.tls_auto_reload_interval;
         let pause = Duration::from_secs(if seconds == 0 { 1 } else { seconds });
         time::sleep(pause).await;
-        let Some(gate) = gate.upgrade() else { return };
+        let (Some(gate), Some(keyspace)) = (gate.upgrade(), keyspace.upgrade()) else { return };
         if seconds == 0 || !is_wanted(&config) {
             continue;
         }

@@ -16,7 +16,7 @@ macro_rules! tls {
         tls_cert_file: Vec<u8> = text(""), Optional => Reapply;
         /// File of the private key for it, PEM.
         tls_key_file: Vec<u8> = text(""), Optional => Reapply;
-        /// Password of that key.
+        /// Password of that key. Keys that need one are refused: store them without.
         tls_key_file_pass: Vec<u8> = text(""), Optional => Sensitive;
         /// File of the certificate shown to other servers; the one for clients if not set.
         tls_client_cert_file: Vec<u8> = text(""), Optional => Reapply;
@@ -24,7 +24,7 @@ macro_rules! tls {
         tls_client_key_file: Vec<u8> = text(""), Optional => Reapply;
         /// Password of that key.
         tls_client_key_file_pass: Vec<u8> = text(""), Optional => Sensitive;
-        /// File of Diffie-Hellman parameters, for old clients.
+        /// File of Diffie-Hellman parameters, for old clients. No cipher here uses it.
         tls_dh_params_file: Vec<u8> = text(""), Optional => Reapply;
         /// File of the certificate authorities that are trusted.
         tls_ca_cert_file: Vec<u8> = text(""), Optional => Reapply;
@@ -32,9 +32,10 @@ macro_rules! tls {
         tls_ca_cert_dir: Vec<u8> = text(""), Optional => Reapply;
         /// Name that the certificate of another server must carry.
         tls_expected_peer_name: Vec<u8> = text(""), Optional;
-        /// Versions of the protocol to offer, as in `TLSv1.2 TLSv1.3`.
+        /// Versions of the protocol to offer, as in `TLSv1.2 TLSv1.3`, which are all there are.
         tls_protocols: Vec<u8> = text(""), Optional;
-        /// Ciphers to offer up to TLS 1.2.
+        /// Ciphers to offer in TLS 1.2, as OpenSSL lists them; those without forward secrecy and authenticated
+        /// encryption are left out.
         tls_ciphers: Vec<u8> = text(""), Optional;
         /// Ciphers to offer in TLS 1.3.
         tls_ciphersuites: Vec<u8> = text(""), Optional;
