@@ -7,8 +7,12 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The program under test.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_seedis");
+/// The program under test: what was built beside the tests, or another that `SEEDIS_PROGRAM` names in full, as in
+/// `SEEDIS_PROGRAM=$PWD/target/release/seedis SEEDIS_KILLS=100 cargo test --test operation crash::`.
+pub const PROGRAM: &str = match option_env!("SEEDIS_PROGRAM") {
+    Some(program) => program,
+    None => env!("CARGO_BIN_EXE_seedis"),
+};
 
 /// Numbers the directories of this process.
 static DIRECTORIES: AtomicU32 = AtomicU32::new(0);
