@@ -176,3 +176,19 @@ fn files_of_commands_begin_as_configured() {
     assert_eq!(client.call(&["DEBUG", "LOADAOF"]), "OK");
     assert_eq!(client.call(&["DEBUG", "DIGEST"]), digest);
 }
+
+#[test]
+fn what_nobody_appends_to_can_be_loaded_as_well() {
+    let (server, mut client) = start(&["--appendonly", "yes"]);
+    assert_eq!(client.call(&["CONFIG", "SET", "appendonly", "no"]), "OK");
+    assert_eq!(client.call(&["RPUSH", "list", "a", "b"]), "2");
+    assert_eq!(client.call(&["BGREWRITEAOF"]), "Background append only file rewriting started");
+    wait_until(&mut client, "aof_rewrite_in_progress", "0");
+    // Who has seen the end of a rewrite sees no files of before.
+    let manifest = server.directory.0.join("appendonlydir/appendonly.aof.manifest");
+    assert!(!std::fs::read_to_string(manifest).unwrap().contains("type h"));
+    assert_eq!(client.call(&["DEL", "list"]), "1");
+    assert_eq!(client.call(&["DEBUG", "LOADAOF"]), "OK");
+    assert_eq!(client.call(&["LRANGE", "list", "0", "-1"]), "a b");
+    assert_eq!(client.call(&["GET", "key"]), "value");
+}

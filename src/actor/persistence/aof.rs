@@ -428,19 +428,17 @@ impl Log {
             ToAof::Seal { into, done } => _ = done.send(self.seal_backup(&into).await),
             ToAof::Commit { base, is_rdb, done } => {
                 let committed = self.commit(&base, is_rdb).await;
-                let is_done = committed.is_ok();
-                if is_done {
+                if committed.is_ok() {
                     self.report(FromAof::Committed);
                     self.report_durable();
-                }
-                // Whoever asked may be gone with the server.
-                let _ = done.send(committed);
-                if is_done {
+                    // The rewrite has not ended before: tools that wait for that look at the files then.
                     self.directory.forget_history(&mut self.manifest).await;
                 } else {
                     // It may have its place already.
                     let _ = fs::remove_file(&base).await;
                 }
+                // Whoever asked may be gone with the server.
+                let _ = done.send(committed);
             }
             // It may be the last that is heard of it.
             ToAof::Flush(done) => _ = done.send(self.flush(true).await),

@@ -443,8 +443,15 @@ impl Persistence {
         *self.closing.borrow_mut() = Some(closed);
     }
 
-    /// Flushes the append-only file.
+    /// Flushes the append-only file, if one is written.
     async fn flush_aof(&self) -> Result<(), String> {
+        if self.aof.borrow().is_none() {
+            let closed = self.closing.borrow_mut().take();
+            return match closed {
+                Some(closed) => closed.await.unwrap_or(Ok(())),
+                None => Ok(()),
+            };
+        }
         self.keyspace.with_quiet(|server| self.send_stream(server));
         let (done, answer) = oneshot::channel();
         self.tell_aof(ToAof::Flush(done));
