@@ -355,6 +355,9 @@ impl History<'_> {
         })?;
         self.own |= read.own;
         rewind(file, read.end)?;
+        if !is_base {
+            log::write(Level::Notice, message::READING_TAIL);
+        }
         Ok(read.end)
     }
 

@@ -24,10 +24,6 @@ messages! {
 
     /// Fatal: the manifest cannot be opened.
     manifest_unreadable(file; error) = "Fatal error: can't open the AOF manifest file {file} for reading: {error}";
-    /// Debug level: there is no directory yet.
-    no_directory(directory;) = "The AOF directory {directory} doesn't exist";
-    /// Debug level: there is no manifest yet.
-    no_manifest(file;) = "The AOF manifest file {file} doesn't exist";
     /// The manifest's temporary file cannot be made.
     manifest_temporary_open(file; error) = "Can't open the temporary manifest file {file}: {error}";
     /// The manifest cannot be written.
@@ -71,8 +67,6 @@ messages! {
     preamble_failed(file;) = "Error reading the RDB preamble of the AOF file {file}, AOF loading aborted";
     /// Fatal: a base in RDB format is damaged.
     base_failed(file;) = "Error reading the RDB base file {file}, AOF loading aborted";
-    /// Fatal: a command that does not exist.
-    unknown_command(command, file;) = "Unknown command '{command}' reading the append only file {file}";
     /// Notice; `seconds` has three digits after the point.
     loaded_base(file; seconds) = "DB loaded from base file {file}: {seconds} seconds";
     /// Notice; `seconds` has three digits after the point.
@@ -103,8 +97,6 @@ messages! {
 
     /// Writing failed.
     write_failed(; error) = "Error writing to the AOF file: {error}";
-    /// Not all was written.
-    short_write(; written, expected) = "Short write while writing to the AOF file: (nwritten={written}, expected={expected})";
     /// What was written in part cannot be cut off.
     short_write_kept(; error) = "Could not remove short write from the append-only file.  Redis may refuse to load the AOF the next time it starts.  ftruncate: {error}";
     /// A fsync failed.
@@ -120,18 +112,6 @@ messages! {
     rewrite_renamed(from, to;) = "Successfully renamed the temporary AOF base file {from} into {to}";
     /// The base cannot get its name.
     rewrite_rename_failed(from, to; error) = "Error trying to rename the temporary AOF base file {from} into {to}: {error}";
-    /// Notice: the first incremental file has its name.
-    incremental_renamed(from, to;) = "Successfully renamed the temporary AOF incr file {from} into {to}";
-    /// The first incremental file cannot get its name.
-    incremental_rename_failed(from, to; error) = "Error trying to rename the temporary AOF incr file {from} into {to}: {error}";
-    /// Rewriting failed so often that it waits.
-    rewrite_limited(; minutes) = "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes";
-    /// Notice: the file grew by this many percent.
-    rewrite_by_growth(; percent) = "Starting automatic rewriting of AOF on {percent}% growth";
-    /// The temporary base cannot be made.
-    rewrite_open_failed(; error) = "Opening the temp file for AOF rewrite in rewriteAppendOnlyFile(): {error}";
-    /// The temporary base cannot be written.
-    rewrite_write_failed(; error) = "Write error writing append only file on disk: {error}";
 }
 
 /// Notice: a file of Redis before 7 begins with a snapshot.
@@ -144,20 +124,6 @@ pub const READING_TAIL: &str = "Reading the remaining AOF tail...";
 pub const NOT_LAST: &str = "Fatal error: the truncated file is not the last file";
 /// The end is damaged, and that is accepted.
 pub const CORRUPT_TAIL: &str = "!!! Warning: corrupt AOF file tail!!!";
-/// Notice: writing works again.
-pub const WRITE_SOLVED: &str = "AOF write error looks solved, Redis can write again.";
-/// Notice: an fsync takes long.
-pub const FSYNC_SLOW: &str = "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for fsync to complete, this may slow down Redis.";
-/// Notice: the rewrite has written its base.
-pub const REWRITE_TERMINATED: &str = "Background AOF rewrite terminated with success";
-/// Notice: the rewrite is over.
-pub const REWRITE_FINISHED: &str = "Background AOF rewrite finished successfully";
-/// The rewrite failed.
-pub const REWRITE_FAILED: &str = "Background AOF rewrite terminated with error";
-/// Notice: `appendonly yes` comes in time of a snapshot.
-pub const ENABLED_DURING_SAVE: &str = "AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible.";
-/// Notice: `appendonly yes` comes in time of a rewrite.
-pub const ENABLED_DURING_REWRITE: &str = "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a rewrite now.";
 
 /// Fatal: a file is damaged. `dropped` bytes follow what is good.
 pub fn bad_format(file: &[u8], good: u64, dropped: u64) -> String {
