@@ -10,6 +10,7 @@ pub mod command;
 pub mod config;
 pub mod effect;
 pub mod hash;
+pub mod hotkeys;
 pub mod info;
 pub mod keyspace;
 pub mod loopback;

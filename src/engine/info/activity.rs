@@ -144,6 +144,17 @@ pub(super) const ERRORSTATS: Section = Section {
     ..SECTION
 };
 
+pub(super) const HOTKEYS: Section = Section {
+    title: "Hotkeys",
+    lines: |view, out| {
+        if let Some(hotkeys) = &view.server.hotkeys {
+            let _ = write!(out, "hotkeys-tracking-active:{}\r\n", u8::from(hotkeys.is_active()));
+            let _ = write!(out, "hotkeys-cmd-cpu-time:{}\r\n", hotkeys.all().ns / 1_000_000);
+        }
+    },
+    ..SECTION
+};
+
 pub(super) const LATENCYSTATS: Section = Section {
     title: "Latencystats",
     shown: Shown::All,

@@ -88,7 +88,7 @@ const SECTIONS: &[&Section] = &[
     &activity::STATS,
     &replication::REPLICATION,
     &server::CPU,
-    &Section { title: "Hotkeys", ..SECTION },
+    &activity::HOTKEYS,
     &Section { title: "Modules", alias: "module_list", ..SECTION },
     &activity::COMMANDSTATS,
     &activity::ERRORSTATS,

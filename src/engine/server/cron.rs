@@ -63,6 +63,7 @@ impl Server {
                 self.look_after_files(now);
                 self.report_progress(now);
                 self.limit_tracking();
+                self.limit_hotkeys(now);
                 self.watch_medium(now);
             }
         }

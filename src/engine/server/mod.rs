@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod describe;
 pub mod durability;
 pub mod functions;
+pub mod hotkeys;
 pub mod latency;
 pub mod memory;
 pub mod migration;
@@ -39,6 +40,7 @@ use super::command::table::Table;
 use super::config::{Config, KeyspaceEvents, SetError};
 use super::effect::{Effect, Level};
 use super::hash::Seed;
+use super::hotkeys::Hotkeys;
 use super::keyspace::eviction::{Evictor, Policy};
 use super::keyspace::{Database, Hasher, Layout};
 use super::protocol::Reply;
@@ -216,6 +218,8 @@ pub struct Server {
     pub rates: Rates,
     /// Which calls deserve a closer look.
     notable: Notable,
+    /// What HOTKEYS has found out, or finds out.
+    pub hotkeys: Option<Box<Hotkeys>>,
     /// Changes since the last save.
     pub dirty: u64,
     /// Facts about the process.
@@ -287,6 +291,7 @@ impl Server {
         let mut server = Server {
             acl: users::configured(&commands, &config)?,
             notable: Notable::of(&config),
+            hotkeys: None,
             command_stats: vec![CommandStats::default(); commands.len()],
             config,
             commands,
@@ -541,7 +546,8 @@ impl Server {
     pub fn apply_config(&mut self) {
         self.policy = Policy::from_name(self.config.maxmemory_policy.word()).unwrap_or_default();
         self.clients_limit_changed = self.counts_clients || self.clients_limit() > 0;
-        self.notable = Notable::of(&self.config);
+        let is_measuring = self.hotkeys.as_ref().is_some_and(|hotkeys| hotkeys.is_active());
+        self.notable = if is_measuring { Notable::ALL } else { Notable::of(&self.config) };
         self.follow_acl_config();
     }
 

@@ -6,6 +6,7 @@ use super::latency::Sample;
 use crate::engine::command::Command;
 use crate::engine::command::table::CommandId;
 use crate::engine::config::{self, Config, Flag};
+use crate::engine::hotkeys::Taken;
 use crate::engine::protocol::{Args, Reply};
 use crate::engine::session::{Blocked, Session, Waiting};
 use crate::engine::spec::Flags;
@@ -22,6 +23,9 @@ pub struct Notable {
 }
 
 impl Notable {
+    /// Every call is looked at.
+    pub const ALL: Notable = Notable { ns: 0, request_bytes: 0, reply_bytes: 0 };
+
     /// The thresholds of this configuration.
     pub fn of(config: &Config) -> Self {
         let log = |kind| match limits(kind, config) {
@@ -106,6 +110,10 @@ impl Server {
     /// Writes a notable call into the logs it belongs to.
     #[cold]
     fn note(&mut self, session: &Session, args: Args, id: CommandId, cost: Cost, now: Now) {
+        if !session.is_script() {
+            let bytes = (cost.request_bytes + cost.reply_bytes) as u64;
+            self.follow_keys(args, id, Taken { ns: cost.ns, bytes });
+        }
         let row = self.commands.entry(id).row;
         let event = if row.flags.has(Flags::FAST) { "fast-command" } else { "command" };
         self.note_latency(event, cost.ns, now);

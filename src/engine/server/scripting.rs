@@ -13,7 +13,7 @@ use crate::engine::command::{dispatch, permission};
 use crate::engine::effect::Level;
 use crate::engine::protocol::{Args, Argv, Reply};
 use crate::engine::script::{Callee, Digest, Ended, Input, Interpreter, Options, Output, Run};
-use crate::engine::session::{Peer, Session};
+use crate::engine::session::{Peer, SCRIPT_ADDRESS, Session};
 use crate::engine::spec::Flags;
 use crate::engine::time::Now;
 use std::collections::BTreeMap;
@@ -443,7 +443,7 @@ fn stand_in(session: &Session) -> Session {
     Session {
         id: session.id,
         slot: session.slot,
-        peer: Peer { address: "lua".into(), ..session.peer.clone() },
+        peer: Peer { address: SCRIPT_ADDRESS.into(), ..session.peer.clone() },
         db: session.db,
         user: session.user,
         authenticated: true,

@@ -258,6 +258,9 @@ pub struct Session {
 pub const REPLY_MIN: usize = 1024;
 /// The largest reply buffer that is kept, in bytes; beyond it is overflow (`omem`).
 pub const REPLY_MAX: usize = 16 * 1024;
+/// The address of those that stand in for a client whose script calls commands, as monitors see it.
+pub const SCRIPT_ADDRESS: &str = "lua";
+
 /// Estimate of what one subscription costs: a name and its places in two trees and a table.
 const SUBSCRIPTION: usize = 96;
 
@@ -300,6 +303,10 @@ impl Session {
     #[inline]
     pub fn only_subscribes(&self) -> bool {
         self.subscriptions.is_some() && !self.resp3
+    }
+    /// Whether it stands in for a client whose script calls commands.
+    pub fn is_script(&self) -> bool {
+        &*self.peer.address == SCRIPT_ADDRESS
     }
     /// Is subscribed to anything.
     #[inline]

@@ -11,6 +11,7 @@ mod debug;
 mod debug_protocol;
 mod digest;
 mod facts;
+mod hotkeys;
 mod info;
 mod keyspace;
 mod latency;
@@ -30,6 +31,7 @@ pub const TOPICS: &[&[Command]] = &[
     control::COMMANDS,
     debug::COMMANDS,
     facts::COMMANDS,
+    hotkeys::COMMANDS,
     info::COMMANDS,
     keyspace::COMMANDS,
     latency::COMMANDS,
