@@ -69,6 +69,17 @@ pub fn sole_key(row: &Command) -> Option<CallKey> {
     }
 }
 
+/// Where the first key of a command would be, if it has any.
+pub fn first_key(row: &Command) -> Option<usize> {
+    match row.keys.first()? {
+        Keys { begin: Begin::Index(index), find: Find::KeyNum { first, .. }, .. } => {
+            Some(*index as usize + *first as usize)
+        }
+        Keys { begin: Begin::Index(index), .. } => Some(*index as usize),
+        _ => Some(1),
+    }
+}
+
 /// Where the keys of a specification begin, if it applies to this call.
 fn begin(spec: &Keys, args: Args) -> Option<usize> {
     match spec.begin {

@@ -18,6 +18,8 @@ pub struct Entry {
     pub categories: Categories,
     /// The only key that a call can have, if that is known before there is one.
     pub sole_key: Option<CallKey>,
+    /// Where its first key would be, for those that only want to be quick.
+    pub first_key: Option<usize>,
     /// Subcommands by number.
     pub children: Vec<CommandId>,
     /// The container.
@@ -70,8 +72,9 @@ impl Table {
             None => row.name.to_lowercase(),
         };
         let categories = categories(row);
-        let sole_key = key_specs::sole_key(row);
-        self.entries.push(Entry { row, full_name, categories, sole_key, children: Vec::new(), parent });
+        let (sole_key, first_key) = (key_specs::sole_key(row), key_specs::first_key(row));
+        let children = Vec::new();
+        self.entries.push(Entry { row, full_name, categories, sole_key, first_key, children, parent });
         (self.entries.len() - 1) as CommandId
     }
 

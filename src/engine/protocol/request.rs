@@ -113,6 +113,14 @@ impl Argv {
         self.buffer.extend_from_slice(arg);
         self.ranges.push(Range { start, end: self.buffer.len() });
     }
+    /// Removes all arguments, and buffers that take more than `kept` bytes.
+    pub fn clear(&mut self, kept: usize) {
+        self.buffer.clear();
+        self.ranges.clear();
+        if self.memory() > kept {
+            *self = Argv::default();
+        }
+    }
     /// The arguments.
     pub fn args(&self) -> Args<'_> {
         Args { buffer: &self.buffer, ranges: &self.ranges }

@@ -1,12 +1,12 @@
 //! The machine behind an interpreter: its state, what scripts can ask of it, and how it serves whoever drives it.
 
-use super::convert::{self, Reader};
+use super::convert;
 use super::library::{self, Outcome};
 use super::random::Random;
-use super::{Callee, Command, Digest, Ended, Input, Options, Output, Registered, Run, SLICE};
+use super::stack::{self, Answer, Section, Shown, Stack};
+use super::{Callee, Command, Digest, Input, Options, Output, Registered, Run, SLICE};
 use super::{bit, cjson, cmsgpack, structs};
 use crate::engine::protocol::Argv;
-use crate::engine::text::number::format_f64_digits;
 use crate::engine::text::sha1::sha1;
 use corosensei::Yielder;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, MultiValue, Scope, StdLib, Table, Value, VmState};
@@ -18,9 +18,9 @@ const SANDBOX: &str = include_str!("sandbox.lua");
 /// The names under which texts of errors show where they arose.
 const SCRIPT: &str = "@user_script";
 const FUNCTION: &str = "@user_function";
-const NO_ARGUMENTS: &[u8] = b"-ERR Please specify at least one argument for this redis lib call\r\n";
-const NOT_RUNNING: &[u8] = b"-ERR redis.call/pcall can only be called inside a script invocation\r\n";
-const WRONG_ARGUMENTS: &[u8] = b"-ERR Lua redis lib command arguments must be strings or integers\r\n";
+const NO_ARGUMENTS: &str = "ERR Please specify at least one argument for this redis lib call";
+const NOT_RUNNING: &str = "ERR redis.call/pcall can only be called inside a script invocation";
+const WRONG_ARGUMENTS: &str = "ERR Lua redis lib command arguments must be strings or integers";
 
 /// What natives share.
 #[derive(Default)]
@@ -34,6 +34,8 @@ struct State {
     /// What runs is to end with this error.
     killed: Cell<Option<&'static str>>,
     random: RefCell<Option<Random>>,
+    /// The last command, for its buffers.
+    command: Cell<Box<Command>>,
 }
 
 /// The parts of a machine that outlive a scope.
@@ -51,15 +53,37 @@ pub(super) fn new_lua(options: &Options) -> mlua::Result<(Lua, Parts)> {
     Ok((lua, Parts { state }))
 }
 
+/// What can be run. The functions are in a table, since there may be only some thousand handles of them.
+struct Code {
+    functions: Table,
+    /// Where in the table.
+    slots: BTreeMap<Callee, i32>,
+    free: Vec<i32>,
+}
+
+impl Code {
+    fn keep(&mut self, callee: Callee, function: Function) -> Result<(), Vec<u8>> {
+        let known = self.slots.get(&callee).copied().or_else(|| self.free.pop());
+        let slot = known.unwrap_or(self.slots.len() as i32 + 1);
+        self.slots.insert(callee, slot);
+        self.functions.raw_set(slot, function).map_err(|error| library::text(error).into_bytes())
+    }
+
+    fn forget(&mut self, callee: &Callee) -> Result<(), Vec<u8>> {
+        let Some(slot) = self.slots.remove(callee) else { return Ok(()) };
+        self.free.push(slot);
+        self.functions.raw_set(slot, Value::Nil).map_err(|error| library::text(error).into_bytes())
+    }
+}
+
 /// The machine.
 pub(super) struct Machine<'a> {
     lua: &'a Lua,
     state: Rc<State>,
-    scripts: BTreeMap<Digest, Function>,
-    eval: Function,
-    call: Function,
+    code: Code,
+    /// What explains errors, what scripts find as global names, and what can be run.
+    section: Section,
     load: Function,
-    keep: Function,
     /// What the library that was loaded last registered.
     registered: Vec<(String, Function)>,
     source: &'static str,
@@ -82,14 +106,14 @@ impl<'a> Machine<'a> {
         let sandbox: Function = lua.load(SANDBOX).set_name("=sandbox").into_function()?;
         let (globals, entries): (Table, Table) = sandbox.call((native, options.deprecated))?;
         lua.set_globals(globals)?;
+        let (explain, real): (Function, Table) = (entries.raw_get("explain")?, entries.raw_get("globals")?);
+        let functions = lua.create_table()?;
         Ok(Machine {
             lua,
             state,
-            scripts: BTreeMap::new(),
-            eval: entries.raw_get("eval")?,
-            call: entries.raw_get("call")?,
+            section: Section::new(lua, (explain, real, &functions))?,
+            code: Code { functions, slots: BTreeMap::new(), free: Vec::new() },
             load: entries.raw_get("load")?,
-            keep: entries.raw_get("keep")?,
             registered: Vec::new(),
             source: if options.functions { FUNCTION } else { SCRIPT },
         })
@@ -99,24 +123,21 @@ impl<'a> Machine<'a> {
     pub fn serve(&mut self, input: Input) -> Output {
         match input {
             Input::Compile(digest, source) => Output::Done(self.compile(digest, &source)),
-            Input::Forget(digest) => {
-                self.scripts.remove(&digest);
-                Output::Done(Ok(()))
-            }
-            Input::Run(run) => Output::Ended(self.run(&run)),
+            Input::Forget(digest) => Output::Done(self.code.forget(&Callee::Script(digest))),
+            Input::Run(run) => Output::Ended(self.run(run)),
             Input::Load(source) => match self.load(&source) {
                 Ok(registered) => Output::Registered(registered),
                 Err(why) => Output::Done(Err(why)),
             },
             Input::Keep => {
                 let kept = std::mem::take(&mut self.registered);
-                let outcome =
-                    kept.into_iter().try_for_each(|(name, callback)| self.keep.call((name, callback)));
-                Output::Done(outcome.map_err(|error| library::text(error).into_bytes()))
+                let keep =
+                    |(name, callback): (String, _)| self.code.keep(Callee::Function(name.into()), callback);
+                Output::Done(kept.into_iter().try_for_each(keep))
             }
             Input::Drop(names) => {
-                let outcome = names.into_iter().try_for_each(|name| self.keep.call((name, Value::Nil)));
-                Output::Done(outcome.map_err(|error| library::text(error).into_bytes()))
+                let forget = |name: String| self.code.forget(&Callee::Function(name.into()));
+                Output::Done(names.into_iter().try_for_each(forget))
             }
             _ => Output::Done(Ok(())),
         }
@@ -125,8 +146,7 @@ impl<'a> Machine<'a> {
     fn compile(&mut self, digest: Digest, source: &[u8]) -> Result<(), Vec<u8>> {
         let function = compile(self.lua, source, self.source)
             .map_err(|why| [b"ERR Error compiling script (new function): ", why.as_bytes()].concat())?;
-        self.scripts.insert(digest, function);
-        Ok(())
+        self.code.keep(Callee::Script(digest), function)
     }
 
     fn begin(&self, seed: u32) {
@@ -146,49 +166,48 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn run(&mut self, run: &Run) -> Ended {
+    fn run(&mut self, mut run: Box<Run>) -> Box<Run> {
         self.begin(run.seed);
-        let outcome = self.try_run(run);
-        let mut ended = Ended::default();
-        ended.reply.set_resp3(run.resp3);
-        let outcome = outcome.and_then(|(ok, value)| {
-            if ok
-                && let Value::Table(table) = &value
-                && let Value::String(text) = table.raw_get::<Value>("err")?
-            {
-                ended.error = Some((text.as_bytes().to_vec(), is_counted(table)?));
-            } else if ok {
-                convert::write(&mut ended.reply, &value, self.state.resp3.get())?;
-            } else {
-                ended.error = Some(explained(&value, run)?);
-            }
-            Ok(())
-        });
+        let outcome = match self.code.slots.get(&run.callee) {
+            Some(slot) => self.section.enter(|stack| self.run_slot(stack, &mut run, *slot)),
+            None => Err((b"ERR the script is not there".into(), false)),
+        };
         self.end();
-        if let Err(error) = outcome {
-            ended.error = Some((format!("ERR {}", library::text(error)).into_bytes(), false));
-        }
-        ended
+        run.error = outcome.err();
+        run
     }
 
-    fn try_run(&self, run: &Run) -> mlua::Result<(bool, Value)> {
-        let lua = self.lua;
-        let strings = |from: usize, count: usize| {
-            let table = lua.create_table_with_capacity(count, 0)?;
-            for (index, arg) in run.args.args().iter().skip(from).take(count).enumerate() {
-                table.raw_set(index + 1, lua.create_string(arg)?)?;
+    /// Runs what is in a slot. On the stack are what explains errors, the globals and what is kept.
+    fn run_slot(&self, stack: &mut Stack, run: &mut Run, slot: i32) -> Result<(), (Vec<u8>, bool)> {
+        const EXPLAIN: i32 = 1;
+        const GLOBALS: i32 = 2;
+        const KEPT: i32 = 3;
+        const RESULT: i32 = 4;
+        stack.push_element(KEPT, slot);
+        let args = run.args.args();
+        push_strings(stack, run.keys, args.iter());
+        push_strings(stack, args.len() - run.keys, args.from(run.keys).iter());
+        let arguments = match run.callee {
+            Callee::Function(_) => 2,
+            Callee::Script(_) => {
+                stack.set_field(GLOBALS, "ARGV");
+                stack.set_field(GLOBALS, "KEYS");
+                0
             }
-            Ok::<Table, mlua::Error>(table)
         };
-        let keys = strings(0, run.keys)?;
-        let argv = strings(run.keys, run.args.args().len() - run.keys)?;
-        match &run.callee {
-            Callee::Script(digest) => match self.scripts.get(digest) {
-                Some(script) => self.eval.call((script.clone(), keys, argv)),
-                None => Err(mlua::Error::runtime("the script is not there")),
-            },
-            Callee::Function(name) => self.call.call((name.as_str(), keys, argv)),
+        if !stack.call(arguments, EXPLAIN) {
+            return Err(explained(stack, RESULT, run));
         }
+        if stack.show(RESULT) == Shown::Table {
+            stack.push_field(RESULT, "err");
+            if let Shown::Bytes(text) = stack.show(RESULT + 1) {
+                let text = text.to_vec();
+                return Err((text, is_counted(stack, RESULT)));
+            }
+            stack.truncate(RESULT);
+        }
+        convert::write(&mut run.reply, stack, self.state.resp3.get())
+            .map_err(|_| (b"ERR not enough memory".into(), false))
     }
 
     /// Runs the code of a library.
@@ -240,35 +259,41 @@ fn compile(lua: &Lua, source: &[u8], name: &str) -> Result<Function, String> {
     function
 }
 
-fn is_counted(error: &Table) -> mlua::Result<bool> {
-    Ok(!matches!(error.raw_get::<Value>("ignore_error_stats_update")?, Value::Nil | Value::Boolean(false)))
+/// Pushes a table of the first strings.
+fn push_strings<'a>(stack: &mut Stack, count: usize, strings: impl Iterator<Item = &'a [u8]>) {
+    stack.push_table(count, 0);
+    let table = stack.len();
+    for (index, string) in strings.take(count).enumerate() {
+        stack.push_bytes(string);
+        stack.set_element(table, index as i32 + 1);
+    }
+}
+
+fn is_counted(stack: &mut Stack, error: i32) -> bool {
+    stack.push_field(error, "ignore_error_stats_update");
+    !matches!(stack.show(stack.len()), Shown::Nil | Shown::Boolean(false))
 }
 
 /// The text of an error that a script raised, with the place.
-fn explained(value: &Value, run: &Run) -> mlua::Result<(Vec<u8>, bool)> {
-    let Value::Table(error) = value else {
+fn explained(stack: &mut Stack, error: i32, run: &Run) -> (Vec<u8>, bool) {
+    match stack.show(error) {
+        Shown::Table => {}
         // There was no memory to explain it.
-        let text = match value {
-            Value::String(text) => text.to_string_lossy(),
-            Value::Error(error) => library::text(mlua::Error::clone(error)),
-            _ => "unknown error".into(),
-        };
-        return Ok((format!("ERR {text}").into_bytes(), false));
-    };
-    let mut text = match error.raw_get::<Value>("err")? {
-        Value::String(text) => text.as_bytes().to_vec(),
+        Shown::Bytes(text) => return ([b"ERR ", text].concat(), false),
+        _ => return (b"ERR unknown error".into(), false),
+    }
+    stack.push_field(error, "err");
+    let mut text = match stack.show(error + 1) {
+        Shown::Bytes(text) => text.to_vec(),
         _ => b"ERR unknown error".to_vec(),
     };
-    if let (Value::String(source), Value::Integer(line)) =
-        (error.raw_get::<Value>("source")?, error.raw_get::<Value>("line")?)
-    {
-        let name = match &run.callee {
-            Callee::Script(digest) => digest.map(|byte| format!("{byte:02x}")).concat(),
-            Callee::Function(name) => name.clone(),
-        };
-        text.extend(format!(" script: {name}, on {}:{line}.", source.to_string_lossy()).into_bytes());
+    stack.push_field(error, "source");
+    stack.push_field(error, "line");
+    if let (Shown::Bytes(source), Shown::Number(line)) = (stack.show(error + 2), stack.show(error + 3)) {
+        let source = String::from_utf8_lossy(source);
+        text.extend(format!(" script: {}, on {source}:{line}.", run.callee).into_bytes());
     }
-    Ok((text, is_counted(error)?))
+    (text, is_counted(stack, error))
 }
 
 /// Has whatever runs say so now and then.
@@ -325,7 +350,7 @@ fn add_plain(lua: &Lua, native: &Table, state: &Rc<State>) -> mlua::Result<()> {
     )?;
     let sha = |lua: &Lua, args: MultiValue| {
         if args.len() != 1 {
-            return Err(mlua::Error::external(Raised::refusal(b"-ERR wrong number of arguments\r\n")));
+            return Err(mlua::Error::external(Raised::refusal("ERR wrong number of arguments")));
         }
         let text = args.front().cloned().map_or(Ok(None), |value| lua.coerce_string(value))?;
         let text = text.map(|text| text.as_bytes().to_vec()).unwrap_or_default();
@@ -411,13 +436,15 @@ fn add_asking<'scope, 'env>(
     state: &Rc<State>,
 ) -> mlua::Result<()> {
     let seen = state.clone();
-    let call = scope.create_function(move |lua, args: MultiValue| {
-        command(lua, yielder, &seen, args)?.map_err(mlua::Error::external)
+    let call = stack::scoped(scope, move |stack| {
+        command(stack, yielder, &seen)?.map_err(mlua::Error::external)?;
+        Ok(Answer::Pushed)
     })?;
     native.raw_set("call", call)?;
     let seen = state.clone();
-    let pcall = scope.create_function(move |lua, args: MultiValue| {
-        command(lua, yielder, &seen, args)?.or_else(|raised| raised.value(lua))
+    let pcall = stack::scoped(scope, move |stack| match command(stack, yielder, &seen)? {
+        Ok(()) => Ok(Answer::Pushed),
+        Err(raised) => raised.value(stack.lua()).map(Answer::Value),
     })?;
     native.raw_set("pcall", pcall)?;
     let seen = state.clone();
@@ -429,29 +456,35 @@ fn add_asking<'scope, 'env>(
         obey(lua, &seen, &input)
     })?;
     lua.set_named_registry_value("slice", slice)?;
-    let log = scope.create_function(move |_, (level, words): (u8, mlua::Variadic<Value>)| {
+    let log = stack::scoped(scope, move |stack| {
+        let level = if let Shown::Number(level) = stack.show(1) { level as u8 } else { 0 };
         let mut text = Vec::new();
-        for word in words.iter() {
-            let (Value::String(_) | Value::Integer(_) | Value::Number(_)) = word else { continue };
-            if !text.is_empty() {
+        for at in 2..=stack.len() {
+            let before = text.len();
+            if before > 0 {
                 text.push(b' ');
             }
-            append(&mut text, word);
+            if !convert::append(&mut text, stack.show(at)) {
+                text.truncate(before);
+            }
         }
         yielder.suspend(Output::Log(level, text));
-        Ok(())
+        Ok(Answer::Value(Value::Nil))
     })?;
     native.raw_set("log", log)?;
-    let allowed = scope.create_function(move |_, args: MultiValue| {
-        let refuse = |reply: &[u8]| Err(mlua::Error::external(Raised::refusal(reply)));
-        if args.is_empty() {
+    let allowed = stack::scoped(scope, move |stack| {
+        let refuse = |text: &str| Err(mlua::Error::external(Raised::refusal(text)));
+        if stack.len() == 0 {
             return refuse(NO_ARGUMENTS);
         }
-        let Some(argv) = arguments(&args) else { return refuse(WRONG_ARGUMENTS) };
+        let mut argv = Argv::default();
+        if !append_arguments(stack, &mut argv) {
+            return refuse(WRONG_ARGUMENTS);
+        }
         match yielder.suspend(Output::Allowed(argv)) {
-            Input::Verdict(Err(why)) => refuse(format!("-ERR {why}\r\n").as_bytes()),
-            Input::Verdict(Ok(allowed)) => Ok(allowed),
-            _ => Ok(false),
+            Input::Verdict(Err(why)) => refuse(&format!("ERR {why}")),
+            Input::Verdict(Ok(allowed)) => Ok(Answer::Value(Value::Boolean(allowed))),
+            _ => Ok(Answer::Value(Value::Boolean(false))),
         }
     })?;
     native.raw_set("acl_check_cmd", allowed)?;
@@ -473,61 +506,49 @@ fn obey(lua: &Lua, state: &State, input: &Input) -> mlua::Result<()> {
     Err(mlua::Error::runtime(why))
 }
 
-fn arguments(args: &MultiValue) -> Option<Argv> {
-    let mut argv = Argv::default();
+/// Appends the arguments of the running native function to a request, if they can be those of one.
+fn append_arguments(stack: &Stack, argv: &mut Argv) -> bool {
     let mut digits = Vec::new();
-    for arg in args.iter() {
-        match arg {
-            Value::String(text) => argv.push(&text.as_bytes()),
-            Value::Integer(_) | Value::Number(_) => {
-                digits.clear();
-                append(&mut digits, arg);
-                argv.push(&digits);
-            }
-            _ => return None,
+    (1..=stack.len()).all(|at| match stack.show(at) {
+        Shown::Bytes(text) => {
+            argv.push(text);
+            true
         }
-    }
-    Some(argv)
-}
-
-/// A string, or a number as commands get it.
-fn append(out: &mut Vec<u8>, value: &Value) {
-    match value {
-        Value::String(text) => out.extend_from_slice(&text.as_bytes()),
-        Value::Integer(number) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
-        Value::Number(number) => out.extend_from_slice(format_f64_digits(*number).as_bytes()),
-        _ => {}
-    }
+        number => {
+            digits.clear();
+            let is_number = convert::append(&mut digits, number);
+            argv.push(&digits);
+            is_number
+        }
+    })
 }
 
 /// The error reply of a command, which is a table for scripts.
 #[derive(Debug)]
 struct Raised {
-    /// As it was sent.
-    reply: Vec<u8>,
+    text: Vec<u8>,
     /// It was counted where it arose, not made up by the interpreter.
     counted: bool,
 }
 
 impl Raised {
-    fn refusal(reply: &[u8]) -> Self {
-        Raised { reply: reply.into(), counted: false }
+    fn refusal(text: &str) -> Self {
+        Raised { text: text.into(), counted: false }
     }
 
     fn value(&self, lua: &Lua) -> mlua::Result<Value> {
-        let value = Reader::new(lua, &self.reply).value()?;
-        if let Value::Table(error) = &value
-            && self.counted
-        {
+        let error = lua.create_table()?;
+        error.raw_set("err", lua.create_string(&self.text)?)?;
+        if self.counted {
             error.raw_set("ignore_error_stats_update", true)?;
         }
-        Ok(value)
+        Ok(Value::Table(error))
     }
 }
 
 impl std::fmt::Display for Raised {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.reply))
+        f.write_str(&String::from_utf8_lossy(&self.text))
     }
 }
 
@@ -541,24 +562,36 @@ fn reveal(lua: &Lua, error: &mlua::Error) -> mlua::Result<Value> {
     }
 }
 
-/// What a command of a script replied.
+/// Runs a command of a script, whose reply it pushes.
 fn command(
-    lua: &Lua,
+    stack: &mut Stack,
     yielder: &Yielder<Input, Output>,
     state: &State,
-    args: MultiValue,
-) -> mlua::Result<std::result::Result<Value, Raised>> {
-    if args.is_empty() {
+) -> mlua::Result<std::result::Result<(), Raised>> {
+    if stack.len() == 0 {
         return Ok(Err(Raised::refusal(NO_ARGUMENTS)));
     }
-    let Some(argv) = arguments(&args) else { return Ok(Err(Raised::refusal(WRONG_ARGUMENTS))) };
+    let mut command = state.command.take();
+    command.clear();
+    if !append_arguments(stack, &mut command.argv) {
+        return Ok(Err(Raised::refusal(WRONG_ARGUMENTS)));
+    }
     if !state.running.get() {
         return Ok(Err(Raised::refusal(NOT_RUNNING)));
     }
-    let command = Command { argv, resp3: state.resp3.get(), propagated: state.propagated.get() };
-    match yielder.suspend(Output::Command(command)) {
-        Input::Answer(reply) if reply.first() == Some(&b'-') => Ok(Err(Raised { reply, counted: true })),
-        Input::Answer(reply) => Reader::new(lua, &reply).value().map(Ok),
-        input => obey(lua, state, &input).map(|()| Ok(Value::Nil)),
-    }
+    (command.resp3, command.propagated) = (state.resp3.get(), state.propagated.get());
+    let input = yielder.suspend(Output::Command(command));
+    let Input::Answer(command) = input else {
+        obey(stack.lua(), state, &input)?;
+        stack.push_nil();
+        return Ok(Ok(()));
+    };
+    let outcome = match command.reply.pending() {
+        [b'-', text @ ..] => {
+            Ok(Err(Raised { text: text.strip_suffix(b"\r\n").unwrap_or(text).into(), counted: true }))
+        }
+        reply => convert::push(stack, reply).map(Ok),
+    };
+    state.command.set(command);
+    outcome
 }

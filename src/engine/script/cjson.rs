@@ -3,7 +3,8 @@
 mod decode;
 mod encode;
 
-use super::library::{self, Outcome, bad_argument, bytes, kind, number};
+use super::library::{self, Outcome, bad_argument, bytes, number};
+use super::stack::{self, Answer, Stack};
 use mlua::{Lua, Table, Value};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -49,6 +50,9 @@ impl Default for Settings {
     }
 }
 
+/// Values that a table needs room for on Lua's stack beside those in it.
+const ROOM: i32 = 8;
+const NO_MEMORY: &str = "not enough memory";
 /// Nesting beyond which nothing goes, whatever scripts set: the native stack is finite.
 const DEEPEST: usize = 4000;
 
@@ -61,11 +65,6 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
         let function = move |lua: &Lua, args: &[Value]| function(&mut settings.borrow_mut(), lua, args);
         table.raw_set(name, library::wrap(lua, function)?)
     };
-    add("encode", |settings, lua, args| {
-        one_argument(args, "encode")?;
-        Ok(vec![bytes(lua, &encode::encode(settings, &args[0])?)?])
-    })?;
-    add("decode", decode_text)?;
     add("encode_sparse_array", sparse_array)?;
     add("encode_max_depth", |settings, _, args| depth(&mut settings.encode_depth, args, "encode_max_depth"))?;
     add("decode_max_depth", |settings, _, args| depth(&mut settings.decode_depth, args, "decode_max_depth"))?;
@@ -77,17 +76,20 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
     add("decode_invalid_numbers", |settings, _, args| {
         switch(&mut settings.decode_invalid, args, "decode_invalid_numbers")
     })?;
+    let add = |name: &'static str, convert: fn(&Settings, &mut Stack) -> Result<(), String>| {
+        let settings = settings.clone();
+        let function = stack::native(lua, move |stack| {
+            let outcome = match stack.len() {
+                1 => convert(&settings.borrow(), stack),
+                _ => Err(format!("bad argument #1 to '{name}' (expected 1 argument)")),
+            };
+            outcome.map_err(|text| library::raised(stack.lua(), &text)).map(|()| Answer::Pushed)
+        })?;
+        table.raw_set(name, function)
+    };
+    add("encode", encode::encode)?;
+    add("decode", decode::decode)?;
     Ok(table)
-}
-
-fn one_argument(args: &[Value], name: &str) -> Result<(), String> {
-    if args.len() == 1 { Ok(()) } else { Err(format!("bad argument #1 to '{name}' (expected 1 argument)")) }
-}
-
-fn decode_text(settings: &mut Settings, lua: &Lua, args: &[Value]) -> Outcome {
-    one_argument(args, "decode")?;
-    let text = library::string(lua, args, 0, "decode")?;
-    Ok(vec![decode::decode(settings, lua, &text.as_bytes())?])
 }
 
 fn sparse_array(settings: &mut Settings, _: &Lua, args: &[Value]) -> Outcome {
@@ -166,12 +168,13 @@ fn whole(args: &[Value], index: usize, name: &str, least: f64, most: f64) -> Res
     Err(format!("bad argument #{} to '{name}' (expected integer between {least} and {most})", index + 1))
 }
 
-/// The text of a number with so many significant digits, as `%.14g` prints it.
-fn format_number(value: f64, precision: usize) -> String {
-    crate::engine::text::number::format_significant(value, precision)
-}
-
-/// The error for a value that JSON has no form for.
-fn not_supported(value: &Value, reason: &str) -> String {
-    format!("Cannot serialise {}: {reason}", kind(value))
+/// Appends a number with so many significant digits, as `%.14g` prints it.
+fn append_digits(out: &mut Vec<u8>, value: f64, precision: usize) {
+    let whole = value as i64;
+    if (whole as f64).to_bits() == value.to_bits() && value.abs() < 10_f64.powi(precision as i32) {
+        out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+    } else {
+        let text = crate::engine::text::number::format_significant(value, precision);
+        out.extend_from_slice(text.as_bytes());
+    }
 }

@@ -1,23 +1,29 @@
 //! Replies of commands to values of Lua, and values of Lua to replies.
 
+use super::stack::{LARGEST, Shown, Stack};
 use crate::engine::protocol::Reply;
-use mlua::{Lua, Table, Value};
+use crate::engine::text::number::{format_f64_digits, parse_f64, parse_i64};
 
 /// Tables in tables beyond which nothing is converted: the native stack is finite.
 const DEEPEST: usize = 2000;
+/// Values that a table needs room for beside those in it.
+const ROOM: i32 = 8;
+/// Elements after which it is asked whether there is memory for more.
+const CHECKED: i64 = 1024;
 
-/// Reads a whole reply, as the server wrote it itself.
-pub struct Reader<'a> {
-    lua: &'a Lua,
+/// Pushes a whole reply, as the server wrote it itself. Fails if there is no memory for it.
+pub fn push(stack: &mut Stack, reply: &[u8]) -> mlua::Result<()> {
+    if stack.is_over_limit(reply.len()) {
+        return Err(mlua::Error::MemoryError("not enough memory".into()));
+    }
+    Reader { input: reply }.push(stack)
+}
+
+struct Reader<'a> {
     input: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of this reply.
-    pub fn new(lua: &'a Lua, input: &'a [u8]) -> Self {
-        Reader { lua, input }
-    }
-
     fn line(&mut self) -> &'a [u8] {
         let end = memchr::memchr(b'\r', self.input).unwrap_or(self.input.len());
         let line = &self.input[..end];
@@ -26,7 +32,7 @@ impl<'a> Reader<'a> {
     }
 
     fn count(&mut self) -> i64 {
-        crate::engine::text::number::parse_i64(self.line()).unwrap_or_default()
+        parse_i64(self.line()).unwrap_or_default()
     }
 
     fn bytes(&mut self, count: i64) -> &'a [u8] {
@@ -36,202 +42,242 @@ impl<'a> Reader<'a> {
         bytes
     }
 
-    fn field(&self, name: &str, value: Value) -> mlua::Result<Value> {
-        let table = self.lua.create_table_with_capacity(0, 1)?;
-        table.raw_set(name, value)?;
-        Ok(Value::Table(table))
-    }
-
-    fn string(&self, bytes: &[u8]) -> mlua::Result<Value> {
-        self.lua.create_string(bytes).map(Value::String)
-    }
-
-    /// The next value.
-    pub fn value(&mut self) -> mlua::Result<Value> {
-        let Some((kind, rest)) = self.input.split_first() else { return Ok(Value::Nil) };
+    fn push(&mut self, stack: &mut Stack) -> mlua::Result<()> {
+        let Some((kind, rest)) = self.input.split_first() else {
+            stack.push_nil();
+            return Ok(());
+        };
         self.input = rest;
         match kind {
-            b'+' => {
-                let text = self.string(self.peek_line())?;
-                self.line();
-                self.field("ok", text)
-            }
-            b'-' => {
-                let text = self.line();
-                let text = self.string(text)?;
-                self.field("err", text)
-            }
-            b':' => Ok(Value::Integer(self.count())),
+            b'+' => in_field(stack, "ok", |stack| stack.push_bytes(self.line())),
+            b'-' => in_field(stack, "err", |stack| stack.push_bytes(self.line())),
+            b':' => stack.push_number(self.count() as f64),
             b'$' => match self.count() {
-                -1 => Ok(Value::Boolean(false)),
-                length => {
-                    let bytes = self.bytes(length);
-                    self.string(bytes)
-                }
+                -1 => stack.push_boolean(false),
+                length => stack.push_bytes(self.bytes(length)),
             },
             b'*' | b'>' => match self.count() {
-                -1 => Ok(Value::Boolean(false)),
-                count => self.array(count),
+                -1 => stack.push_boolean(false),
+                count => self.push_array(stack, count)?,
             },
             b'%' => {
-                let pairs = self.map()?;
-                self.field("map", pairs)
+                stack.push_table(0, 1);
+                self.push_map(stack)?;
+                stack.set_field(stack.len() - 1, "map");
             }
-            b'~' => self.set(),
-            b'#' => Ok(Value::Boolean(self.line() == b"t")),
+            b'~' => {
+                stack.push_table(0, 1);
+                self.push_set(stack)?;
+                stack.set_field(stack.len() - 1, "set");
+            }
+            b'#' => stack.push_boolean(self.line() == b"t"),
             b',' => {
-                let text = self.line();
-                let number = crate::engine::text::number::parse_f64(text).unwrap_or(f64::NAN);
-                self.field("double", Value::Number(number))
+                let number = parse_f64(self.line()).unwrap_or(f64::NAN);
+                in_field(stack, "double", |stack| stack.push_number(number));
             }
-            b'(' => {
-                let digits = self.line();
-                let digits = self.string(digits)?;
-                self.field("big_number", digits)
+            b'(' => in_field(stack, "big_number", |stack| stack.push_bytes(self.line())),
+            b'=' => {
+                let length = self.count();
+                let bytes = self.bytes(length);
+                in_field(stack, "verbatim_string", |stack| push_verbatim(stack, bytes));
             }
-            b'=' => self.verbatim(),
             b'|' => {
-                self.map()?;
-                self.value()
+                self.push_map(stack)?;
+                stack.truncate(stack.len() - 1);
+                self.push(stack)?;
             }
             _ => {
                 self.line();
-                Ok(Value::Nil)
+                stack.push_nil();
             }
         }
+        Ok(())
     }
 
-    fn peek_line(&self) -> &'a [u8] {
-        &self.input[..memchr::memchr(b'\r', self.input).unwrap_or(self.input.len())]
-    }
-
-    fn array(&mut self, count: i64) -> mlua::Result<Value> {
-        let table = self.lua.create_table_with_capacity(count.clamp(0, 1 << 16) as usize, 0)?;
+    fn push_array(&mut self, stack: &mut Stack, count: i64) -> mlua::Result<()> {
+        stack.push_table(count.clamp(0, LARGEST) as usize, 0);
+        let table = stack.len();
         for index in 1..=count {
-            let value = self.value()?;
-            table.raw_set(index, value)?;
+            check(stack, index)?;
+            self.push(stack)?;
+            stack.set_element(table, index as i32);
         }
-        Ok(Value::Table(table))
+        Ok(())
     }
 
-    fn map(&mut self) -> mlua::Result<Value> {
-        let table = self.lua.create_table()?;
-        for _ in 0..self.count() {
-            let (key, value) = (self.value()?, self.value()?);
-            if !key.is_nil() {
-                table.raw_set(key, value)?;
-            }
+    fn push_map(&mut self, stack: &mut Stack) -> mlua::Result<()> {
+        stack.push_table(0, 0);
+        let table = stack.len();
+        for index in 1..=self.count() {
+            check(stack, index)?;
+            self.push(stack)?;
+            self.push(stack)?;
+            stack.set_pair(table);
         }
-        Ok(Value::Table(table))
+        Ok(())
     }
 
-    fn set(&mut self) -> mlua::Result<Value> {
-        let table = self.lua.create_table()?;
-        for _ in 0..self.count() {
-            let member = self.value()?;
-            if !member.is_nil() {
-                table.raw_set(member, true)?;
-            }
+    fn push_set(&mut self, stack: &mut Stack) -> mlua::Result<()> {
+        stack.push_table(0, 0);
+        let table = stack.len();
+        for index in 1..=self.count() {
+            check(stack, index)?;
+            self.push(stack)?;
+            stack.push_boolean(true);
+            stack.set_pair(table);
         }
-        self.field("set", Value::Table(table))
-    }
-
-    fn verbatim(&mut self) -> mlua::Result<Value> {
-        let length = self.count();
-        let bytes = self.bytes(length);
-        let (format, text) = bytes.split_at(bytes.len().min(3));
-        let table = self.lua.create_table()?;
-        table.raw_set("format", self.string(format)?)?;
-        table.raw_set("string", self.string(text.strip_prefix(b":").unwrap_or(text))?)?;
-        self.field("verbatim_string", Value::Table(table))
+        Ok(())
     }
 }
 
-/// Writes what a script returned. Metamethods are not asked. `typed` is whether the script chose RESP3, in which truth
-/// values are what they are.
-pub fn write(reply: &mut Reply, value: &Value, typed: bool) -> mlua::Result<()> {
-    write_nested(reply, value, typed, 0)
+/// Now and then: is there memory for the element of this index?
+fn check(stack: &Stack, index: i64) -> mlua::Result<()> {
+    let full = index > LARGEST || (index % CHECKED == 0 && stack.is_over_limit(0));
+    if full { Err(mlua::Error::MemoryError("not enough memory".into())) } else { Ok(()) }
 }
 
-fn write_nested(reply: &mut Reply, value: &Value, typed: bool, depth: usize) -> mlua::Result<()> {
-    match value {
-        Value::String(text) => reply.bulk(&text.as_bytes()),
-        Value::Integer(number) => reply.int(*number),
-        Value::Number(number) => reply.int(whole(*number)),
-        Value::Boolean(on) if typed => reply.bool(*on),
-        Value::Boolean(true) => reply.int(1),
-        Value::Table(_) if depth >= DEEPEST => reply.error(b"ERR reached lua stack limit"),
-        Value::Table(table) => write_table(reply, table, typed, depth + 1)?,
+/// Pushes a table whose one field is what `push` pushes.
+fn in_field(stack: &mut Stack, name: &str, push: impl FnOnce(&mut Stack)) {
+    stack.push_table(0, 1);
+    push(stack);
+    stack.set_field(stack.len() - 1, name);
+}
+
+fn push_verbatim(stack: &mut Stack, bytes: &[u8]) {
+    let (format, text) = bytes.split_at(bytes.len().min(3));
+    stack.push_table(0, 2);
+    let table = stack.len();
+    stack.push_bytes(format);
+    stack.set_field(table, "format");
+    stack.push_bytes(text.strip_prefix(b":").unwrap_or(text));
+    stack.set_field(table, "string");
+}
+
+/// Tables that are in themselves many times over make a reply that is larger than scripts may be.
+#[derive(Debug)]
+pub struct TooLarge;
+
+/// Writes the value on top, which a script returned, and pops it. Metamethods are not asked. `typed` is whether the script
+/// chose RESP3, in which truth values are what they are.
+pub fn write(reply: &mut Reply, stack: &mut Stack, typed: bool) -> Result<(), TooLarge> {
+    write_nested(reply, stack, typed, 0)
+}
+
+fn write_nested(reply: &mut Reply, stack: &mut Stack, typed: bool, depth: usize) -> Result<(), TooLarge> {
+    let top = stack.len();
+    match stack.show(top) {
+        Shown::Bytes(text) => reply.bulk(text),
+        Shown::Number(number) => reply.int(whole(number)),
+        Shown::Boolean(on) if typed => reply.bool(on),
+        Shown::Boolean(true) => reply.int(1),
+        Shown::Table => match depth < DEEPEST && stack.has_room(ROOM) {
+            true => write_table(reply, stack, typed, depth + 1)?,
+            false => reply.error(b"ERR reached lua stack limit"),
+        },
         _ => reply.null(),
     }
+    stack.truncate(top - 1);
     Ok(())
 }
 
-fn write_table(reply: &mut Reply, table: &Table, typed: bool, depth: usize) -> mlua::Result<()> {
-    if let Value::String(text) = table.raw_get::<Value>("err")? {
-        return error(reply, &text.as_bytes());
+/// Writes the table on top.
+fn write_table(reply: &mut Reply, stack: &mut Stack, typed: bool, depth: usize) -> Result<(), TooLarge> {
+    let table = stack.len();
+    if stack.is_over_limit(reply.len()) {
+        return Err(TooLarge);
     }
-    if let Value::String(text) = table.raw_get::<Value>("ok")? {
-        reply.simple_bytes(&text.as_bytes());
-        return Ok(());
-    }
-    match table.raw_get::<Value>("double")? {
-        Value::Number(number) => {
-            reply.double(number);
-            return Ok(());
+    if !write_typed(reply, stack, typed, depth)? {
+        let mark = reply.mark();
+        let mut count = 0;
+        loop {
+            stack.truncate(table);
+            stack.push_element(table, count + 1);
+            if stack.show(table + 1) == Shown::Nil {
+                break;
+            }
+            write_nested(reply, stack, typed, depth)?;
+            count += 1;
         }
-        Value::Integer(number) => {
-            reply.double(number as f64);
-            return Ok(());
-        }
-        _ => {}
+        reply.array_at(mark, count as usize);
     }
-    if let Value::Table(map) = table.raw_get::<Value>("map")? {
-        return write_pairs(reply, &map, typed, depth, true);
+    Ok(())
+}
+
+/// Writes the table on top if one of its fields says what it is; says whether it is so.
+fn write_typed(reply: &mut Reply, stack: &mut Stack, typed: bool, depth: usize) -> Result<bool, TooLarge> {
+    let table = stack.len();
+    let field = |stack: &mut Stack, name| {
+        stack.truncate(table);
+        stack.push_field(table, name);
+    };
+    field(stack, "err");
+    if let Shown::Bytes(text) = stack.show(table + 1) {
+        reply.error(text.strip_prefix(b"-").unwrap_or(text));
+        return Ok(true);
     }
-    if let Value::Table(set) = table.raw_get::<Value>("set")? {
-        return write_pairs(reply, &set, typed, depth, false);
+    field(stack, "ok");
+    if let Shown::Bytes(text) = stack.show(table + 1) {
+        reply.simple_bytes(text);
+        return Ok(true);
     }
-    if let Value::String(digits) = table.raw_get::<Value>("big_number")? {
+    field(stack, "double");
+    if let Shown::Number(number) = stack.show(table + 1) {
+        reply.double(number);
+        return Ok(true);
+    }
+    field(stack, "map");
+    if stack.show(table + 1) == Shown::Table {
+        write_pairs(reply, stack, typed, depth, true)?;
+        return Ok(true);
+    }
+    field(stack, "set");
+    if stack.show(table + 1) == Shown::Table {
+        write_pairs(reply, stack, typed, depth, false)?;
+        return Ok(true);
+    }
+    field(stack, "big_number");
+    if let Shown::Bytes(digits) = stack.show(table + 1) {
         let one_line = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
-        let digits: Vec<u8> = digits.as_bytes().iter().map(one_line).collect();
+        let digits: Vec<u8> = digits.iter().map(one_line).collect();
         reply.big_number(&digits);
-        return Ok(());
+        return Ok(true);
     }
-    if let Value::Table(verbatim) = table.raw_get::<Value>("verbatim_string")?
-        && let Value::String(format) = verbatim.raw_get::<Value>("format")?
-        && let Value::String(text) = verbatim.raw_get::<Value>("string")?
-        && format.as_bytes().len() == 3
-    {
-        reply.verbatim(&format.to_string_lossy(), &text.as_bytes());
-        return Ok(());
-    }
-    let mark = reply.mark();
-    let mut count = 0;
-    loop {
-        let value = table.raw_get::<Value>(count + 1)?;
-        if value.is_nil() {
-            break;
+    field(stack, "verbatim_string");
+    if stack.show(table + 1) == Shown::Table {
+        stack.push_field(table + 1, "format");
+        stack.push_field(table + 1, "string");
+        if let (Shown::Bytes(format), Shown::Bytes(text)) = (stack.show(table + 2), stack.show(table + 3))
+            && format.len() == 3
+        {
+            reply.verbatim(&String::from_utf8_lossy(format), text);
+            return Ok(true);
         }
-        write_nested(reply, &value, typed, depth)?;
-        count += 1;
     }
-    reply.array_at(mark, count);
-    Ok(())
+    Ok(false)
 }
 
-/// Writes a map, or a set whose members are keys.
-fn write_pairs(reply: &mut Reply, table: &Table, typed: bool, depth: usize, map: bool) -> mlua::Result<()> {
+/// Writes the map on top, or the set whose members are its keys.
+fn write_pairs(
+    reply: &mut Reply,
+    stack: &mut Stack,
+    typed: bool,
+    depth: usize,
+    map: bool,
+) -> Result<(), TooLarge> {
+    let table = stack.len();
     let mark = reply.mark();
     let mut count = 0;
-    for pair in table.pairs::<Value, Value>() {
-        let (key, value) = pair?;
-        write_nested(reply, &key, typed, depth)?;
+    stack.for_each(table, |stack| {
+        let (key, value) = (table + 1, table + 2);
+        stack.push_copy(key);
+        write_nested(reply, stack, typed, depth)?;
         if map {
-            write_nested(reply, &value, typed, depth)?;
+            stack.push_copy(value);
+            write_nested(reply, stack, typed, depth)?;
         }
         count += 1;
-    }
+        Ok(())
+    })?;
     if map {
         reply.map_at(mark, count)
     } else {
@@ -246,7 +292,15 @@ fn whole(number: f64) -> i64 {
     if (-limit..limit).contains(&number) { number as i64 } else { i64::MIN }
 }
 
-fn error(reply: &mut Reply, text: &[u8]) -> mlua::Result<()> {
-    reply.error(text.strip_prefix(b"-").unwrap_or(text));
-    Ok(())
+/// Appends a string, or a number as commands get it; says whether it is one.
+pub fn append(out: &mut Vec<u8>, value: Shown) -> bool {
+    match value {
+        Shown::Bytes(text) => out.extend_from_slice(text),
+        Shown::Number(number) if (whole(number) as f64).to_bits() == number.to_bits() => {
+            out.extend_from_slice(itoa::Buffer::new().format(whole(number)).as_bytes())
+        }
+        Shown::Number(number) => out.extend_from_slice(format_f64_digits(number).as_bytes()),
+        _ => return false,
+    }
+    true
 }

@@ -21,8 +21,13 @@ pub fn table(lua: &Lua, functions: &[(&str, Fallible)]) -> mlua::Result<Table> {
 pub fn wrap(lua: &Lua, function: impl Fn(&Lua, &[Value]) -> Outcome + 'static) -> mlua::Result<Function> {
     lua.create_function(move |lua, args: MultiValue| match function(lua, &args.into_vec()) {
         Ok(values) => Ok(MultiValue::from_vec(values)),
-        Err(text) => Err(mlua::Error::runtime(here(lua) + &text)),
+        Err(text) => Err(raised(lua, &text)),
     })
+}
+
+/// An error of the running function.
+pub fn raised(lua: &Lua, text: &str) -> mlua::Error {
+    mlua::Error::runtime(here(lua) + text)
 }
 
 /// Where the running function was called, as texts of errors begin.

@@ -11,6 +11,7 @@ mod cmsgpack;
 mod convert;
 mod library;
 mod random;
+mod stack;
 mod structs;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,9 @@ const SLICE: u32 = 1_000_000;
 /// Bytes of address space for the interpreter's stack, of which only what is used becomes memory. Lua nests 200
 /// calls into native functions at most, and none of them needs more than some ten kilobytes.
 const STACK: usize = 16 * 1024 * 1024;
+
+/// Bytes that a buffer may keep.
+const KEPT: usize = 16 * 1024;
 
 /// What a new interpreter needs to know.
 #[derive(Clone, Debug)]
@@ -47,16 +51,38 @@ pub struct Options {
 pub type Digest = [u8; 20];
 
 /// What is to be run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Callee {
     /// A script that was compiled.
     Script(Digest),
     /// A function that was kept.
-    Function(String),
+    Function(Rc<str>),
 }
 
-/// One run.
-#[derive(Debug)]
+impl Default for Callee {
+    fn default() -> Self {
+        Callee::Script(Digest::default())
+    }
+}
+
+impl Callee {
+    /// Whether it is a function.
+    pub fn is_function(&self) -> bool {
+        matches!(self, Callee::Function(_))
+    }
+}
+
+impl std::fmt::Display for Callee {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Callee::Script(digest) => digest.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            Callee::Function(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One run. It goes in and comes back, so that its buffers serve the next one too.
+#[derive(Debug, Default)]
 pub struct Run {
     /// What runs.
     pub callee: Callee,
@@ -64,10 +90,21 @@ pub struct Run {
     pub args: Argv,
     /// How many of them are keys.
     pub keys: usize,
-    /// The client speaks RESP3.
-    pub resp3: bool,
     /// Where `math.random` begins.
     pub seed: u32,
+    /// Takes the reply, in the protocol of the client.
+    pub reply: Reply,
+    /// The whole reply is an error: its text, and whether it was counted where it arose.
+    pub error: Option<(Vec<u8>, bool)>,
+}
+
+impl Run {
+    /// Makes it ready for another run.
+    pub fn clear(&mut self) {
+        self.args.clear(KEPT);
+        empty(&mut self.reply);
+        self.error = None;
+    }
 }
 
 /// What the interpreter is told.
@@ -85,8 +122,8 @@ pub enum Input {
     Keep,
     /// Forget functions.
     Drop(Vec<String>),
-    /// The reply of the command that it wanted.
-    Answer(Vec<u8>),
+    /// The command that it wanted, with its reply.
+    Answer(Box<Command>),
     /// Whether a command is allowed, or why it is none.
     Verdict(Result<bool, &'static str>),
     /// Go on.
@@ -105,7 +142,7 @@ pub enum Output {
     /// A library registered these functions.
     Registered(Vec<Registered>),
     /// Run this command and tell the reply.
-    Command(Command),
+    Command(Box<Command>),
     /// Say whether this command would be allowed.
     Allowed(Argv),
     /// Write a log line, of importance 0 to 3.
@@ -113,27 +150,33 @@ pub enum Output {
     /// The script has worked for a while.
     Slice,
     /// The run ended.
-    Ended(Ended),
+    Ended(Box<Run>),
 }
 
-/// A command that a script wants to be run.
-#[derive(Debug)]
+/// A command that a script wants to be run. It goes out and comes back, so that its buffers serve the next one too.
+#[derive(Debug, Default)]
 pub struct Command {
     /// The request.
     pub argv: Argv,
+    /// Takes the reply.
+    pub reply: Reply,
     /// The script wants the reply in RESP3.
     pub resp3: bool,
     /// What it does is to be propagated.
     pub propagated: bool,
 }
 
-/// How a run ended.
-#[derive(Debug, Default)]
-pub struct Ended {
-    /// The reply for the client.
-    pub reply: Reply,
-    /// The whole reply is an error: its text, and whether it was counted where it arose.
-    pub error: Option<(Vec<u8>, bool)>,
+impl Command {
+    /// Makes it ready for another request.
+    fn clear(&mut self) {
+        self.argv.clear(KEPT);
+        empty(&mut self.reply);
+    }
+}
+
+fn empty(reply: &mut Reply) {
+    reply.advance(reply.len());
+    reply.shrink(KEPT);
 }
 
 /// A function that a library registered.

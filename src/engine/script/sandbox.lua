@@ -362,18 +362,10 @@ local function explain(err)
   return err
 end
 
-local callbacks = {}
-
--- What the server calls.
+-- What the server works with.
 return G, {
-  eval = function(script, keys, argv)
-    real.KEYS, real.ARGV = keys, argv
-    return xpcall(script, explain)
-  end,
-  call = function(name, keys, argv)
-    local callback = callbacks[name]
-    return xpcall(function() return callback(keys, argv) end, explain)
-  end,
+  globals = real,
+  explain = explain,
   load = function(library)
     registered = {}
     globals.__index = loading_globals
@@ -382,8 +374,5 @@ return G, {
     local entries = registered
     registered = nil
     return ok, err, entries
-  end,
-  keep = function(name, callback)
-    callbacks[name] = callback
   end,
 }

@@ -23,16 +23,15 @@ fn eval_in(interpreter: &mut Interpreter, source: &str) -> String {
         return String::from_utf8_lossy(&why).into_owned();
     }
     let args = Argv::of([b"key".as_slice(), b"arg"]);
-    let run = Run { callee: Callee::Script([0; 20]), args, keys: 1, resp3: false, seed: 0 };
+    let run = Run { callee: Callee::Script([0; 20]), args, keys: 1, ..Run::default() };
     let mut output = interpreter.tell(Input::Run(Box::new(run)));
     let mut slices = 0;
     loop {
         let input = match output {
-            Output::Command(command) => {
-                let mut reply = Reply::default();
-                reply.array(command.argv.args().len());
-                command.argv.args().iter().for_each(|arg| reply.bulk(arg));
-                Input::Answer(reply.take(Vec::new()))
+            Output::Command(mut command) => {
+                command.reply.array(command.argv.args().len());
+                command.argv.args().iter().for_each(|arg| command.reply.bulk(arg));
+                Input::Answer(command)
             }
             Output::Slice if slices > 20 => Input::Kill("killed"),
             Output::Slice => {
@@ -97,6 +96,99 @@ fn a_script_that_never_ends_is_ended() {
         eval_in(&mut interpreter, "local n = 0 for i = 1, 3000000 do n = n + 1 end return n"),
         ":3000000\r\n"
     );
+}
+
+#[test]
+fn there_may_be_many_scripts() {
+    let mut interpreter = Interpreter::new(options()).expect("it starts");
+    let digest = |number: u32| {
+        let mut digest = [0; 20];
+        digest[..4].copy_from_slice(&number.to_be_bytes());
+        digest
+    };
+    for number in 0..10_000 {
+        let source = format!("return {number}").into_bytes();
+        assert!(matches!(interpreter.tell(Input::Compile(digest(number), source)), Output::Done(Ok(()))));
+    }
+    for number in (0..10_000).step_by(2) {
+        assert!(matches!(interpreter.tell(Input::Forget(digest(number))), Output::Done(Ok(()))));
+    }
+    let source = b"return 'again'".to_vec();
+    assert!(matches!(interpreter.tell(Input::Compile(digest(8), source)), Output::Done(Ok(()))));
+    let mut run = |number| {
+        let callee = Callee::Script(digest(number));
+        let run = Box::new(Run { callee, ..Run::default() });
+        match interpreter.tell(Input::Run(run)) {
+            Output::Ended(ended) => String::from_utf8_lossy(ended.reply.pending()).into_owned(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!([run(8), run(9_999), run(2)], ["$5\r\nagain\r\n", ":9999\r\n", ""]);
+}
+
+/// Replies of all kinds, of which a script tells what it got.
+#[test]
+fn replies_become_values() {
+    let tell = "local function tell(v) if type(v) ~= 'table' then return type(v) .. ':' .. tostring(v) end
+        local all = {} for k, e in pairs(v) do all[#all + 1] = tostring(k) .. '=' .. tell(e) end
+        table.sort(all) return '{' .. table.concat(all, ',') .. '}' end
+        return tell(redis.pcall('ANY'))";
+    let told = |reply: &str| {
+        let mut interpreter = Interpreter::new(options()).expect("it starts");
+        interpreter.tell(Input::Compile([0; 20], tell.into()));
+        let callee = Callee::Script([0; 20]);
+        let run = Box::new(Run { callee, ..Run::default() });
+        let Output::Command(mut command) = interpreter.tell(Input::Run(run)) else { panic!("no command") };
+        command.reply.raw(reply.as_bytes());
+        match interpreter.tell(Input::Answer(command)) {
+            Output::Ended(ended) => {
+                String::from_utf8_lossy(ended.reply.pending()).lines().nth(1).unwrap_or_default().to_owned()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    for (reply, value) in [
+        ("+OK\r\n", "{ok=string:OK}"),
+        ("-MY bad\r\n", "{err=string:MY bad,ignore_error_stats_update=boolean:true}"),
+        (":-12\r\n", "number:-12"),
+        ("$0\r\n\r\n", "string:"),
+        ("$-1\r\n", "boolean:false"),
+        ("*-1\r\n", "boolean:false"),
+        ("_\r\n", "nil:nil"),
+        ("*3\r\n:1\r\n$-1\r\n*1\r\n+A\r\n", "{1=number:1,2=boolean:false,3={1={ok=string:A}}}"),
+        ("%2\r\n$1\r\na\r\n:1\r\n_\r\n:2\r\n", "{map={a=number:1}}"),
+        ("~2\r\n$1\r\na\r\n_\r\n", "{set={a=boolean:true}}"),
+        (",1.5\r\n", "{double=number:1.5}"),
+        ("#t\r\n", "boolean:true"),
+        ("(123456789012345678901\r\n", "{big_number=string:123456789012345678901}"),
+        ("=5\r\ntxt:a\r\n", "{verbatim_string={format=string:txt,string=string:a}}"),
+        ("|1\r\n+k\r\n+v\r\n:7\r\n", "number:7"),
+        (">1\r\n:1\r\n", "{1=number:1}"),
+        ("*2\r\n:1\r\n", "{1=number:1}"),
+        ("$5\r\nab", "string:ab"),
+    ] {
+        assert_eq!(told(reply), value, "{reply:?}");
+    }
+}
+
+#[test]
+fn replies_have_the_memory_of_scripts() {
+    let mut interpreter = Interpreter::new(options()).expect("it starts");
+    let source = "local t = {} for i = 1, 100 do t[i] = redis.call('ANY') end";
+    interpreter.tell(Input::Compile([0; 20], source.into()));
+    let mut output = interpreter.tell(Input::Run(Box::default()));
+    let mut bytes = 0;
+    while let Output::Command(mut command) = output {
+        // Equal strings would be one.
+        let text = [vec![b'x'; 5_000_000], format!("{bytes}").into_bytes()].concat();
+        bytes += text.len();
+        command.reply.bulk(&text);
+        output = interpreter.tell(Input::Answer(command));
+    }
+    let Output::Ended(run) = output else { panic!("{output:?}") };
+    let (text, _) = run.error.expect("it fails");
+    assert!(text.starts_with(b"ERR not enough memory"), "{}", String::from_utf8_lossy(&text));
+    assert!(bytes < 75_000_000, "{bytes}");
 }
 
 /// Published holes of Redis's interpreter, by their numbers: what they are tried with does no harm here.
@@ -227,6 +319,12 @@ mod holes {
 
     #[test]
     fn memory_is_limited() {
+        // Native functions see to the limit themselves.
+        let many = "local t = {string.rep('x', 1000)} for i = 1, 40 do t = {t, t} end";
+        refused(&format!("{many} return t"), "not enough memory");
+        refused(&format!("{many} return cjson.encode(t)"), "not enough memory");
+        refused("return cjson.decode('[' .. string.rep('[],', 1500000) .. '1]')", "not enough memory");
+        assert!(eval("return pcall(cjson.encode, setmetatable({}, {}))").starts_with(":1"));
         refused("local s = 'x' while true do s = s .. s end", "not enough memory");
         refused("local t = {} while true do t[#t + 1] = {} end", "not enough memory");
         refused("return string.find('x', string.rep('x?', 100000))", "pattern too complex");

@@ -272,12 +272,12 @@ impl Server {
     /// Has the memory fetched in which the table would hold a request's first key.
     #[inline]
     fn prefetch(&self, db: usize, command: Option<CommandId>, args: Args) -> Option<KeyHash> {
-        let row = self.commands.entry(command?).row;
-        if row.keys.is_empty() || args.len() < 2 {
+        let first = self.commands.entry(command?).first_key?;
+        if first >= args.len() {
             return None;
         }
         let database = &self.databases[db];
-        let hash = database.hash(args.at(1));
+        let hash = database.hash(args.at(first));
         database.prefetch_bucket(hash);
         Some(hash)
     }

@@ -7,7 +7,7 @@ use crate::engine::command::table::CommandId;
 use crate::engine::command::{Error, Result, dispatch};
 use crate::engine::effect::Level;
 use crate::engine::protocol::Argv;
-use crate::engine::script::{Ended, Input, Interpreter};
+use crate::engine::script::{Callee, Input, Interpreter, Run};
 use crate::engine::session::ClientId;
 use crate::engine::time::Now;
 use std::collections::VecDeque;
@@ -54,11 +54,11 @@ impl Server {
         client: ClientId,
     ) {
         let ms = (self.environment.stopwatch)().saturating_sub(running.began) / 1_000_000;
-        let kill = if running.is_function { "FUNCTION KILL" } else { "SCRIPT KILL" };
+        let kill = if running.callee.is_function() { "FUNCTION KILL" } else { "SCRIPT KILL" };
         let text = format!(
             "Slow script detected: still in execution after {ms} milliseconds. You can try killing the script using \
              the {kill} command. Script name is: {}.",
-            running.name
+            running.callee
         );
         self.log(Level::Warning, text);
         let busy = Busy { interpreter, running, request, client, killed: false, rest: None };
@@ -75,7 +75,7 @@ impl Server {
     #[cold]
     pub fn busy_error(&self) -> Error {
         match &self.scripting.busy {
-            Some(busy) if busy.running.is_function => BUSY_FUNCTION,
+            Some(busy) if busy.running.callee.is_function() => BUSY_FUNCTION,
             _ => BUSY_SCRIPT,
         }
     }
@@ -90,11 +90,9 @@ impl Server {
     /// The function that runs, if any does. Fails if a script does.
     pub fn running_function(&self) -> Result<Option<Shown<'_>>> {
         let Some(busy) = &self.scripting.busy else { return Ok(None) };
-        if !busy.running.is_function {
-            return Err(BUSY_SCRIPT);
-        }
+        let Callee::Function(name) = &busy.running.callee else { return Err(BUSY_SCRIPT) };
         let ns = (self.environment.stopwatch)().saturating_sub(busy.running.began);
-        Ok(Some(Shown { name: &busy.running.name, request: &busy.request.0, ms: ns / 1_000_000 }))
+        Ok(Some(Shown { name, request: &busy.request.0, ms: ns / 1_000_000 }))
     }
 
     /// SCRIPT KILL and FUNCTION KILL: has what runs end, if it may.
@@ -109,7 +107,7 @@ impl Server {
                  command.",
             ));
         }
-        match (busy.running.is_function, function) {
+        match (busy.running.callee.is_function(), function) {
             (true, false) => Err(BUSY_FUNCTION),
             (false, true) => Err(BUSY_SCRIPT),
             _ => {
@@ -129,7 +127,7 @@ impl Server {
     pub(super) fn run_busy(&mut self, now: Now) {
         let Some(mut busy) = self.scripting.busy.take() else { return };
         if std::mem::take(&mut busy.killed) {
-            let why = match busy.running.is_function {
+            let why = match busy.running.callee.is_function() {
                 true => "Script killed by user with FUNCTION KILL.",
                 false => "Script killed by user with SCRIPT KILL.",
             };
@@ -137,17 +135,18 @@ impl Server {
             busy.running.next = Input::Kill(why);
         }
         self.tracking.author = busy.client.id;
+        self.lap = (self.environment.stopwatch)();
         match self.drive(&mut busy.interpreter, &mut busy.running) {
             None => self.scripting.busy = Some(busy),
-            Some(ended) => self.end_busy(*busy, ended, now),
+            Some(run) => self.end_busy(*busy, *run, now),
         }
         self.tracking.author = 0;
     }
 
     /// A busy script has ended: its client gets the reply, and everybody goes on.
-    fn end_busy(&mut self, busy: Busy, ended: Ended, now: Now) {
+    fn end_busy(&mut self, busy: Busy, run: Run, now: Now) {
         let Busy { interpreter, running, request, client, rest, .. } = busy;
-        *self.interpreter_of(running.is_function) = Some(interpreter);
+        *self.interpreter_of(running.callee.is_function()) = Some(interpreter);
         self.propagation.depth -= 1;
         let mut session = match self.clients.take(client) {
             Some(session) => session,
@@ -158,9 +157,9 @@ impl Server {
         let silent = self.unblock(&mut session).is_some_and(|blocked| blocked.silent);
         let mut reply = std::mem::take(&mut session.reply);
         let mark = reply.mark();
-        let failed = ended.error.is_some();
-        match ended.error {
-            None => reply.raw(ended.reply.pending()),
+        let failed = run.error.is_some();
+        match run.error {
+            None => reply.raw(run.reply.pending()),
             Some((text, counted)) => {
                 if !counted {
                     dispatch::count_error(self, &text);

@@ -6,6 +6,7 @@ use crate::engine::command::{Error, Result};
 use crate::engine::script::{Input, Interpreter, Output, Registered};
 use crate::engine::text::split::split_args;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Nanoseconds that the code of a library may run while it is loaded, and slices of work, whichever ends first.
 const LOAD_NS: u64 = 500_000_000;
@@ -24,7 +25,7 @@ pub struct Library {
 #[derive(Clone, Debug)]
 pub struct Function {
     /// Its name as it was registered.
-    pub name: String,
+    pub name: Rc<str>,
     /// Its library.
     pub library: String,
     /// What it said about itself.
@@ -95,7 +96,7 @@ impl Server {
             let mut flags = ScriptFlags::default();
             function.flags.iter().for_each(|flag| _ = flags.add(flag.as_bytes()));
             let key = function.name.to_ascii_lowercase();
-            let function = Function { name: function.name.clone(), library: name.clone(), flags };
+            let function = Function { name: function.name.as_str().into(), library: name.clone(), flags };
             self.scripting.functions.names.insert(key, function);
         }
         let library = Library { source: source.into(), functions: registered };

@@ -12,7 +12,7 @@ use crate::engine::command::{Error, Result};
 use crate::engine::command::{dispatch, permission};
 use crate::engine::effect::Level;
 use crate::engine::protocol::{Args, Argv, Reply};
-use crate::engine::script::{Callee, Digest, Ended, Input, Interpreter, Options, Output, Run};
+use crate::engine::script::{Callee, Command, Digest, Input, Interpreter, Options, Output, Run};
 use crate::engine::session::{Peer, SCRIPT_ADDRESS, Session};
 use crate::engine::spec::Flags;
 use crate::engine::time::Now;
@@ -65,13 +65,18 @@ struct Script {
 pub struct Scripting {
     pub(super) interpreter: Option<Interpreter>,
     scripts: BTreeMap<Digest, Script>,
-    /// Scripts that may be evicted, by last use.
+    /// Scripts that may be evicted, by their last use as it was known when one was looked for: a use of a script
+    /// only writes down that it took place.
     by_use: BTreeMap<u64, Digest>,
     uses: u64,
     /// Bytes of the cached scripts' texts.
     bytes: usize,
     /// Libraries of functions.
     pub functions: Functions,
+    /// The last run, for the next one.
+    pub spare: Option<Box<Run>>,
+    /// The client of the last script, for the next one.
+    stand_in: Option<Box<Session>>,
     /// What runs and was left alone for a while.
     pub(super) busy: Option<Box<Busy>>,
     /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may run every command.
@@ -99,9 +104,31 @@ impl Scripting {
     pub fn has(&self, digest: &Digest) -> bool {
         self.scripts.contains_key(digest)
     }
-    /// The flags of a cached script.
-    pub fn flags(&self, digest: &Digest) -> Option<ScriptFlags> {
-        self.scripts.get(digest).map(|script| script.flags)
+    /// A script is going to run, if it is cached: its flags.
+    pub fn use_script(&mut self, digest: &Digest) -> Option<ScriptFlags> {
+        let script = self.scripts.get_mut(digest)?;
+        if let Some(used) = &mut script.used {
+            self.uses += 1;
+            *used = self.uses;
+        }
+        Some(script.flags)
+    }
+    /// A script is to stay until all are flushed.
+    pub fn pin(&mut self, digest: &Digest) {
+        let used = self.scripts.get_mut(digest).and_then(|script| script.used.take());
+        if used.is_some() {
+            self.by_use.retain(|_, other| other != digest);
+        }
+    }
+    /// The script that was not used for longest, if any may be evicted.
+    fn least_used(&mut self) -> Option<Digest> {
+        loop {
+            let (known, digest) = self.by_use.pop_first()?;
+            match self.scripts.get(&digest)?.used {
+                Some(used) if used > known => _ = self.by_use.insert(used, digest),
+                _ => return Some(digest),
+            }
+        }
     }
     /// Forgets all scripts, and the interpreter with them.
     pub fn flush(&mut self) {
@@ -114,10 +141,8 @@ impl Scripting {
 pub(super) struct Running {
     /// Its client, as its commands see it.
     pub session: Box<Session>,
-    /// Its name.
-    pub name: String,
-    /// It is a function.
-    pub is_function: bool,
+    /// What it is.
+    pub callee: Callee,
     /// When it began, by the stopwatch.
     pub began: u64,
     /// What it is to be told next.
@@ -167,7 +192,7 @@ impl Patience {
 /// What is to be run, and for whom.
 pub struct Order<'a> {
     /// The run.
-    pub run: Run,
+    pub run: Box<Run>,
     /// What the script said about itself.
     pub flags: ScriptFlags,
     /// It was called by a command that promises to change nothing.
@@ -175,7 +200,7 @@ pub struct Order<'a> {
     /// The client.
     pub session: &'a Session,
     /// What it sent, and the number of its command.
-    pub request: (Argv, CommandId),
+    pub request: (Args<'a>, CommandId),
 }
 
 impl Server {
@@ -196,7 +221,7 @@ impl Server {
     }
 
     /// Compiles a script and caches it. One that comes with EVAL may be evicted when many others come.
-    pub fn cache_script(&mut self, digest: Digest, source: &[u8], evictable: bool) -> Result {
+    pub fn cache_script(&mut self, digest: Digest, source: &[u8], evictable: bool) -> Result<ScriptFlags> {
         let (flags, body) = shebang(source)?;
         let mut interpreter = match self.scripting.interpreter.take() {
             Some(interpreter) => interpreter,
@@ -207,21 +232,22 @@ impl Server {
         if let Output::Done(Err(why)) = compiled {
             return Err(Error::bytes(why));
         }
-        self.scripting.bytes += source.len();
-        let script = Script { bytes: source.len(), flags, used: None };
-        self.scripting.scripts.insert(digest, script);
+        let mut used = None;
         if evictable {
             while self.scripting.by_use.len() >= KEPT {
                 self.evict_script();
             }
             self.scripting.uses += 1;
-            self.set_use(digest, Some(self.scripting.uses));
+            used = Some(self.scripting.uses);
+            self.scripting.by_use.insert(self.scripting.uses, digest);
         }
-        Ok(())
+        self.scripting.bytes += source.len();
+        self.scripting.scripts.insert(digest, Script { bytes: source.len(), flags, used });
+        Ok(flags)
     }
 
     fn evict_script(&mut self) {
-        let Some((_, digest)) = self.scripting.by_use.pop_first() else { return };
+        let Some(digest) = self.scripting.least_used() else { return };
         if let Some(script) = self.scripting.scripts.remove(&digest) {
             self.scripting.bytes -= script.bytes;
         }
@@ -231,36 +257,10 @@ impl Server {
         self.stats.evicted_scripts += 1;
     }
 
-    fn set_use(&mut self, digest: Digest, used: Option<u64>) {
-        let Some(script) = self.scripting.scripts.get_mut(&digest) else { return };
-        if let Some(before) = std::mem::replace(&mut script.used, used) {
-            self.scripting.by_use.remove(&before);
-        }
-        if let Some(used) = used {
-            self.scripting.by_use.insert(used, digest);
-        }
-    }
-
-    /// A script is going to run.
-    pub fn use_script(&mut self, digest: Digest) {
-        if self.scripting.scripts.get(&digest).is_some_and(|script| script.used.is_some()) {
-            self.scripting.uses += 1;
-            self.set_use(digest, Some(self.scripting.uses));
-        }
-    }
-
-    /// A script is to stay until all are flushed.
-    pub fn pin_script(&mut self, digest: Digest) {
-        self.set_use(digest, None);
-    }
-
     /// Runs a script, and returns how it ended. If that takes long it has not ended, and its client is to wait.
-    pub fn run_script(&mut self, order: Order, now: Now) -> Result<Option<Ended>> {
-        let stopwatch = self.environment.stopwatch;
-        let (name, is_function) = match &order.run.callee {
-            Callee::Script(digest) => (digest.map(|byte| format!("{byte:02x}")).concat(), false),
-            Callee::Function(name) => (name.clone(), true),
-        };
+    pub fn run_script(&mut self, order: Order, now: Now) -> Result<Option<Box<Run>>> {
+        let callee = order.run.callee.clone();
+        let is_function = callee.is_function();
         let patience = match self.config.busy_reply_threshold {
             // What is replayed has no client that could wait.
             threshold if threshold > 0 && order.session.id > 0 => Patience::First(threshold),
@@ -281,12 +281,13 @@ impl Server {
                 ));
             }
         }
+        let mut stand_in = self.scripting.stand_in.take().unwrap_or_default();
+        become_script(&mut stand_in, order.session);
         let mut running = Running {
-            session: Box::new(stand_in(order.session)),
-            name,
-            is_function,
-            began: stopwatch(),
-            next: Input::Run(Box::new(order.run)),
+            session: stand_in,
+            callee,
+            began: self.lap,
+            next: Input::Run(order.run),
             patience,
             address: order.session.peer.address.clone(),
             now,
@@ -303,9 +304,11 @@ impl Server {
         let ended = self.drive(&mut interpreter, &mut running);
         if ended.is_none() {
             running.patience = Patience::Slice;
-            self.leave_alone(interpreter, running, order.request, order.session.client());
+            let (args, id) = order.request;
+            self.leave_alone(interpreter, running, (args.to_owned(), id), order.session.client());
             return Ok(None);
         }
+        self.scripting.stand_in = Some(running.session);
         self.propagation.depth -= 1;
         self.lap = began;
         *self.interpreter_of(is_function) = Some(interpreter);
@@ -317,16 +320,15 @@ impl Server {
     }
 
     /// Does what a script wants until it ends, or until others are to get their turn.
-    pub(super) fn drive(&mut self, interpreter: &mut Interpreter, running: &mut Running) -> Option<Ended> {
-        let stopwatch = self.environment.stopwatch;
-        let (start, mut slices, mut commands) = (stopwatch(), 0, 0);
+    pub(super) fn drive(&mut self, interpreter: &mut Interpreter, running: &mut Running) -> Option<Box<Run>> {
+        let (start, mut slices, mut commands) = (self.lap, 0, 0);
         loop {
             let input = std::mem::replace(&mut running.next, Input::Go);
             running.next = match interpreter.tell(input) {
-                Output::Command(command) => {
+                Output::Command(mut command) => {
                     commands += 1;
-                    let args = command.argv.args();
-                    Input::Answer(self.run_for_script(running, args, command.resp3, command.propagated))
+                    self.run_for_script(running, &mut command);
+                    Input::Answer(command)
                 }
                 Output::Allowed(argv) => Input::Verdict(self.allows_script(running.session.user, argv)),
                 Output::Log(level, text) => {
@@ -335,13 +337,13 @@ impl Server {
                 }
                 Output::Slice => {
                     slices += 1;
-                    self.lap = stopwatch();
+                    self.lap = (self.environment.stopwatch)();
                     Input::Go
                 }
-                Output::Ended(ended) => return Some(ended),
+                Output::Ended(run) => return Some(run),
                 Output::Done(outcome) => {
                     let error = outcome.err().unwrap_or_else(|| b"ERR the script did not run".into());
-                    return Some(Ended { error: Some((error, false)), ..Ended::default() });
+                    return Some(Box::new(Run { error: Some((error, false)), ..Run::default() }));
                 }
                 Output::Registered(_) => Input::Go,
             };
@@ -365,22 +367,16 @@ impl Server {
         }
     }
 
-    /// Runs one command of a script; returns its reply.
-    fn run_for_script(
-        &mut self,
-        running: &mut Running,
-        args: Args,
-        resp3: bool,
-        propagated: bool,
-    ) -> Vec<u8> {
-        let mut reply = Reply::default();
-        running.session.set_resp3(resp3, &mut reply);
+    /// Runs one command of a script.
+    fn run_for_script(&mut self, running: &mut Running, command: &mut Command) {
+        let (args, reply) = (command.argv.args(), &mut command.reply);
+        running.session.set_resp3(command.resp3, reply);
         match self.gate_script(running, args) {
             Ok(id) => {
                 let flags = self.commands.entry(id).row.flags;
                 running.wrote |= flags.has(Flags::WRITE);
-                let muted = (!propagated).then(|| self.propagation.mute(true));
-                dispatch::call(self, &mut running.session, &mut reply, args, id, running.now);
+                let muted = (!command.propagated).then(|| self.propagation.mute(true));
+                dispatch::call(self, &mut running.session, reply, args, id, running.now);
                 if let Some(muted) = muted {
                     self.propagation.mute(muted);
                 }
@@ -393,7 +389,6 @@ impl Server {
                 reply.error(error.as_bytes());
             }
         }
-        reply.take(Vec::new())
     }
 
     /// Everything that can keep a command from running in a script.
@@ -438,12 +433,20 @@ impl Server {
     }
 }
 
-/// A client that a script's commands run as: what it selects is its own affair.
-fn stand_in(session: &Session) -> Session {
-    Session {
+/// Makes `stand_in` a client that a script's commands run as: what it selects is its own affair.
+fn become_script(stand_in: &mut Session, session: &Session) {
+    let mut peer = Peer { fd: session.peer.fd, ..std::mem::take(&mut stand_in.peer) };
+    (peer.unix, peer.loopback, peer.tls) = (session.peer.unix, session.peer.loopback, session.peer.tls);
+    if peer.address.is_empty() {
+        peer.address = SCRIPT_ADDRESS.into();
+    }
+    if peer.local != session.peer.local {
+        peer.local = session.peer.local.clone();
+    }
+    *stand_in = Session {
         id: session.id,
         slot: session.slot,
-        peer: Peer { address: SCRIPT_ADDRESS.into(), ..session.peer.clone() },
+        peer,
         db: session.db,
         user: session.user,
         authenticated: true,
@@ -454,7 +457,7 @@ fn stand_in(session: &Session) -> Session {
         created: session.created,
         active: session.active,
         ..Session::default()
-    }
+    };
 }
 
 fn log_level(level: u8) -> Level {

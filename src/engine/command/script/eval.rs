@@ -2,8 +2,7 @@
 
 use super::SCRIPTING;
 use crate::engine::command::{Call, Command, Error, Result, args};
-use crate::engine::protocol::Argv;
-use crate::engine::script::{Callee, Digest, Run};
+use crate::engine::script::{Callee, Digest};
 use crate::engine::server::scripting::{Order, ScriptFlags};
 use crate::engine::session::Waiting;
 use crate::engine::spec::{Arg, Arity::AtLeast, Flags, KEY, KeyFlags, int, keys_counted, string};
@@ -92,22 +91,19 @@ fn eval(call: &mut Call, read_only: bool) -> Result {
     count_keys(call)?;
     let source = call.args.at(1);
     let digest = sha1(source);
-    let flags = match call.server.scripting.flags(&digest) {
+    let flags = match call.server.scripting.use_script(&digest) {
         Some(flags) => flags,
-        None => {
-            call.server.cache_script(digest, source, true)?;
-            call.server.scripting.flags(&digest).unwrap_or_default()
-        }
+        None => call.server.cache_script(digest, source, true)?,
     };
-    run(call, digest, flags, read_only)
+    start(call, Callee::Script(digest), flags, read_only)
 }
 
 fn evalsha(call: &mut Call, read_only: bool) -> Result {
     let missing = Error::new("NOSCRIPT No matching script. Please use EVAL.");
     count_keys(call)?;
     let digest = parse_digest(call.args.at(1)).ok_or(missing.clone())?;
-    let flags = call.server.scripting.flags(&digest).ok_or(missing)?;
-    run(call, digest, flags, read_only)
+    let flags = call.server.scripting.use_script(&digest).ok_or(missing)?;
+    start(call, Callee::Script(digest), flags, read_only)
 }
 
 fn fcall(call: &mut Call, read_only: bool) -> Result {
@@ -131,29 +127,28 @@ pub(super) fn parse_digest(hex: &[u8]) -> Option<Digest> {
     Some(digest)
 }
 
-fn run(call: &mut Call, digest: Digest, flags: ScriptFlags, read_only: bool) -> Result {
-    call.server.use_script(digest);
-    start(call, Callee::Script(digest), flags, read_only)
-}
-
 /// Runs what was called, with the arguments from the fourth on.
 pub(super) fn start(call: &mut Call, callee: Callee, flags: ScriptFlags, read_only: bool) -> Result {
     let keys = count_keys(call)?;
-    let args = Argv::of(call.args.from(3).iter());
-    let seed = call.server.rng.next_u64() as u32;
-    let run = Run { callee, args, keys, resp3: call.reply.is_resp3(), seed };
-    let request = (call.args.to_owned(), call.command);
+    let mut run = call.server.scripting.spare.take().unwrap_or_default();
+    run.clear();
+    call.args.from(3).iter().for_each(|arg| run.args.push(arg));
+    (run.callee, run.keys, run.seed) = (callee, keys, call.server.rng.next_u64() as u32);
+    run.reply.set_resp3(call.reply.is_resp3());
+    let request = (call.args, call.command);
     let order = Order { run, flags, read_only, session: call.session, request };
-    let Some(ended) = call.server.run_script(order, call.now)? else {
+    let Some(mut run) = call.server.run_script(order, call.now)? else {
         call.block(Waiting::Script, None);
         return Ok(());
     };
-    match ended.error {
-        None => call.reply.raw(ended.reply.pending()),
-        Some((text, counted)) => {
-            let error = Error::bytes(text);
-            return Err(if counted { error.counted() } else { error });
-        }
+    let error = run.error.take();
+    if error.is_none() {
+        call.reply.raw(run.reply.pending());
     }
-    Ok(())
+    call.server.scripting.spare = Some(run);
+    match error {
+        None => Ok(()),
+        Some((text, true)) => Err(Error::bytes(text).counted()),
+        Some((text, false)) => Err(Error::bytes(text)),
+    }
 }

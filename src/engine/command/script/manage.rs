@@ -88,7 +88,7 @@ fn load(call: &mut Call) -> Result {
     let source = call.args.at(2);
     let digest = sha1(source);
     if call.server.scripting.has(&digest) {
-        call.server.pin_script(digest);
+        call.server.scripting.pin(&digest);
     } else {
         call.server.cache_script(digest, source, false)?;
     }

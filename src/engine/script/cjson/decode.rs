@@ -1,22 +1,39 @@
 //! From JSON to values.
 
-use super::{DEEPEST, Settings};
-use crate::engine::script::library;
-use mlua::{Lua, Value};
+use super::{DEEPEST, NO_MEMORY, ROOM, Settings, append_digits};
+use crate::engine::script::stack::{LARGEST, Shown, Stack};
 
-/// The value that a text stands for.
-pub fn decode(settings: &Settings, lua: &Lua, text: &[u8]) -> Result<Value, String> {
+/// Values after which it is asked whether there is memory for more.
+const CHECKED: usize = 1024;
+
+/// Pushes the value that the text on top stands for.
+pub fn decode(settings: &Settings, stack: &mut Stack) -> Result<(), String> {
+    let mut text = Vec::new();
+    match stack.show(1) {
+        Shown::Bytes(bytes) => text.extend_from_slice(bytes),
+        Shown::Number(number) => append_digits(&mut text, number, 14),
+        _ => {
+            return Err(format!("bad argument #1 to 'decode' (string expected, got {})", stack.kind(1)));
+        }
+    }
+    if stack.is_over_limit(text.len()) {
+        return Err(NO_MEMORY.into());
+    }
+    parse(settings, stack, &text)
+}
+
+fn parse(settings: &Settings, stack: &mut Stack, text: &[u8]) -> Result<(), String> {
     if text.len() >= 2 && (text[0] == 0 || text[1] == 0) {
         return Err("JSON parser does not support UTF-16 or UTF-32".into());
     }
-    let mut parser = Parser { settings, lua, text, at: 0, depth: 0, string: Vec::new() };
+    let mut parser = Parser { settings, text, at: 0, depth: 0, string: Vec::new(), values: 0 };
     let token = parser.token();
-    let value = parser.value(token)?;
+    parser.value(stack, token)?;
     let token = parser.token();
     if token.kind != Kind::End {
         return Err(parser.unexpected("the end", &token));
     }
-    Ok(value)
+    Ok(())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,12 +79,13 @@ struct Token {
 
 struct Parser<'a> {
     settings: &'a Settings,
-    lua: &'a Lua,
     text: &'a [u8],
     at: usize,
     depth: usize,
     /// The last string.
     string: Vec<u8>,
+    /// Values so far.
+    values: usize,
 }
 
 impl Parser<'_> {
@@ -75,21 +93,28 @@ impl Parser<'_> {
         format!("Expected {wanted} but found {} at character {}", token.kind.name(), token.at + 1)
     }
 
-    fn value(&mut self, token: Token) -> Result<Value, String> {
-        Ok(match token.kind {
-            Kind::String => library::bytes(self.lua, &self.string)?,
-            Kind::Number(number) => Value::Number(number),
-            Kind::Boolean(on) => Value::Boolean(on),
-            Kind::Null => Value::NULL,
-            Kind::ObjectBegin => self.object()?,
-            Kind::ArrayBegin => self.array()?,
+    /// Pushes the value that begins with this token.
+    fn value(&mut self, stack: &mut Stack, token: Token) -> Result<(), String> {
+        self.values += 1;
+        let many = self.values as i64 > LARGEST;
+        if many || (self.values.is_multiple_of(CHECKED) && stack.is_over_limit(0)) {
+            return Err(NO_MEMORY.into());
+        }
+        match token.kind {
+            Kind::String => stack.push_bytes(&self.string),
+            Kind::Number(number) => stack.push_number(number),
+            Kind::Boolean(on) => stack.push_boolean(on),
+            Kind::Null => stack.push_null(),
+            Kind::ObjectBegin => self.object(stack)?,
+            Kind::ArrayBegin => self.array(stack)?,
             _ => return Err(self.unexpected("value", &token)),
-        })
+        }
+        Ok(())
     }
 
-    fn descend(&mut self) -> Result<(), String> {
+    fn descend(&mut self, stack: &mut Stack) -> Result<(), String> {
         self.depth += 1;
-        if self.depth > self.settings.decode_depth.min(DEEPEST) {
+        if self.depth > self.settings.decode_depth.min(DEEPEST) || !stack.has_room(ROOM) {
             return Err(format!(
                 "Found too many nested data structures ({}) at character {}",
                 self.depth, self.at
@@ -98,23 +123,24 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn object(&mut self) -> Result<Value, String> {
-        self.descend()?;
-        let table = self.lua.create_table().map_err(library::text)?;
+    fn object(&mut self, stack: &mut Stack) -> Result<(), String> {
+        self.descend(stack)?;
+        stack.push_table(0, 0);
+        let table = stack.len();
         let mut token = self.token();
         if token.kind != Kind::ObjectEnd {
             loop {
                 if token.kind != Kind::String {
                     return Err(self.unexpected("object key string", &token));
                 }
-                let key = library::bytes(self.lua, &self.string)?;
+                stack.push_bytes(&self.string);
                 let colon = self.token();
                 if colon.kind != Kind::Colon {
                     return Err(self.unexpected("colon", &colon));
                 }
                 let next = self.token();
-                let value = self.value(next)?;
-                table.raw_set(key, value).map_err(library::text)?;
+                self.value(stack, next)?;
+                stack.set_pair(table);
                 token = self.token();
                 match token.kind {
                     Kind::ObjectEnd => break,
@@ -124,17 +150,18 @@ impl Parser<'_> {
             }
         }
         self.depth -= 1;
-        Ok(Value::Table(table))
+        Ok(())
     }
 
-    fn array(&mut self) -> Result<Value, String> {
-        self.descend()?;
-        let table = self.lua.create_table().map_err(library::text)?;
+    fn array(&mut self, stack: &mut Stack) -> Result<(), String> {
+        self.descend(stack)?;
+        stack.push_table(0, 0);
+        let table = stack.len();
         let mut token = self.token();
         if token.kind != Kind::ArrayEnd {
             for index in 1.. {
-                let value = self.value(token)?;
-                table.raw_set(index, value).map_err(library::text)?;
+                self.value(stack, token)?;
+                stack.set_element(table, index);
                 token = self.token();
                 match token.kind {
                     Kind::ArrayEnd => break,
@@ -144,7 +171,7 @@ impl Parser<'_> {
             }
         }
         self.depth -= 1;
-        Ok(Value::Table(table))
+        Ok(())
     }
 
     fn token(&mut self) -> Token {
@@ -204,12 +231,12 @@ impl Parser<'_> {
         self.string.clear();
         self.at += 1;
         loop {
+            let rest = &self.text[self.at.min(self.text.len())..];
+            let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+            self.string.extend_from_slice(&rest[..plain]);
+            self.at += plain;
             let Some(byte) = self.text.get(self.at) else { return Err("unexpected end of string") };
             match byte {
-                b'"' => {
-                    self.at += 1;
-                    return Ok(());
-                }
                 b'\\' => {
                     let Some(code) = self.text.get(self.at + 1) else {
                         return Err("unexpected end of string");
@@ -231,8 +258,8 @@ impl Parser<'_> {
                     self.at += 2;
                 }
                 _ => {
-                    self.string.push(*byte);
                     self.at += 1;
+                    return Ok(());
                 }
             }
         }

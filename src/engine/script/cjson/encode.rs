@@ -1,27 +1,35 @@
 //! From values to JSON.
 
-use super::{DEEPEST, Invalid, Settings, format_number, not_supported};
-use mlua::{Table, Value};
+use super::{DEEPEST, Invalid, NO_MEMORY, ROOM, Settings, append_digits};
+use crate::engine::script::stack::{Shown, Stack};
 
-/// A value as JSON.
-pub fn encode(settings: &Settings, value: &Value) -> Result<Vec<u8>, String> {
+/// Pushes the value on top as JSON.
+pub fn encode(settings: &Settings, stack: &mut Stack) -> Result<(), String> {
     let mut out = Vec::new();
-    append(settings, &mut out, value, 0)?;
-    Ok(out)
+    append(settings, &mut out, stack, 0)?;
+    if stack.is_over_limit(out.len()) {
+        return Err(NO_MEMORY.into());
+    }
+    stack.push_bytes(&out);
+    Ok(())
 }
 
-fn append(settings: &Settings, out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<(), String> {
-    match value {
-        Value::String(text) => append_string(out, &text.as_bytes()),
-        Value::Integer(number) => append_number(settings, out, *number as f64)?,
-        Value::Number(number) => append_number(settings, out, *number)?,
-        Value::Boolean(on) => out.extend_from_slice(if *on { b"true" } else { b"false" }),
-        Value::Nil => out.extend_from_slice(b"null"),
-        Value::LightUserData(pointer) if pointer.0.is_null() => out.extend_from_slice(b"null"),
-        Value::Table(table) => append_table(settings, out, table, depth + 1)?,
-        other => return Err(not_supported(other, "type not supported")),
+/// Appends the value on top.
+fn append(settings: &Settings, out: &mut Vec<u8>, stack: &mut Stack, depth: usize) -> Result<(), String> {
+    match stack.show(stack.len()) {
+        Shown::Bytes(text) => append_string(out, text),
+        Shown::Number(number) => append_number(settings, out, number)?,
+        Shown::Boolean(on) => out.extend_from_slice(if on { b"true" } else { b"false" }),
+        Shown::Nil | Shown::Null => out.extend_from_slice(b"null"),
+        Shown::Table => append_table(settings, out, stack, depth + 1)?,
+        Shown::Other => return Err(not_supported(stack, "type not supported")),
     }
     Ok(())
+}
+
+/// The error for the value on top, which JSON has no form for.
+fn not_supported(stack: &Stack, reason: &str) -> String {
+    format!("Cannot serialise {}: {reason}", stack.kind(stack.len()))
 }
 
 fn append_number(settings: &Settings, out: &mut Vec<u8>, number: f64) -> Result<(), String> {
@@ -35,13 +43,19 @@ fn append_number(settings: &Settings, out: &mut Vec<u8>, number: f64) -> Result<
             Invalid::Encode => {}
         }
     }
-    out.extend_from_slice(format_number(number, settings.precision).as_bytes());
+    append_digits(out, number, settings.precision);
     Ok(())
 }
 
 fn append_string(out: &mut Vec<u8>, text: &[u8]) {
+    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | b'/' | 0..32 | 127);
+    out.reserve(text.len() + 2);
     out.push(b'"');
-    for byte in text {
+    let mut rest = text;
+    loop {
+        let plain = rest.iter().take_while(|byte| is_plain(byte)).count();
+        out.extend_from_slice(&rest[..plain]);
+        let Some(byte) = rest.get(plain) else { break };
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -51,77 +65,95 @@ fn append_string(out: &mut Vec<u8>, text: &[u8]) {
             b'\n' => out.extend_from_slice(b"\\n"),
             12 => out.extend_from_slice(b"\\f"),
             b'\r' => out.extend_from_slice(b"\\r"),
-            0..32 | 127 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            _ => out.push(*byte),
+            other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
         }
+        rest = &rest[plain + 1..];
     }
     out.push(b'"');
 }
 
-fn append_table(settings: &Settings, out: &mut Vec<u8>, table: &Table, depth: usize) -> Result<(), String> {
-    if depth > settings.encode_depth.min(DEEPEST) {
+/// Appends the table on top.
+fn append_table(
+    settings: &Settings,
+    out: &mut Vec<u8>,
+    stack: &mut Stack,
+    depth: usize,
+) -> Result<(), String> {
+    if depth > settings.encode_depth.min(DEEPEST) || !stack.has_room(ROOM) {
         return Err(format!("Cannot serialise, excessive nesting ({depth})"));
     }
-    let read = |error| super::library::text(error);
-    match array_length(settings, table)? {
+    if stack.is_over_limit(out.len()) {
+        return Err(NO_MEMORY.into());
+    }
+    let table = stack.len();
+    match array_length(settings, stack)? {
         Some(length) if length > 0 => {
             out.push(b'[');
             for index in 1..=length {
                 if index > 1 {
                     out.push(b',');
                 }
-                append(settings, out, &table.raw_get(index).map_err(read)?, depth)?;
+                stack.push_element(table, index);
+                append(settings, out, stack, depth)?;
+                stack.truncate(table);
             }
             out.push(b']');
         }
         _ => {
             out.push(b'{');
             let mut first = true;
-            for pair in table.pairs::<Value, Value>() {
-                let (key, value) = pair.map_err(read)?;
+            stack.for_each(table, |stack| {
                 if !std::mem::take(&mut first) {
                     out.push(b',');
                 }
-                append_key(settings, out, &key)?;
+                append_key(settings, out, stack, table + 1)?;
                 out.push(b':');
-                append(settings, out, &value, depth)?;
-            }
+                append(settings, out, stack, depth)
+            })?;
+            stack.truncate(table);
             out.push(b'}');
         }
     }
     Ok(())
 }
 
-fn append_key(settings: &Settings, out: &mut Vec<u8>, key: &Value) -> Result<(), String> {
-    match key {
-        Value::String(text) => append_string(out, &text.as_bytes()),
-        Value::Integer(_) | Value::Number(_) => {
-            let number = key.as_number().or(key.as_integer().map(|n| n as f64)).unwrap_or_default();
+fn append_key(settings: &Settings, out: &mut Vec<u8>, stack: &mut Stack, key: i32) -> Result<(), String> {
+    match stack.show(key) {
+        Shown::Bytes(text) => append_string(out, text),
+        Shown::Number(number) => {
             out.push(b'"');
             append_number(settings, out, number)?;
             out.push(b'"');
         }
-        other => return Err(not_supported(other, "table key must be a number or string")),
+        _ => {
+            stack.truncate(key);
+            return Err(not_supported(stack, "table key must be a number or string"));
+        }
     }
     Ok(())
 }
 
-/// The largest index if all keys are whole numbers from 1 on.
-fn array_length(settings: &Settings, table: &Table) -> Result<Option<i64>, String> {
-    let (mut largest, mut count) = (0_i64, 0_i64);
-    for pair in table.pairs::<Value, Value>() {
-        match pair.map_err(super::library::text)?.0 {
-            Value::Integer(index) if index >= 1 => largest = largest.max(index),
-            _ => return Ok(None),
+/// The largest index of the table on top if all keys are whole numbers from 1 on.
+fn array_length(settings: &Settings, stack: &mut Stack) -> Result<Option<i32>, String> {
+    let table = stack.len();
+    let (mut largest, mut count) = (0.0_f64, 0.0);
+    let all = stack.for_each(table, |stack| match stack.show(table + 1) {
+        Shown::Number(index) if index >= 1.0 && index.fract() == 0.0 => {
+            (largest, count) = (largest.max(index), count + 1.0);
+            Ok(())
         }
-        count += 1;
+        _ => Err(()),
+    });
+    stack.truncate(table);
+    if all.is_err() {
+        return Ok(None);
     }
     let sparse = settings.sparse_ratio > 0.0
-        && largest as f64 > count as f64 * settings.sparse_ratio
-        && largest as f64 > settings.sparse_safe;
+        && largest > count * settings.sparse_ratio
+        && largest > settings.sparse_safe;
     match (sparse, settings.sparse_convert) {
         (true, false) => Err("Cannot serialise table: excessively sparse array".into()),
         (true, true) => Ok(None),
-        (false, _) => Ok(Some(largest)),
+        (false, _) => Ok(Some(largest as i32)),
     }
 }
