@@ -8,11 +8,12 @@ use triomphe::Arc;
 /// Children of an inner node at most. With a key of 8 bytes the node then fills an allocation of 1 KB.
 pub(super) const MAX_CHILDREN: usize = if cfg!(test) { 8 } else { 30 };
 
-/// Children of an inner node at least, unless it is the root.
-pub(super) const MIN_CHILDREN: usize = MAX_CHILDREN / 4;
+/// Children of an inner node at least, unless it is the root. Few, since a node that overflows at an end of the tree
+/// keeps all but these: what is appended fills nodes to nine tenths.
+pub(super) const MIN_CHILDREN: usize = if cfg!(test) { 2 } else { 3 };
 
 /// No tree that fits into memory is higher: that would take `MIN_CHILDREN` to this power leaves.
-pub(super) const MAX_HEIGHT: usize = 16;
+pub(super) const MAX_HEIGHT: usize = 24;
 
 /// A subtree.
 pub(super) enum Child<L: Leaf> {
