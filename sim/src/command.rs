@@ -7,19 +7,26 @@
 use std::fmt;
 use std::io::IsTerminal;
 use std::ops::Range;
-use std::process::{Command, ExitCode};
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use seedis::engine::mutant;
 
+use crate::replay;
+use crate::scenario::Scenario;
+use crate::shrink;
 use crate::world::{self, Failure, Kind, Options};
 
 const USAGE: &str = "\
 usage: cargo sim run --seed N [--mutant NAME] [--verbose]
        cargo sim run --seeds A..B [--jobs N] [--mutant NAME] [--keep-going] [--twice]
        cargo sim crash (the same options): power failures and the files that outlive them
+       cargo sim shrink --seed N [--mutant NAME] [--jobs N] [-o FILE], or FILE instead of the seed
+       cargo sim replay FILE [--mutant NAME | --no-mutant] [--verbose]
+       cargo sim scenarios: replays those in sim/scenarios
        cargo sim mutants
 
 One seed decides a whole world. Exit codes: 127 the server crashed, 128 it stopped answering,
@@ -31,6 +38,17 @@ pub fn main() -> ExitCode {
     match parse(&arguments) {
         Ok(Task::One(seed, options)) => one(seed, &options),
         Ok(Task::Many(many)) => many.run(),
+        Ok(Task::Replay { file, scenario, options, no_mutant }) => {
+            replay::one(&file, *scenario, options, no_mutant)
+        }
+        Ok(Task::Shrink(task)) => task.run().map_or_else(
+            |complaint| {
+                eprintln!("{complaint}");
+                ExitCode::FAILURE
+            },
+            |()| ExitCode::SUCCESS,
+        ),
+        Ok(Task::Scenarios) => replay::all(),
         Ok(Task::Mutants) => {
             mutant::ALL.iter().for_each(|(name, what)| println!("{name:24} {what}"));
             ExitCode::SUCCESS
@@ -51,6 +69,9 @@ const UNDECIDED: &str = "undecided";
 enum Task {
     One(u64, Options),
     Many(Many),
+    Replay { file: String, scenario: Box<Scenario>, options: Options, no_mutant: bool },
+    Shrink(Box<shrink::Task>),
+    Scenarios,
     Mutants,
 }
 
@@ -67,15 +88,18 @@ struct Many {
 
 fn parse(arguments: &[String]) -> Result<Task, String> {
     let mut words = arguments.iter().map(String::as_str);
-    let kind = match words.next() {
-        Some("run") => Kind::Run,
+    let command = words.next();
+    let kind = match command {
+        Some("run" | "replay" | "shrink") => Kind::Run,
         Some("crash") => Kind::Crash,
         Some("mutants") => return Ok(Task::Mutants),
+        Some("scenarios") => return Ok(Task::Scenarios),
         Some(other) => return Err(format!("unknown command {other:?}")),
         None => return Err("what shall I do?".to_owned()),
     };
     let (mut seed, mut seeds, mut jobs) = (None, None, None);
-    let (mut keep_going, mut twice) = (false, false);
+    let (mut keep_going, mut twice, mut no_mutant) = (false, false, false);
+    let (mut file, mut output) = (None, None);
     let mut options = Options { kind, ..Options::default() };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
@@ -87,14 +111,34 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
             "--keep-going" => keep_going = true,
             "--twice" => twice = true,
             "--verbose" => options.verbose = true,
+            "--no-mutant" => no_mutant = true,
+            "-o" | "--output" => output = Some(PathBuf::from(value()?)),
+            name if file.is_none() && (name == "-" || !name.starts_with('-')) => file = Some(name),
             other => return Err(format!("unknown option {other:?}")),
         }
+    }
+    let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
+    match command {
+        Some("replay") => {
+            let file = file.ok_or("which file?")?.to_owned();
+            let scenario = Box::new(replay::read(&file)?);
+            return Ok(Task::Replay { file, scenario, options, no_mutant });
+        }
+        Some("shrink") => {
+            let scenario = match (seed, file) {
+                (Some(seed), None) => crate::scenario::of(seed),
+                (None, Some(file)) => replay::read(file)?,
+                _ => return Err("give one of --seed and a file".to_owned()),
+            };
+            let own = scenario.expectation.as_ref().map(|expected| expected.mutant);
+            let mutant = options.mutant.or(own.filter(|_| !no_mutant));
+            return Ok(Task::Shrink(Box::new(shrink::Task { scenario, mutant, jobs, output })));
+        }
+        _ => {}
     }
     match (seed, seeds) {
         (Some(seed), None) => Ok(Task::One(seed, options)),
         (None, Some(seeds)) => {
-            let processors = std::thread::available_parallelism().map_or(1, usize::from);
-            let jobs = jobs.unwrap_or(processors).max(1);
             Ok(Task::Many(Many { seeds, jobs, kind, mutant: options.mutant, keep_going, twice }))
         }
         _ => Err("give one of --seed and --seeds".to_owned()),
@@ -116,31 +160,27 @@ fn known_mutant(name: &str) -> Result<&'static str, String> {
 }
 
 fn one(seed: u64, options: &Options) -> ExitCode {
-    let line = replay(seed, options.kind, options.mutant);
+    live(&format!("seed {seed}"), &replay(seed, options.kind, options.mutant), seed, options)
+}
+
+/// Lets a world happen, and says how it ended and how to see it again.
+pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
+    let hanging = format!("{name} failed: a task runs for ever (check: hang)\nreplay: {again}");
     // A task that never yields stops simulated time, so only the real clock can notice.
     std::thread::spawn(move || {
         std::thread::sleep(HANG);
-        println!("seed {seed} failed: a task runs for ever\nreplay: {line}");
+        println!("{hanging}");
         std::process::exit(128);
     });
     match world::run(seed, options) {
         Ok(summary) => {
             let verdict = if summary.is_decided() { "passed" } else { UNDECIDED };
-            println!("seed {seed} {verdict}: {summary}");
+            println!("{name} {verdict}: {summary}");
             ExitCode::SUCCESS
         }
-        Err(failure) => {
-            let (code, what) = match &failure {
-                Failure::Crash(_) => (127, "the server crashed"),
-                Failure::Liveness(_) => (128, "it stopped answering"),
-                Failure::Correctness(_) => (129, "it answered wrongly"),
-            };
-            let (Failure::Crash(text) | Failure::Liveness(text) | Failure::Correctness(text)) = &failure;
-            println!(
-                "seed {seed} failed: {what}\n{text}\nreplay: {}",
-                replay(seed, options.kind, options.mutant)
-            );
-            ExitCode::from(code)
+        Err(Failure { how, check, text, .. }) => {
+            println!("{name} failed: {how} (check: {check})\n{text}\nreplay: {again}");
+            ExitCode::from(how.exit_code())
         }
     }
 }
@@ -161,8 +201,7 @@ fn replay(seed: u64, kind: Kind, mutant: Option<&str>) -> String {
 /// What a seed in a process of its own came to.
 struct Outcome {
     seed: u64,
-    code: u8,
-    said: String,
+    ended: replay::Outcome,
 }
 
 impl Many {
@@ -200,38 +239,34 @@ impl Many {
         tally.failed.first().map_or(ExitCode::SUCCESS, |(_, code)| ExitCode::from(*code))
     }
 
-    /// Runs a seed, and again if asked, to see that it says the same.
+    /// Runs a seed, and again if asked, to see that it says the same: the second time from its scenario, as
+    /// text, where it has one.
     fn judge(&self, seed: u64) -> Outcome {
         let first = self.process(seed);
         if !self.twice {
-            return first;
+            return Outcome { seed, ended: first };
         }
-        let second = self.process(seed);
-        if first.said == second.said {
-            return first;
+        let second = match self.kind {
+            Kind::Run => {
+                let again = replay::scenario(&crate::scenario::of(seed), self.mutant);
+                again.unwrap_or_else(replay::Outcome::broken)
+            }
+            Kind::Crash => self.process(seed),
+        };
+        if first.without_replay() == second.without_replay() {
+            return Outcome { seed, ended: first };
         }
         let said = format!("seed {seed} is not deterministic:\n{}\n{}", first.said, second.said);
-        Outcome { seed, code: 1, said }
+        Outcome { seed, ended: replay::Outcome::broken(said) }
     }
 
-    fn process(&self, seed: u64) -> Outcome {
-        let run = || {
-            let mut command = Command::new(std::env::current_exe()?);
-            command.args([word(self.kind), "--seed", &seed.to_string()]);
-            if let Some(mutant) = self.mutant {
-                command.args(["--mutant", mutant]);
-            }
-            command.output()
-        };
-        match run() {
-            // Killed by a signal is a crash.
-            Ok(output) => Outcome {
-                seed,
-                code: output.status.code().map_or(127, |code| code as u8),
-                said: String::from_utf8_lossy(&output.stdout).into_owned(),
-            },
-            Err(error) => Outcome { seed, code: 1, said: format!("cannot start a process: {error}") },
+    fn process(&self, seed: u64) -> replay::Outcome {
+        let seed = seed.to_string();
+        let mut arguments = vec![word(self.kind), "--seed", &seed];
+        if let Some(mutant) = self.mutant {
+            arguments.extend(["--mutant", mutant]);
         }
+        replay::process(&arguments, "").unwrap_or_else(replay::Outcome::broken)
     }
 }
 
@@ -249,14 +284,15 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, outcome: Outcome) {
-        self.crashes += counted(&outcome.said, "crash points");
-        self.recoveries += counted(&outcome.said, "recoveries");
-        match outcome.code {
-            0 if outcome.said.contains(UNDECIDED) => self.undecided += 1,
+        let Outcome { seed, ended } = outcome;
+        self.crashes += counted(&ended.said, "crash points");
+        self.recoveries += counted(&ended.said, "recoveries");
+        match ended.code {
+            0 if ended.said.contains(UNDECIDED) => self.undecided += 1,
             0 => self.passed += 1,
             code => {
-                eprintln!("\n{}", outcome.said.trim_end());
-                self.failed.push((outcome.seed, code));
+                eprintln!("\n{}", ended.said.trim_end());
+                self.failed.push((seed, code));
             }
         }
     }

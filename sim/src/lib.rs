@@ -4,8 +4,8 @@
 //! - [`history`] is what clients saw, [`model`] what a right server would have shown them,
 //!   [`linearizability`] decides whether the one can be explained by the other.
 //!
-//! These stand alone. The world itself (`world`, `faults`, `workload`, `trace`) exists only in builds
-//! with `--cfg madsim`, which `cargo sim` makes.
+//! These stand alone. [`scenario`] is what is decided about a world before it begins, [`world`] lets it
+//! happen; they exist only in builds with `--cfg madsim`, which `cargo sim` makes.
 
 pub mod history;
 pub mod linearizability;
@@ -14,5 +14,11 @@ pub mod resp;
 
 #[cfg(madsim)]
 pub mod command;
+#[cfg(madsim)]
+pub mod replay;
+#[cfg(madsim)]
+pub mod scenario;
+#[cfg(madsim)]
+pub mod shrink;
 #[cfg(madsim)]
 pub mod world;

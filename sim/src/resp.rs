@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::Call;
+
 /// A reply, with the differences between RESP2 and RESP3 that carry no meaning removed: every null is
 /// [`Reply::Null`], sets and maps are arrays.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +57,23 @@ pub fn encode<A: AsRef<[u8]>>(arguments: &[A], out: &mut Vec<u8>) {
         out.extend(argument.as_ref());
         out.extend(b"\r\n");
     }
+}
+
+/// The bytes of some calls, one after the other.
+pub fn pipeline(calls: &[Call]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for call in calls {
+        match call {
+            Call::Command(arguments) => encode(arguments, &mut bytes),
+            Call::Transaction { commands, .. } => {
+                encode(&["MULTI"], &mut bytes);
+                commands.iter().for_each(|command| encode(command, &mut bytes));
+                encode(&["EXEC"], &mut bytes);
+            }
+            Call::Crash => {}
+        }
+    }
+    bytes
 }
 
 /// The first reply in `bytes` and its length; nothing if it has not arrived whole.

@@ -9,11 +9,11 @@ use madsim::runtime::NodeHandle;
 use seedis::runtime::net::{Address, Stream};
 use seedis::runtime::time;
 
-use super::plan::Plan;
 use super::recorder::Recorder;
-use super::workload::{Workload, known};
-use crate::model::Call;
+use super::workload::known;
+use crate::model::{Call, Key};
 use crate::resp::{self, Reply};
+use crate::scenario::{Client as Script, Leave, Step};
 
 /// A client that the world waits for.
 pub struct Seat {
@@ -36,82 +36,117 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// long pipeline through the smallest window.
 const PEACEFUL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Batches that each client sends once nothing goes wrong any more.
-const PEACEFUL_BATCHES: usize = 10;
-
 /// Starts a client on its node.
 pub fn start(
     node: &NodeHandle,
-    seed: u64,
-    index: usize,
-    plan: &Plan,
+    number: usize,
+    script: &Script,
     address: Address,
     recorder: &Arc<Recorder>,
 ) -> Seat {
-    let mut client = Client {
-        workload: Workload::new(seed, index, plan),
-        abandon: plan.faults.abandon,
+    let name = format!("client {number}");
+    let client = Client {
+        name: name.clone(),
+        script: script.clone(),
+        steps: 0,
+        peaceful: 0,
+        connections: 0,
+        watched: Vec::new(),
         address,
         recorder: recorder.clone(),
     };
-    let batches = plan.batches;
-    Seat::new(format!("client {index}"), node, async move { client.live(batches).await })
+    Seat::new(name, node, client.live())
 }
 
 struct Client {
-    workload: Workload,
-    abandon: u32,
+    name: String,
+    script: Script,
+    /// Steps done while things may go wrong, and in peace.
+    steps: usize,
+    peaceful: usize,
+    connections: usize,
+    /// What the connection watches.
+    watched: Vec<Key>,
     address: Address,
     recorder: Arc<Recorder>,
 }
 
 impl Client {
-    /// Sends its batches while things may go wrong, and some more once they no longer can.
-    async fn live(&mut self, batches: usize) {
-        let mut sent = 0;
-        let mut sent_in_peace = 0;
-        while sent_in_peace < PEACEFUL_BATCHES {
+    /// Does what its script says, on one connection after the other. It is done once it was served in a
+    /// world in which nothing goes wrong any more.
+    async fn live(mut self) {
+        loop {
             let opened_in_peace = self.recorder.is_quiet();
-            let Ok(mut connection) = Connection::open(&self.address, &self.recorder).await else {
+            let Ok(mut connection) = Connection::open(&self.address, &self.recorder, &self.name).await else {
                 self.recorder.tell(|| "a client cannot connect".to_owned());
                 time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
             self.recorder.tell(|| format!("session {} begins", connection.session));
-            self.workload.forget_watches();
+            self.watched.clear();
             connection.patience = if opened_in_peace { PEACEFUL_TIMEOUT } else { TIMEOUT };
-            if connection.greet(self.workload.draws().chance(500_000)).await.is_err() {
+            if connection.greet(self.speaks_resp3()).await.is_err() {
                 time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
-            while sent_in_peace < PEACEFUL_BATCHES {
-                let peace = self.recorder.is_quiet();
-                if !peace && sent >= batches {
-                    time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-                let calls = self.workload.batch();
-                let leave = !peace && self.workload.draws().chance(self.abandon);
-                let served = match leave {
-                    true => connection.abandon(&calls, &mut self.workload).await,
-                    false => connection.serve(calls).await,
-                };
-                sent += 1;
-                if let Err(error) = served {
-                    self.recorder.tell(|| format!("session {} ends: {error}", connection.session));
-                    if opened_in_peace {
-                        self.recorder
-                            .miss(format!("session {} in a healthy world: {error}", connection.session));
-                    }
-                    break;
-                }
-                sent_in_peace += usize::from(peace);
-                if self.workload.draws().chance(300_000) {
-                    let pause = self.workload.draws().below(200_000);
-                    time::sleep(Duration::from_micros(pause)).await;
-                }
+            let Err(error) = self.converse(&mut connection).await else { return };
+            self.recorder.tell(|| format!("session {} ends: {error}", connection.session));
+            if opened_in_peace {
+                self.recorder.miss(format!("session {} in a healthy world: {error}", connection.session));
             }
         }
+    }
+
+    fn speaks_resp3(&mut self) -> bool {
+        let protocols = &self.script.resp3;
+        let turn = self.connections;
+        self.connections += 1;
+        !protocols.is_empty() && protocols[turn % protocols.len()]
+    }
+
+    /// Goes on with the script until its end, or that of the connection.
+    async fn converse(&mut self, connection: &mut Connection) -> io::Result<()> {
+        loop {
+            let peace = self.recorder.is_quiet();
+            let (steps, done) = match peace {
+                true => (&self.script.peaceful, &mut self.peaceful),
+                false => (&self.script.steps, &mut self.steps),
+            };
+            let Some(step) = steps.get(*done).cloned() else {
+                if peace {
+                    return connection.loaded().await;
+                }
+                time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            *done += 1;
+            match step {
+                Step::Send(calls) => {
+                    let calls = self.watching(calls);
+                    connection.serve(calls).await?;
+                }
+                Step::Leave { bytes, how, calls } => {
+                    let calls = self.watching(calls);
+                    connection.abandon(&calls, bytes, how).await?;
+                }
+                Step::Pause(for_us) => time::sleep(Duration::from_micros(for_us)).await,
+            }
+        }
+    }
+
+    /// Tells transactions what the connection watches when they are sent.
+    fn watching(&mut self, mut calls: Vec<Call>) -> Vec<Call> {
+        for call in &mut calls {
+            match call {
+                Call::Command(words) if words[0].eq_ignore_ascii_case(b"WATCH") => {
+                    self.watched.extend_from_slice(&words[1..]);
+                }
+                Call::Command(words) if words[0].eq_ignore_ascii_case(b"UNWATCH") => self.watched.clear(),
+                Call::Transaction { watched, .. } => *watched = std::mem::take(&mut self.watched),
+                Call::Command(_) | Call::Crash => {}
+            }
+        }
+        calls
     }
 }
 
@@ -129,10 +164,10 @@ pub struct Connection {
 
 impl Connection {
     /// Connects, and waits until the server has loaded.
-    pub async fn open(address: &Address, recorder: &Arc<Recorder>) -> io::Result<Self> {
+    pub async fn open(address: &Address, recorder: &Arc<Recorder>, whose: &str) -> io::Result<Self> {
         let stream =
             time::timeout(TIMEOUT, Stream::connect(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        let session = recorder.session(Some(stream.connection()));
+        let session = recorder.session(whose, Some(stream.connection()));
         let mut connection = Self {
             stream,
             session,
@@ -145,7 +180,8 @@ impl Connection {
         Ok(connection)
     }
 
-    async fn loaded(&mut self) -> io::Result<()> {
+    /// Waits until a PING is answered by PONG.
+    pub async fn loaded(&mut self) -> io::Result<()> {
         loop {
             self.send(&[&["PING"]]).await?;
             match self.reply().await? {
@@ -214,8 +250,7 @@ impl Connection {
 
     /// Sends calls as one pipeline and notes the replies.
     async fn serve(&mut self, calls: Vec<Call>) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        calls.iter().for_each(|call| encode(call, &mut bytes));
+        let bytes = resp::pipeline(&calls);
         let noted: Vec<usize> =
             calls.iter().map(|call| self.recorder.invoke(self.session, call.clone())).collect();
         self.write(&bytes).await?;
@@ -244,31 +279,17 @@ impl Connection {
     }
 
     /// Sends a part of a pipeline and leaves, one way or another.
-    async fn abandon(&mut self, calls: &[Call], workload: &mut Workload) -> io::Result<()> {
-        let mut bytes = Vec::new();
+    async fn abandon(&mut self, calls: &[Call], bytes: usize, how: Leave) -> io::Result<()> {
+        let pipeline = resp::pipeline(calls);
         for call in calls {
-            encode(call, &mut bytes);
             self.recorder.invoke(self.session, call.clone());
         }
-        let cut = workload.draws().below(bytes.len() as u64 + 1) as usize;
-        self.write(&bytes[..cut]).await?;
-        if workload.draws().chance(300_000) {
+        self.write(&pipeline[..bytes.min(pipeline.len())]).await?;
+        if how == Leave::Shutdown {
             self.stream.shutdown_write()?;
             // What comes back is not looked at, only waited for; a dead machine says nothing.
             while self.reply().await.is_ok() {}
         }
         Err(io::ErrorKind::ConnectionAborted.into())
-    }
-}
-
-fn encode(call: &Call, bytes: &mut Vec<u8>) {
-    match call {
-        Call::Command(arguments) => resp::encode(arguments, bytes),
-        Call::Transaction { commands, .. } => {
-            resp::encode(&["MULTI"], bytes);
-            commands.iter().for_each(|command| resp::encode(command, bytes));
-            resp::encode(&["EXEC"], bytes);
-        }
-        Call::Crash => {}
     }
 }

@@ -3,122 +3,71 @@
 use std::time::Duration;
 
 use madsim::runtime::{Handle, NodeHandle};
-use seedis::runtime::simulation::{self, Death, Draws, Link, SimClock, SimDisk, SimNet};
+use seedis::runtime::simulation::{self, Link, SimClock, SimDisk, SimNet};
 use seedis::runtime::time;
 
-use super::plan::{Faults, Plan};
 use super::recorder::Recorder;
 use crate::model::Call;
 use crate::resp::Reply;
+use crate::scenario::{Fault, Scenario, Trouble, Values, Way};
 
-/// The ways a world can be troubled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
-    /// Nothing gets through in one direction.
-    OneWay,
-    /// Nothing gets through in both.
-    BothWays,
-    Reset,
-    Restart,
-    ClientDeath,
-    Jump,
-    Pause,
-}
-
-impl Trouble {
-    fn of(faults: &Faults) -> Vec<Self> {
-        let mut kinds = Vec::new();
-        let mut add = |enabled: bool, more: &[Trouble]| {
-            if enabled {
-                kinds.extend(more);
-            }
-        };
-        add(faults.partitions, &[Trouble::OneWay, Trouble::BothWays]);
-        add(faults.resets, &[Trouble::Reset, Trouble::Reset]);
-        add(faults.restarts, &[Trouble::Restart]);
-        add(faults.client_deaths, &[Trouble::ClientDeath]);
-        add(faults.jumps, &[Trouble::Jump, Trouble::Jump]);
-        add(faults.pauses, &[Trouble::Pause]);
-        kinds
-    }
-}
-
-/// Troubles the world as long as the plan says. Returns how often it did.
+/// Troubles the world as its scenario says, up to the moment of peace.
 pub async fn rage(
-    seed: u64,
-    plan: &Plan,
+    scenario: &Scenario,
+    values: &Values,
     server: &NodeHandle,
     clients: &[NodeHandle],
     recorder: &Recorder,
-) -> usize {
-    let mut draws = Draws::named(seed, "faults");
+) {
     let (net, clock) = (SimNet::current(), SimClock::current());
-    let end_ns = clock.true_ns() + plan.faults.span_ms * 1_000_000;
-    net.set_accept_failures(server.id(), plan.faults.accept_failures);
-    SimDisk::current().set_faults(server.id(), plan.faults.disk.clone());
-    clock.set_drift(server.id(), plan.faults.drift_ppm);
-    let kinds = Trouble::of(&plan.faults);
-    let mut done = 0;
-    while clock.true_ns() < end_ns {
-        let pause_ms = *draws.pick(&[1, 20, 100, 500, 1500]);
-        time::sleep(Duration::from_micros(draws.between(1, pause_ms * 1000))).await;
-        if kinds.is_empty() {
-            continue;
-        }
-        let kind = *draws.pick(&kinds);
-        let client = draws.pick(clients).clone();
-        recorder.tell(|| format!("{kind:?}, if of a client: node {}", client.id()));
-        trouble(kind, server, &client, recorder, &mut draws).await;
-        done += 1;
+    let began_ns = clock.true_ns();
+    net.set_accept_failures(server.id(), values.server.accept_failures);
+    SimDisk::current().set_faults(server.id(), values.disk.clone());
+    clock.set_drift(server.id(), values.server.drift_ppm);
+    let until = async |at_us: u64| {
+        let left_ns = (began_ns + at_us * 1000).saturating_sub(clock.true_ns());
+        time::sleep(Duration::from_nanos(left_ns)).await;
+    };
+    for Fault { at_us, trouble } in &scenario.faults {
+        until(*at_us).await;
+        recorder.tell(|| trouble.to_string());
+        act(trouble, server, clients, recorder).await;
     }
-    done
+    until(scenario.peace_us).await;
 }
 
-async fn trouble(
-    kind: Trouble,
-    server: &NodeHandle,
-    client: &NodeHandle,
-    recorder: &Recorder,
-    draws: &mut Draws,
-) {
+async fn act(trouble: &Trouble, server: &NodeHandle, clients: &[NodeHandle], recorder: &Recorder) {
     let net = SimNet::current();
-    let (s, c) = (server.id(), client.id());
-    match kind {
-        Trouble::OneWay | Trouble::BothWays => {
-            let (from, to) = if draws.chance(500_000) { (s, c) } else { (c, s) };
-            net.partition(from, to);
-            if kind == Trouble::BothWays {
-                net.partition(to, from);
+    let s = server.id();
+    let lasts = Duration::from_micros(trouble.lasts_us());
+    match *trouble {
+        Trouble::Partition { client, way, .. } => {
+            let c = clients[client].id();
+            if way != Way::Out {
+                net.partition(s, c);
             }
-            time::sleep(Duration::from_millis(draws.between(1, 5_000))).await;
-            net.heal(from, to);
-            net.heal(to, from);
+            if way != Way::In {
+                net.partition(c, s);
+            }
+            time::sleep(lasts).await;
+            net.heal(s, c);
+            net.heal(c, s);
         }
-        Trouble::Reset => _ = net.reset_connection(s, c),
-        Trouble::Restart => {
-            let death = if draws.chance(500_000) { Death::Process } else { Death::Power };
+        Trouble::Reset { client } => _ = net.reset_connection(s, clients[client].id()),
+        Trouble::Restart { death, .. } => {
             // Without persistence, all is forgotten. Noted before: nothing can be seen between.
-            let crash = recorder.invoke(recorder.session(None), Call::Crash);
+            let crash = recorder.invoke(recorder.session("server", None), Call::Crash);
             simulation::kill(s, death);
-            time::sleep(Duration::from_millis(draws.between(1, 2_000))).await;
+            time::sleep(lasts).await;
             let now_ns = SimClock::current().true_ns();
             recorder.settle(crash, Reply::ok(), Some(now_ns));
             Handle::current().restart(s);
         }
-        Trouble::ClientDeath => {
-            let death = if draws.chance(500_000) { Death::Process } else { Death::Power };
-            simulation::kill(c, death);
-        }
-        Trouble::Jump => {
-            let span_us = *draws.pick(&[1_000, 100_000, 2_000_000, 60_000_000]);
-            let forward = draws.chance(500_000);
-            let delta_us = draws.between(1, span_us) as i64;
-            let delta_us = if forward { delta_us } else { -delta_us };
-            recorder.jump(delta_us);
-        }
-        Trouble::Pause => {
+        Trouble::ClientDeath { client, death } => simulation::kill(clients[client].id(), death),
+        Trouble::Jump { by_us } => recorder.jump(by_us),
+        Trouble::Pause { .. } => {
             Handle::current().pause(s);
-            time::sleep(Duration::from_millis(draws.between(1, 3_000))).await;
+            time::sleep(lasts).await;
             Handle::current().resume(s);
         }
     }
@@ -126,12 +75,12 @@ async fn trouble(
 
 /// Makes the world healthy. Its links keep their pace, so that what depends on small windows and segments
 /// is seen to get on.
-pub fn heal(plan: &Plan, server: &NodeHandle, clients: &[NodeHandle], recorder: &Recorder) {
+pub fn heal(values: &Values, server: &NodeHandle, clients: &[NodeHandle], recorder: &Recorder) {
     recorder.tell(|| "healed".to_owned());
     let net = SimNet::current();
     net.set_accept_failures(server.id(), 0);
-    SimDisk::current().set_faults(server.id(), plan.faults.disk.healed());
-    let link = Link { loss: 0, resets: 0, cut: false, ..plan.link.clone() };
+    SimDisk::current().set_faults(server.id(), values.disk.healed());
+    let link = Link { loss: 0, resets: 0, cut: false, ..values.link.clone() };
     net.set_default_link(link.clone());
     for client in clients {
         for (from, to) in [(client.id(), server.id()), (server.id(), client.id())] {

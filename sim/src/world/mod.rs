@@ -7,10 +7,10 @@
 mod client;
 mod crash;
 mod faults;
-mod plan;
+pub(crate) mod plan;
 mod pubsub;
 mod recorder;
-mod workload;
+pub(crate) mod workload;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,6 +29,8 @@ use seedis::runtime::time;
 use crate::history;
 use crate::linearizability::{self, Verdict};
 use crate::model::State;
+use crate::scenario::Scenario;
+use client::Seat;
 use plan::Plan;
 use recorder::Recorder;
 
@@ -48,6 +50,8 @@ pub struct Options {
     /// Print the plan, the faults and the operations.
     pub verbose: bool,
     pub kind: Kind,
+    /// What happens, instead of what the seed decides.
+    pub scenario: Option<Scenario>,
 }
 
 /// The kinds of worlds.
@@ -61,14 +65,67 @@ pub enum Kind {
 }
 
 /// How a run failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub how: How,
+    /// The check that failed, in a word or two: runs that fail in the same way have the same.
+    pub check: String,
+    /// For a person.
+    pub text: String,
+    /// The operations that cannot be explained.
+    pub offending: Vec<history::Operation>,
+}
+
+/// The kinds of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
     /// A panic, or a server that ended unasked.
-    Crash(String),
+    Crash,
     /// An answer that did not come in a healthy world.
-    Liveness(String),
+    Liveness,
     /// An answer that no right server gives.
-    Correctness(String),
+    Correctness,
+}
+
+impl How {
+    /// What the process ends with.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            How::Crash => 127,
+            How::Liveness => 128,
+            How::Correctness => 129,
+        }
+    }
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            How::Crash => "the server crashed",
+            How::Liveness => "it stopped answering",
+            How::Correctness => "it answered wrongly",
+        })
+    }
+}
+
+impl Failure {
+    fn new(how: How, check: &str, text: String) -> Self {
+        Failure { how, check: check.to_owned(), text, offending: Vec::new() }
+    }
+
+    fn ended(how: &Result<End, String>) -> Self {
+        Failure::new(How::Crash, "unasked end", format!("the server ended unasked: {how:?}"))
+    }
+
+    /// Of the first panics of a world. The same panic is one of the same file: lines change with every commit.
+    fn panics(panics: &[String]) -> Self {
+        let Some(first) = panics.first() else {
+            return Failure::new(How::Crash, "panic", "a panic without a message".to_owned());
+        };
+        let place = first.lines().next().and_then(|line| line.strip_prefix("panicked at "));
+        let file = place.and_then(|place| place.split(':').next()).unwrap_or("an unknown file");
+        Failure::new(How::Crash, &format!("panic in {file}"), panics[..panics.len().min(3)].join("\n"))
+    }
 }
 
 /// What a run that passed has to tell.
@@ -134,13 +191,14 @@ pub fn run(seed: u64, options: &Options) -> Result<Report, Failure> {
         let backtrace = std::backtrace::Backtrace::capture();
         lock(&seen).push(format!("{panic}\n{backtrace}"));
     }));
+    let scenario = scenario(seed, options);
     let lived = catch_unwind(AssertUnwindSafe(|| {
         let mut runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
         runtime.set_time_limit(Duration::from_secs(3600));
         simulation::install(&runtime);
         let lived = runtime.block_on(async {
             match options.kind {
-                Kind::Run => life(seed, options).await.map(Report::Run),
+                Kind::Run => life(&scenario, options).await.map(Report::Run),
                 Kind::Crash => crash::life(seed, options).await.map(Report::Crash),
             }
         });
@@ -149,11 +207,21 @@ pub fn run(seed: u64, options: &Options) -> Result<Report, Failure> {
         lived
     }));
     let panics = std::mem::take(&mut *lock(&panics));
-    match (lived, panics.is_empty()) {
-        (_, false) => Err(Failure::Crash(panics[..panics.len().min(3)].join("\n"))),
-        (Ok(outcome), true) => outcome,
-        (Err(_), true) => Err(Failure::Crash("a panic without a message".to_owned())),
+    match lived {
+        Ok(outcome) if panics.is_empty() => outcome,
+        _ => Err(Failure::panics(&panics)),
     }
+}
+
+/// What the world takes for given. Drawn outside of it: that costs no simulated time and no draw of its own.
+fn scenario(seed: u64, options: &Options) -> Scenario {
+    if options.kind == Kind::Crash {
+        return Scenario::default();
+    }
+    if options.verbose && options.scenario.is_none() {
+        println!("{:#?}", Plan::of(seed));
+    }
+    options.scenario.clone().unwrap_or_else(|| crate::scenario::of(seed))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -164,30 +232,17 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 type Ended = Arc<Mutex<Option<Result<End, String>>>>;
 
 /// Everything that happens in the world, as its main task.
-async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
+async fn life(scenario: &Scenario, options: &Options) -> Result<Summary, Failure> {
     simulation::start();
-    let plan = Plan::of(seed);
-    if options.verbose {
-        println!("{plan:#?}");
-    }
-    SimNet::current().set_default_link(plan.link.clone());
+    let values = scenario.settings.values().expect("it was read, or drawn");
+    SimNet::current().set_default_link(values.link.clone());
     let ended: Ended = Arc::default();
-    let server = start_server(&plan.config, &ended);
+    let server = start_server(&values.config, &ended);
     let recorder = Arc::new(Recorder::new(server.id(), options.verbose));
-    let mut seats = Vec::new();
-    let mut nodes = Vec::new();
-    for index in 0..plan.clients {
-        let node = Handle::current().create_node().name(format!("client-{index}")).build();
-        let address = Address::Tcp((SimNet::ip(server.id()), PORT).into());
-        seats.push(client::start(&node, seed, index, &plan, address.clone(), &recorder));
-        if plan.pubsub {
-            seats.extend(pubsub::start(&node, seed, index, address, &recorder));
-        }
-        nodes.push(node);
-    }
+    let (nodes, seats) = populate(scenario, &server, &recorder);
     let operator = madsim::task::spawn(operate(server.clone(), ended.clone(), recorder.clone()));
-    let faults = faults::rage(seed, &plan, &server, &nodes, &recorder).await;
-    faults::heal(&plan, &server, &nodes, &recorder);
+    faults::rage(scenario, &values, &server, &nodes, &recorder).await;
+    faults::heal(&values, &server, &nodes, &recorder);
     recorder.be_quiet();
     let mut waiting = Vec::new();
     for seat in seats {
@@ -198,13 +253,38 @@ async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
     }
     operator.abort();
     if let Some(how) = lock(&ended).take() {
-        return Err(Failure::Crash(format!("the server ended unasked: {how:?}")));
+        return Err(Failure::ended(&how));
     }
     if !waiting.is_empty() {
-        return Err(Failure::Liveness(format!("not served in a healthy world: {}", waiting.join(", "))));
+        let text = format!("not served in a healthy world: {}", waiting.join(", "));
+        return Err(Failure::new(How::Liveness, "clients are served", text));
     }
     stop(&server, &ended).await?;
-    judge(&recorder, faults)
+    judge(&recorder, scenario.faults.len())
+}
+
+/// Makes the machines of the clients and starts what runs on them.
+fn populate(
+    scenario: &Scenario,
+    server: &NodeHandle,
+    recorder: &Arc<Recorder>,
+) -> (Vec<NodeHandle>, Vec<Seat>) {
+    let (mut nodes, mut seats) = (Vec::new(), Vec::new());
+    let address = Address::Tcp((SimNet::ip(server.id()), PORT).into());
+    for (number, machine) in scenario.machines.iter().enumerate() {
+        let node = Handle::current().create_node().name(format!("client-{number}")).build();
+        if let Some(script) = &machine.client {
+            seats.push(client::start(&node, number, script, address.clone(), recorder));
+        }
+        if let Some(script) = &machine.publisher {
+            seats.push(pubsub::start_publisher(&node, number, script, address.clone(), recorder));
+        }
+        if let Some(script) = &machine.subscriber {
+            seats.push(pubsub::start_subscriber(&node, number, script, address.clone(), recorder));
+        }
+        nodes.push(node);
+    }
+    (nodes, seats)
 }
 
 fn start_server(config: &str, ended: &Ended) -> NodeHandle {
@@ -254,10 +334,13 @@ async fn stop(server: &NodeHandle, ended: &Ended) -> Result<(), Failure> {
             Some(Ok(End::Stopped(_))) => {
                 return all_closed().await;
             }
-            Some(other) => return Err(Failure::Crash(format!("asked to stop, it ended with {other:?}"))),
+            Some(other) => {
+                let text = format!("asked to stop, it ended with {other:?}");
+                return Err(Failure::new(How::Crash, "end", text));
+            }
         }
     }
-    Err(Failure::Liveness("it does not stop when asked to".to_owned()))
+    Err(Failure::new(How::Liveness, "end", "it does not stop when asked to".to_owned()))
 }
 
 /// Sees that no connection outlives both its ends. TCP goes on sending for a while what they said last.
@@ -268,26 +351,30 @@ async fn all_closed() -> Result<(), Failure> {
         }
         time::sleep(Duration::from_secs(1)).await;
     }
-    Err(Failure::Liveness(format!("{} connections are left open", SimNet::current().connection_count())))
+    let text = format!("{} connections are left open", SimNet::current().connection_count());
+    Err(Failure::new(How::Liveness, "connections are closed", text))
 }
 
 /// Judges what the clients saw.
 fn judge(recorder: &Recorder, faults: usize) -> Result<Summary, Failure> {
     let seen = recorder.finish();
+    let wrong = |check: &str, text: String| Failure::new(How::Correctness, check, text);
     if let Some(complaint) = seen.complaints.first() {
-        return Err(Failure::Correctness(complaint.clone()));
+        return Err(wrong("a reply of its kind", complaint.clone()));
     }
     if let Some(miss) = seen.misses.first() {
-        return Err(Failure::Liveness(miss.clone()));
+        return Err(Failure::new(How::Liveness, "connections are served", miss.clone()));
     }
-    pubsub::check(&seen.pubsub).map_err(Failure::Correctness)?;
+    pubsub::check(&seen.pubsub).map_err(|what| wrong("messages", what))?;
     let mut unknown = 0;
     for part in history::split(&seen.operations) {
         match linearizability::check(State::default(), &part, BUDGET) {
             Verdict::Linearizable => {}
             Verdict::Unknown => unknown += 1,
             Verdict::Violation { stuck_at } => {
-                return Err(Failure::Correctness(explain(&part, &stuck_at)));
+                let offending = stuck_at.iter().map(|&index| part[index].clone()).collect();
+                let failure = wrong("linearizability", explain(&part, &stuck_at));
+                return Err(Failure { offending, ..failure });
             }
         }
     }

@@ -160,8 +160,7 @@ fn disk(draws: &mut Draws) -> DiskFaults {
 
 fn config(threads: u64, draws: &mut Draws) -> String {
     let yes_no = ["yes", "no"];
-    let mut text = format!("port {}\nbind *\nprotected-mode no\nsave \"\"\n", super::PORT);
-    text += &format!("io-threads {threads}\n");
+    let mut text = format!("io-threads {threads}\n");
     text += &format!("hz {}\n", draws.pick(&[1, 10, 100, 500]));
     text += &format!("active-expire-effort {}\n", draws.between(1, 10));
     for name in ["lazyfree-lazy-expire", "lazyfree-lazy-server-del", "lazyfree-lazy-user-del"] {

@@ -10,14 +10,12 @@ use std::time::Duration;
 
 use madsim::runtime::NodeHandle;
 use seedis::runtime::net::Address;
-use seedis::runtime::simulation::Draws;
 use seedis::runtime::time;
 
 use super::client::{Connection, Seat};
 use super::recorder::Recorder;
 use crate::resp::Reply;
-
-const CHANNELS: u64 = 2;
+use crate::scenario::{Listen, Message, Publisher};
 
 /// All that was published and received.
 #[derive(Clone, Debug, Default)]
@@ -52,85 +50,103 @@ impl PubSub {
     }
 }
 
-/// A publisher and a subscriber on a node.
-pub fn start(
+/// Starts a publisher on its node.
+pub fn start_publisher(
     node: &NodeHandle,
-    seed: u64,
-    index: usize,
+    number: usize,
+    script: &Publisher,
     address: Address,
     recorder: &Arc<Recorder>,
-) -> Vec<Seat> {
-    let (notebook, to) = (recorder.clone(), address.clone());
-    let draws = Draws::named(seed, &format!("publisher {index}"));
-    let publisher =
-        Seat::new(
-            format!("publisher {index}"),
-            node,
-            async move { publish(index, draws, to, notebook).await },
-        );
-    let notebook = recorder.clone();
-    let draws = Draws::named(seed, &format!("subscriber {index}"));
-    let subscriber =
-        Seat::new(
-            format!("subscriber {index}"),
-            node,
-            async move { subscribe(draws, address, notebook).await },
-        );
-    vec![publisher, subscriber]
+) -> Seat {
+    let name = format!("publisher {number}");
+    let (script, recorder, who) = (script.clone(), recorder.clone(), name.clone());
+    Seat::new(name, node, async move { publish(&who, &script, &address, &recorder).await })
 }
 
-async fn publish(index: usize, mut draws: Draws, address: Address, recorder: Arc<Recorder>) {
-    let mut number = 0;
-    let mut after_peace = 0;
-    while after_peace < 3 {
-        let Ok(mut connection) = Connection::open(&address, &recorder).await else {
+/// Starts a subscriber on its node.
+pub fn start_subscriber(
+    node: &NodeHandle,
+    number: usize,
+    script: &[Listen],
+    address: Address,
+    recorder: &Arc<Recorder>,
+) -> Seat {
+    let name = format!("subscriber {number}");
+    let (script, recorder, who) = (script.to_vec(), recorder.clone(), name.clone());
+    Seat::new(name, node, async move { subscribe(&who, &script, &address, &recorder).await })
+}
+
+async fn publish(who: &str, script: &Publisher, address: &Address, recorder: &Arc<Recorder>) {
+    let (mut troubled, mut peaceful) = (script.messages.iter(), script.peaceful.iter());
+    loop {
+        let Ok(mut connection) = Connection::open(address, recorder, who).await else {
             time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        while after_peace < 3 {
-            time::sleep(Duration::from_micros(draws.below(300_000))).await;
-            number += 1;
+        loop {
             let peace = recorder.is_quiet();
-            let channel = format!("channel-{}", draws.below(CHANNELS));
-            let message = format!("{index}:{number}");
-            let mut place = 0;
-            recorder.note_pubsub(|pubsub| {
-                place = pubsub.published.len();
-                pubsub.published.push(Published {
-                    channel: channel.clone(),
-                    message: message.clone(),
-                    invoked_ns: recorder.true_ns(),
-                    returned_ns: None,
-                });
-            });
-            if connection.send(&[&["PUBLISH", &channel, &message]]).await.is_err() {
+            let next = if peace { peaceful.next() } else { troubled.next() };
+            let Some(message) = next else {
+                if peace && connection.loaded().await.is_ok() {
+                    return;
+                }
+                if peace {
+                    break;
+                }
+                time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            time::sleep(Duration::from_micros(message.after_us)).await;
+            if !say(message, &mut connection, recorder).await {
                 break;
             }
-            match connection.reply().await {
-                Ok(Reply::Int(_)) => {
-                    let now_ns = recorder.true_ns();
-                    recorder.note_pubsub(|pubsub| pubsub.published[place].returned_ns = Some(now_ns));
-                }
-                Ok(other) => return recorder.complain(format!("PUBLISH is answered by {other:?}")),
-                Err(_) => break,
-            }
-            after_peace += usize::from(peace);
         }
     }
 }
 
-async fn subscribe(mut draws: Draws, address: Address, recorder: Arc<Recorder>) {
-    let mut peaceful = false;
+/// Publishes a message. Returns whether the connection still holds.
+async fn say(message: &Message, connection: &mut Connection, recorder: &Recorder) -> bool {
+    let Message { channel, text, .. } = message;
+    let mut place = 0;
+    recorder.note_pubsub(|pubsub| {
+        place = pubsub.published.len();
+        pubsub.published.push(Published {
+            channel: channel.clone(),
+            message: text.clone(),
+            invoked_ns: recorder.true_ns(),
+            returned_ns: None,
+        });
+    });
+    if connection.send(&[&["PUBLISH", channel, text]]).await.is_err() {
+        return false;
+    }
+    match connection.reply().await {
+        Ok(Reply::Int(_)) => {
+            let now_ns = recorder.true_ns();
+            recorder.note_pubsub(|pubsub| pubsub.published[place].returned_ns = Some(now_ns));
+            true
+        }
+        Ok(other) => {
+            recorder.complain(format!("PUBLISH is answered by {other:?}"));
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+async fn subscribe(who: &str, script: &[Listen], address: &Address, recorder: &Arc<Recorder>) {
+    let mut turns = script.iter().cycle();
+    let mut peaceful = script.is_empty();
     while !peaceful {
-        let Ok(mut connection) = Connection::open(&address, &recorder).await else {
+        let Ok(mut connection) = Connection::open(address, recorder, who).await else {
             time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        if connection.greet(draws.chance(500_000)).await.is_err() {
+        let Some(Listen { channel, resp3 }) = turns.next() else { return };
+        if connection.greet(*resp3).await.is_err() {
             continue;
         }
-        let channel = format!("channel-{}", draws.below(CHANNELS));
-        if connection.send(&[&["SUBSCRIBE", &channel]]).await.is_err() || connection.reply().await.is_err() {
+        if connection.send(&[&["SUBSCRIBE", channel]]).await.is_err() || connection.reply().await.is_err() {
             continue;
         }
         let mut place = 0;
@@ -144,7 +160,7 @@ async fn subscribe(mut draws: Draws, address: Address, recorder: Arc<Recorder>) 
                 held: false,
             });
         });
-        peaceful = listen(&mut connection, place, &recorder).await;
+        peaceful = listen(&mut connection, place, recorder).await;
     }
 }
 

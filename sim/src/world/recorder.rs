@@ -59,10 +59,13 @@ impl Recorder {
     }
 
     /// A number for a new session, which is a connection of the network if it is a client's.
-    pub fn session(&self, connection: Option<u64>) -> u32 {
+    pub fn session(&self, whose: &str, connection: Option<u64>) -> u32 {
         let mut notes = lock(&self.notes);
         notes.sessions.push(connection);
-        notes.sessions.len() as u32 - 1
+        let number = notes.sessions.len() as u32 - 1;
+        drop(notes);
+        self.tell(|| format!("session {number} is one of {whose}"));
+        number
     }
 
     pub fn true_ns(&self) -> u64 {

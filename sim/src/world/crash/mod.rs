@@ -27,7 +27,7 @@ use seedis::runtime::simulation::{
 };
 use seedis::runtime::time;
 
-use super::{Ended, Failure, Options, PORT, lock, start_server};
+use super::{Ended, Failure, How, Options, PORT, lock, start_server};
 use notes::{Found, Notes, Promised};
 use plan::{Plan, Trouble};
 use workload::Workload;
@@ -164,7 +164,7 @@ impl World {
     fn wrong(&self, what: String) -> Failure {
         let log = log::lines();
         let last = log[log.len().saturating_sub(30)..].join("\n  ");
-        Failure::Correctness(format!("{what}\nthe server's last lines:\n  {last}"))
+        Failure::new(How::Correctness, "what is found", format!("{what}\nthe server's last lines:\n  {last}"))
     }
 
     async fn begin(&mut self) -> Result<(), Failure> {
@@ -229,7 +229,7 @@ impl World {
             time::sleep(Duration::from_millis(span_ms)).await;
         }
         if let Some(how) = lock(&self.ended).take() {
-            return Err(Failure::Crash(format!("the server ended unasked: {how:?}")));
+            return Err(Failure::ended(&how));
         }
         let power = self.disk.failures(server) > seen || self.draws.chance(600_000);
         if self.disk.failures(server) == seen {
@@ -262,8 +262,7 @@ impl World {
             }
         }
         let wrong = self.wrong("writes do not work again although the disk does".to_owned());
-        let Failure::Correctness(text) = wrong else { return Err(wrong) };
-        Err(Failure::Liveness(text))
+        Err(Failure::new(How::Liveness, "writes work again", wrong.text))
     }
 
     // ---- starting
@@ -289,7 +288,7 @@ impl World {
             if let Some(how) = lock(&self.ended).take() {
                 return match how {
                     Err(why) => Ok(Started::Refused(why)),
-                    Ok(end) => Err(Failure::Crash(format!("the server ended unasked: {end:?}"))),
+                    Ok(end) => Err(Failure::ended(&Ok(end))),
                 };
             }
             match audited {
@@ -304,7 +303,7 @@ impl World {
             }
             time::sleep(Duration::from_millis(5)).await;
         }
-        Err(Failure::Liveness("the server does not get ready".to_owned()))
+        Err(Failure::new(How::Liveness, "start", "the server does not get ready".to_owned()))
     }
 
     /// Starts the server after a crash, which must work.
@@ -429,8 +428,9 @@ impl World {
         let reported = log::lines().iter().any(|line| line.to_lowercase().contains("truncat"));
         let promised = if reported { Promised::Nothing } else { Promised::Floor };
         let units = match self.judge(&found, promised) {
-            Err(Failure::Correctness(what)) => {
-                return Err(Failure::Correctness(format!("{damage}: {what}")));
+            Err(failure) if failure.how == How::Correctness => {
+                let text = format!("{damage}: {}", failure.text);
+                return Err(Failure { text, ..failure });
             }
             judged => judged?,
         };
@@ -467,11 +467,12 @@ impl World {
                 None => {}
                 Some(Ok(End::Stopped(_))) => return Ok(()),
                 Some(other) => {
-                    return Err(Failure::Crash(format!("asked to stop, it ended with {other:?}")));
+                    let text = format!("asked to stop, it ended with {other:?}");
+                    return Err(Failure::new(How::Crash, "end", text));
                 }
             }
         }
-        Err(Failure::Liveness("it does not stop when asked to".to_owned()))
+        Err(Failure::new(How::Liveness, "end", "it does not stop when asked to".to_owned()))
     }
 
     /// A last life without trouble, which ends when asked to, and loses nothing.

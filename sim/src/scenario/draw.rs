@@ -1,0 +1,200 @@
+//! Draws a seed out into a scenario: its plan, then what every client does and what goes wrong.
+
+use seedis::runtime::simulation::{Death, Draws};
+
+use super::settings::ServerFaults;
+use super::{
+    Client, Fault, Leave, Listen, Machine, Message, Publisher, Scenario, Settings, Step, Trouble, Way,
+};
+use crate::model::Call;
+use crate::resp;
+use crate::world::plan::{Faults, Plan};
+use crate::world::workload::{Workload, known};
+
+const CHANNELS: u64 = 2;
+
+/// Batches that each client sends once nothing goes wrong any more.
+const PEACEFUL_BATCHES: usize = 10;
+
+/// Messages that each publisher sends then.
+const PEACEFUL_MESSAGES: usize = 3;
+
+/// Connections for which a client's protocol is drawn; later ones repeat them.
+const CONNECTIONS: usize = 4;
+
+/// The scenario of a seed.
+pub fn of(seed: u64) -> Scenario {
+    let plan = Plan::of(seed);
+    let server =
+        ServerFaults { accept_failures: plan.faults.accept_failures, drift_ppm: plan.faults.drift_ppm };
+    let (faults, peace_us) = faults(&plan, &mut Draws::named(seed, "faults"));
+    Scenario {
+        seed,
+        expectation: None,
+        settings: Settings::of(&plan.config, &plan.link, &plan.faults.disk, &server),
+        faults,
+        peace_us,
+        machines: (0..plan.clients).map(|number| machine(seed, number, &plan, peace_us)).collect(),
+    }
+}
+
+fn machine(seed: u64, number: usize, plan: &Plan, peace_us: u64) -> Machine {
+    let client = Some(client(seed, number, plan));
+    if !plan.pubsub {
+        return Machine { client, ..Machine::default() };
+    }
+    let mut draws = Draws::named(seed, &format!("publisher {number}"));
+    let publisher = Some(publisher(number, peace_us, &mut draws));
+    let mut draws = Draws::named(seed, &format!("subscriber {number}"));
+    let listen = |_| {
+        let resp3 = draws.chance(500_000);
+        Listen { channel: format!("channel-{}", draws.below(CHANNELS)), resp3 }
+    };
+    Machine { client, publisher, subscriber: Some((0..CONNECTIONS).map(listen).collect()) }
+}
+
+fn client(seed: u64, number: usize, plan: &Plan) -> Client {
+    let mut draws = Draws::named(seed, &format!("protocols of client {number}"));
+    let resp3 = (0..CONNECTIONS).map(|_| draws.chance(500_000) && known("HELLO")).collect();
+    let mut workload = Workload::new(seed, number, plan);
+    let mut client = Client { resp3, ..Client::default() };
+    for batch in 0..plan.batches + PEACEFUL_BATCHES {
+        let peace = batch >= plan.batches;
+        let steps = if peace { &mut client.peaceful } else { &mut client.steps };
+        let mut calls = workload.batch();
+        for call in &mut calls {
+            // Only the connection that will send it knows what it watches then.
+            if let Call::Transaction { watched, .. } = call {
+                watched.clear();
+            }
+        }
+        let draws = workload.draws();
+        if !peace && draws.chance(plan.faults.abandon) {
+            let length = resp::pipeline(&calls).len();
+            let bytes = draws.below(length as u64 + 1) as usize;
+            let how = if draws.chance(300_000) { Leave::Shutdown } else { Leave::Close };
+            steps.push(Step::Leave { bytes, how, calls });
+            workload.forget_watches();
+            continue;
+        }
+        steps.push(Step::Send(calls));
+        if draws.chance(300_000) {
+            steps.push(Step::Pause(draws.below(200_000)));
+        }
+    }
+    client
+}
+
+/// Enough messages that a publisher has something to say until peace comes.
+fn publisher(number: usize, peace_us: u64, draws: &mut Draws) -> Publisher {
+    let mut count = 0;
+    let mut message = || {
+        count += 1;
+        let after_us = draws.below(300_000);
+        let channel = format!("channel-{}", draws.below(CHANNELS));
+        Message { after_us, channel, text: format!("{number}:{count}") }
+    };
+    let (mut messages, mut until_us) = (Vec::new(), 0);
+    while until_us < peace_us {
+        let next = message();
+        until_us += next.after_us;
+        messages.push(next);
+    }
+    Publisher { messages, peaceful: (0..PEACEFUL_MESSAGES).map(|_| message()).collect() }
+}
+
+/// A kind of trouble that a plan has enabled.
+#[derive(Clone, Copy)]
+enum Kind {
+    OneWay,
+    BothWays,
+    Reset,
+    Restart,
+    ClientDeath,
+    Jump,
+    Pause,
+}
+
+fn enabled(faults: &Faults) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    let mut add = |enabled: bool, more: &[Kind]| {
+        if enabled {
+            kinds.extend(more);
+        }
+    };
+    add(faults.partitions, &[Kind::OneWay, Kind::BothWays]);
+    add(faults.resets, &[Kind::Reset, Kind::Reset]);
+    add(faults.restarts, &[Kind::Restart]);
+    add(faults.client_deaths, &[Kind::ClientDeath]);
+    add(faults.jumps, &[Kind::Jump, Kind::Jump]);
+    add(faults.pauses, &[Kind::Pause]);
+    kinds
+}
+
+/// All troubles, and when they are over.
+fn faults(plan: &Plan, draws: &mut Draws) -> (Vec<Fault>, u64) {
+    let kinds = enabled(&plan.faults);
+    let (mut faults, mut at_us) = (Vec::new(), 0);
+    while at_us < plan.faults.span_ms * 1000 {
+        let pause_ms = *draws.pick(&[1, 20, 100, 500, 1500]);
+        at_us += draws.between(1, pause_ms * 1000);
+        if kinds.is_empty() {
+            continue;
+        }
+        let kind = *draws.pick(&kinds);
+        let client = draws.below(plan.clients as u64) as usize;
+        let trouble = trouble(kind, client, draws);
+        faults.push(Fault { at_us, trouble });
+        at_us += trouble.lasts_us();
+    }
+    (faults, at_us)
+}
+
+fn trouble(kind: Kind, client: usize, draws: &mut Draws) -> Trouble {
+    let death = |draws: &mut Draws| if draws.chance(500_000) { Death::Process } else { Death::Power };
+    match kind {
+        Kind::OneWay | Kind::BothWays => {
+            let out = draws.chance(500_000);
+            let way = match kind {
+                Kind::BothWays => Way::Both,
+                _ if out => Way::In,
+                _ => Way::Out,
+            };
+            Trouble::Partition { client, way, for_us: draws.between(1, 5_000) * 1000 }
+        }
+        Kind::Reset => Trouble::Reset { client },
+        Kind::Restart => Trouble::Restart { death: death(draws), for_us: draws.between(1, 2_000) * 1000 },
+        Kind::ClientDeath => Trouble::ClientDeath { client, death: death(draws) },
+        Kind::Jump => {
+            let span_us = *draws.pick(&[1_000, 100_000, 2_000_000, 60_000_000]);
+            let forward = draws.chance(500_000);
+            let by_us = draws.between(1, span_us) as i64;
+            Trouble::Jump { by_us: if forward { by_us } else { -by_us } }
+        }
+        Kind::Pause => Trouble::Pause { for_us: draws.between(1, 3_000) * 1000 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_drawn_out_the_same_way_every_time() {
+        assert_eq!(of(5), of(5));
+        assert_ne!(of(5), of(6));
+    }
+
+    #[test]
+    fn faults_do_not_overlap_and_end_before_peace() {
+        for seed in 0..200 {
+            let scenario = of(seed);
+            let mut free_us = 0;
+            for fault in &scenario.faults {
+                assert!(fault.at_us >= free_us, "seed {seed}");
+                free_us = fault.at_us + fault.trouble.lasts_us();
+            }
+            assert!(free_us <= scenario.peace_us, "seed {seed}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! A scenario: everything that is decided about a world before it begins, as a list that a person can read
+//! and shorten. A seed is drawn out into one ([`of`]), a file holds one ([`text`]), and the world knows
+//! nothing else.
+//!
+//! Its `seed` still decides the small print that no list could hold: where segments are cut, how long each
+//! takes, who of several tasks goes first.
+
+mod draw;
+
+mod settings;
+mod text;
+mod words;
+
+use seedis::runtime::simulation::Death;
+
+use crate::model::Call;
+pub use draw::of;
+
+pub use settings::{Settings, Values};
+
+/// A world, before it begins.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scenario {
+    /// Of the streams that everything else draws from.
+    pub seed: u64,
+    /// A deliberate bug, and how it must be found.
+    pub expectation: Option<Expectation>,
+    pub settings: Settings,
+    /// In the order of their times. One that takes a while delays those behind it.
+    pub faults: Vec<Fault>,
+    /// When all is healed, in microseconds.
+    pub peace_us: u64,
+    /// The machines of clients, by number. One with nothing on it still has its place.
+    pub machines: Vec<Machine>,
+}
+
+/// The scenario fails with a mutant, and passes without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    pub mutant: &'static str,
+    /// The exit code, see [`crate::command`].
+    pub code: u8,
+    /// The check that fails.
+    pub check: String,
+}
+
+/// What runs on one machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Machine {
+    pub client: Option<Client>,
+    pub publisher: Option<Publisher>,
+    /// What each connection of a subscriber listens to, over and over.
+    pub subscriber: Option<Vec<Listen>>,
+}
+
+/// A client that sends batches.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Client {
+    /// Whether its first, second, ... connection speaks RESP3, over and over.
+    pub resp3: Vec<bool>,
+    /// What it does while things go wrong; the rest is left out when peace comes.
+    pub steps: Vec<Step>,
+    /// What it does in peace.
+    pub peaceful: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Sends a pipeline and reads the replies.
+    Send(Vec<Call>),
+    /// Sends so many bytes of a pipeline and leaves.
+    Leave { bytes: usize, how: Leave, calls: Vec<Call> },
+    /// Does nothing for some microseconds.
+    Pause(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Closes the connection.
+    Close,
+    /// Says that it will send no more, and waits for the end.
+    Shutdown,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Publisher {
+    pub messages: Vec<Message>,
+    pub peaceful: Vec<Message>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Since the one before, in microseconds.
+    pub after_us: u64,
+    pub channel: String,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    pub channel: String,
+    pub resp3: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Since the world began.
+    pub at_us: u64,
+    pub trouble: Trouble,
+}
+
+/// The ways a world can be troubled. Clients are named by the number of their machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing gets through between the server and a client.
+    Partition { client: usize, way: Way, for_us: u64 },
+    /// One connection of a client is reset.
+    Reset { client: usize },
+    /// The server dies and is started again.
+    Restart { death: Death, for_us: u64 },
+    /// A client's machine dies.
+    ClientDeath { client: usize, death: Death },
+    /// The server's clock jumps.
+    Jump { by_us: i64 },
+    /// The server's process stands still.
+    Pause { for_us: u64 },
+}
+
+/// Seen from the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    In,
+    Out,
+    Both,
+}
+
+impl Trouble {
+    /// How long it takes, in microseconds.
+    pub fn lasts_us(&self) -> u64 {
+        match self {
+            Trouble::Partition { for_us, .. }
+            | Trouble::Restart { for_us, .. }
+            | Trouble::Pause { for_us } => *for_us,
+            Trouble::Reset { .. } | Trouble::ClientDeath { .. } | Trouble::Jump { .. } => 0,
+        }
+    }
+
+    /// The client that it is about.
+    pub fn client(&self) -> Option<usize> {
+        match self {
+            Trouble::Partition { client, .. }
+            | Trouble::Reset { client }
+            | Trouble::ClientDeath { client, .. } => Some(*client),
+            Trouble::Restart { .. } | Trouble::Jump { .. } | Trouble::Pause { .. } => None,
+        }
+    }
+}
+
+impl Scenario {
+    /// The machine of this number, made if there is none.
+    fn machine(&mut self, number: usize) -> &mut Machine {
+        if self.machines.len() <= number {
+            self.machines.resize(number + 1, Machine::default());
+        }
+        &mut self.machines[number]
+    }
+}

@@ -1,0 +1,462 @@
+//! A scenario as a file, see docs/simulation.md. Each line begins with a word that says what it is; what the
+//! reader does not know is an error, with the number of the line.
+
+use std::fmt;
+use std::str::SplitAsciiWhitespace;
+
+use seedis::engine::mutant;
+use seedis::runtime::simulation::Death;
+
+use super::settings::Setting;
+use super::words;
+use super::{
+    Client, Expectation, Fault, Leave, Listen, Machine, Message, Publisher, Scenario, Step, Trouble, Way,
+};
+
+/// Machines are made up to the highest number, so it is bounded.
+const MOST_MACHINES: usize = 100;
+
+// ---- writing
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}", self.seed)?;
+        if let Some(Expectation { mutant, code, check }) = &self.expectation {
+            writeln!(f, "mutant {mutant} fails {code} {check}")?;
+        }
+        for Setting { subject, name, value } in &self.settings.0 {
+            writeln!(f, "{subject} {name} {value}")?;
+        }
+        for fault in &self.faults {
+            writeln!(f, "at {} {}", seconds(fault.at_us), fault.trouble)?;
+        }
+        writeln!(f, "at {} peace", seconds(self.peace_us))?;
+        for (number, machine) in self.machines.iter().enumerate() {
+            machine.write(number, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Machine {
+    fn write(&self, number: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(client) = &self.client {
+            let resp = client.resp3.iter().map(|&resp3| if resp3 { " 3" } else { " 2" });
+            let resp: String = resp.collect();
+            let resp = if client.resp3.contains(&true) { format!(" resp{resp}") } else { String::new() };
+            writeln!(f, "\nclient {number}{resp}")?;
+            client.steps.iter().try_for_each(|step| writeln!(f, "  {step}"))?;
+            writeln!(f, "  peace")?;
+            client.peaceful.iter().try_for_each(|step| writeln!(f, "  {step}"))?;
+        }
+        if let Some(publisher) = &self.publisher {
+            writeln!(f, "\npublisher {number}")?;
+            publisher.messages.iter().try_for_each(|message| writeln!(f, "  {message}"))?;
+            writeln!(f, "  peace")?;
+            publisher.peaceful.iter().try_for_each(|message| writeln!(f, "  {message}"))?;
+        }
+        if let Some(subscriber) = &self.subscriber {
+            writeln!(f, "\nsubscriber {number}")?;
+            for Listen { channel, resp3 } in subscriber {
+                writeln!(f, "  listen {channel}{}", if *resp3 { " resp 3" } else { "" })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Send(calls) => write!(f, "send {}", words::show(calls)),
+            Step::Leave { bytes, how, calls } => {
+                let how = match how {
+                    Leave::Close => "close",
+                    Leave::Shutdown => "shutdown",
+                };
+                write!(f, "{how} {bytes} {}", words::show(calls))
+            }
+            Step::Pause(for_us) => write!(f, "pause {}", seconds(*for_us)),
+        }
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "publish {} {} after {}", self.channel, self.text, seconds(self.after_us))
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let death_word = |death: &Death| match death {
+            Death::Process => "process",
+            Death::Power => "power",
+        };
+        match self {
+            Trouble::Partition { client, way, for_us } => {
+                let way = match way {
+                    Way::In => "in",
+                    Way::Out => "out",
+                    Way::Both => "both",
+                };
+                write!(f, "partition client {client} {way} for {}", seconds(*for_us))
+            }
+            Trouble::Reset { client } => write!(f, "reset client {client}"),
+            Trouble::Restart { death, for_us } => {
+                write!(f, "restart {} for {}", death_word(death), seconds(*for_us))
+            }
+            Trouble::ClientDeath { client, death } => write!(f, "kill client {client} {}", death_word(death)),
+            Trouble::Jump { by_us } => {
+                let sign = if *by_us < 0 { "-" } else { "" };
+                write!(f, "jump {sign}{}", seconds(by_us.unsigned_abs()))
+            }
+            Trouble::Pause { for_us } => write!(f, "stop for {}", seconds(*for_us)),
+        }
+    }
+}
+
+/// Microseconds as seconds, with no digit too many.
+fn seconds(us: u64) -> String {
+    let text = format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+// ---- reading
+
+/// What a line of a file is wrong with.
+type Complaint = String;
+
+impl Scenario {
+    /// Reads a file.
+    pub fn parse(text: &str) -> Result<Self, Complaint> {
+        let mut reader = Reader { scenario: Scenario::default(), section: Section::World };
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if !line.is_empty() && !line.starts_with('#') {
+                reader.line(line).map_err(|what| format!("line {}: {what}", index + 1))?;
+            }
+        }
+        reader.scenario.settings.values()?;
+        Ok(reader.scenario)
+    }
+}
+
+/// What the lines are about.
+enum Section {
+    World,
+    Client { number: usize, peace: bool },
+    Publisher { number: usize, peace: bool },
+    Subscriber { number: usize },
+}
+
+struct Reader {
+    scenario: Scenario,
+    section: Section,
+}
+
+impl Reader {
+    fn line(&mut self, line: &str) -> Result<(), Complaint> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let mut line = Line { words: rest.split_ascii_whitespace() };
+        match word {
+            "seed" => self.scenario.seed = line.number()?,
+            "mutant" => self.scenario.expectation = Some(line.expectation()?),
+            "config" | "link" | "disk" | "server" => {
+                let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
+                let [subject, name, value] = [word, name, value].map(str::to_owned);
+                let setting = Setting { subject, name, value };
+                // Said here, where the number of the line is known.
+                super::Settings(vec![setting.clone()]).values()?;
+                self.scenario.settings.0.push(setting);
+                return Ok(());
+            }
+            "at" => self.fault(&mut line)?,
+            "client" => {
+                let number = line.machine()?;
+                self.scenario.machine(number).client =
+                    Some(Client { resp3: line.protocols()?, ..Client::default() });
+                self.section = Section::Client { number, peace: false };
+            }
+            "publisher" => {
+                let number = line.machine()?;
+                self.scenario.machine(number).publisher = Some(Publisher::default());
+                self.section = Section::Publisher { number, peace: false };
+            }
+            "subscriber" => {
+                let number = line.machine()?;
+                self.scenario.machine(number).subscriber = Some(Vec::new());
+                self.section = Section::Subscriber { number };
+            }
+            _ => return self.within(word, rest),
+        }
+        line.end()
+    }
+
+    fn fault(&mut self, line: &mut Line<'_>) -> Result<(), Complaint> {
+        let at_us = line.seconds()?;
+        let trouble = match line.word()? {
+            "peace" => {
+                self.scenario.peace_us = at_us;
+                return Ok(());
+            }
+            "partition" => {
+                let client = line.client()?;
+                let way = line.choice(&[("in", Way::In), ("out", Way::Out), ("both", Way::Both)])?;
+                Trouble::Partition { client, way, for_us: line.lasting()? }
+            }
+            "reset" => Trouble::Reset { client: line.client()? },
+            "restart" => Trouble::Restart { death: line.death()?, for_us: line.lasting()? },
+            "kill" => Trouble::ClientDeath { client: line.client()?, death: line.death()? },
+            "jump" => Trouble::Jump { by_us: line.signed_seconds()? },
+            "stop" => Trouble::Pause { for_us: line.lasting()? },
+            other => return Err(format!("unknown fault {other:?}")),
+        };
+        if let Some(client) = trouble.client() {
+            self.scenario.machine(client);
+        }
+        if self.scenario.faults.last().is_some_and(|last| last.at_us > at_us) {
+            return Err("faults stand in the order of their times".to_owned());
+        }
+        self.scenario.faults.push(Fault { at_us, trouble });
+        Ok(())
+    }
+
+    /// A line of a client, publisher or subscriber.
+    fn within(&mut self, word: &str, rest: &str) -> Result<(), Complaint> {
+        let mut line = Line { words: rest.split_ascii_whitespace() };
+        let unknown = |of: &str| Err(format!("unknown word {word:?} {of}"));
+        match &mut self.section {
+            Section::World => return unknown("before the first client"),
+            Section::Client { peace, .. } | Section::Publisher { peace, .. } if word == "peace" => {
+                *peace = true
+            }
+            Section::Client { number, peace } => {
+                let client = self.scenario.machines[*number].client.as_mut().expect("its section has begun");
+                let step = match word {
+                    "send" => Step::Send(words::calls(rest)?),
+                    "pause" => Step::Pause(line.seconds()?),
+                    "close" | "shutdown" if *peace => {
+                        return Err("in peace a client does not leave".to_owned());
+                    }
+                    "close" | "shutdown" => {
+                        let how = if word == "close" { Leave::Close } else { Leave::Shutdown };
+                        let (_, calls) = rest.split_once(' ').unwrap_or_default();
+                        Step::Leave { bytes: line.number()? as usize, how, calls: words::calls(calls)? }
+                    }
+                    _ => return unknown("in a client"),
+                };
+                if matches!(step, Step::Pause(_)) {
+                    line.end()?;
+                }
+                if *peace { &mut client.peaceful } else { &mut client.steps }.push(step);
+                return Ok(());
+            }
+            Section::Publisher { number, peace } => {
+                let publisher =
+                    self.scenario.machines[*number].publisher.as_mut().expect("its section has begun");
+                let "publish" = word else { return unknown("in a publisher") };
+                let [channel, text] = [line.word()?, line.word()?].map(str::to_owned);
+                line.exactly("after")?;
+                let message = Message { channel, text, after_us: line.seconds()? };
+                if *peace { &mut publisher.peaceful } else { &mut publisher.messages }.push(message);
+            }
+            Section::Subscriber { number } => {
+                let "listen" = word else { return unknown("in a subscriber") };
+                let channel = line.word()?.to_owned();
+                let resp3 = line.protocols()?.contains(&true);
+                let listens = self.scenario.machines[*number].subscriber.as_mut();
+                listens.expect("its section has begun").push(Listen { channel, resp3 });
+            }
+        }
+        line.end()
+    }
+}
+
+/// The words of a line that are still to be read.
+struct Line<'a> {
+    words: SplitAsciiWhitespace<'a>,
+}
+
+impl<'a> Line<'a> {
+    fn word(&mut self) -> Result<&'a str, Complaint> {
+        self.words.next().ok_or_else(|| "something is missing at the end".to_owned())
+    }
+
+    fn end(&mut self) -> Result<(), Complaint> {
+        self.words.next().map_or(Ok(()), |more| Err(format!("{more:?} is too much")))
+    }
+
+    fn exactly(&mut self, expected: &str) -> Result<(), Complaint> {
+        let word = self.word()?;
+        if word == expected { Ok(()) } else { Err(format!("{word:?} where {expected:?} belongs")) }
+    }
+
+    fn choice<T: Copy>(&mut self, choices: &[(&str, T)]) -> Result<T, Complaint> {
+        let word = self.word()?;
+        let known = choices.iter().find(|(name, _)| *name == word);
+        known.map(|(_, choice)| *choice).ok_or_else(|| {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            format!("{word:?} is none of {}", names.join(", "))
+        })
+    }
+
+    fn number(&mut self) -> Result<u64, Complaint> {
+        let word = self.word()?;
+        word.parse().map_err(|_| format!("{word:?} is not a number"))
+    }
+
+    fn machine(&mut self) -> Result<usize, Complaint> {
+        let number = self.number()? as usize;
+        if number < MOST_MACHINES { Ok(number) } else { Err(format!("{number} is too many machines")) }
+    }
+
+    fn client(&mut self) -> Result<usize, Complaint> {
+        self.exactly("client")?;
+        self.machine()
+    }
+
+    fn death(&mut self) -> Result<Death, Complaint> {
+        self.choice(&[("process", Death::Process), ("power", Death::Power)])
+    }
+
+    fn lasting(&mut self) -> Result<u64, Complaint> {
+        self.exactly("for")?;
+        self.seconds()
+    }
+
+    fn seconds(&mut self) -> Result<u64, Complaint> {
+        let word = self.word()?;
+        micros(word).ok_or_else(|| format!("{word:?} is no number of seconds"))
+    }
+
+    fn signed_seconds(&mut self) -> Result<i64, Complaint> {
+        let word = self.word()?;
+        let (sign, digits) = word.strip_prefix('-').map_or((1, word), |digits| (-1, digits));
+        let us = micros(digits).and_then(|us| i64::try_from(us).ok());
+        us.map(|us| sign * us).ok_or_else(|| format!("{word:?} is no number of seconds"))
+    }
+
+    /// `resp 2 3 ...`, or nothing.
+    fn protocols(&mut self) -> Result<Vec<bool>, Complaint> {
+        let Some(word) = self.words.next() else { return Ok(Vec::new()) };
+        if word != "resp" {
+            return Err(format!("{word:?} where \"resp\" belongs"));
+        }
+        let mut protocols = vec![self.choice(&[("2", false), ("3", true)])?];
+        while self.words.clone().next().is_some() {
+            protocols.push(self.choice(&[("2", false), ("3", true)])?);
+        }
+        Ok(protocols)
+    }
+
+    /// `NAME fails CODE CHECK`.
+    fn expectation(&mut self) -> Result<Expectation, Complaint> {
+        let name = self.word()?;
+        let known = mutant::ALL.iter().find(|(known, _)| *known == name);
+        let mutant = known.map(|(name, _)| *name).ok_or_else(|| format!("unknown mutant {name:?}"))?;
+        self.exactly("fails")?;
+        let code = self.choice(&[("127", 127), ("128", 128), ("129", 129)])?;
+        let check: Vec<&str> = self.words.by_ref().collect();
+        Ok(Expectation { mutant, code, check: check.join(" ") })
+    }
+}
+
+/// Seconds, with at most six digits after the point, in microseconds.
+fn micros(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || part.len() > 6 || !digits(whole) || !digits(part) {
+        return None;
+    }
+    let whole: u64 = whole.parse().ok()?;
+    let part: u64 = format!("{part:0<6}").parse().ok()?;
+    whole.checked_mul(1_000_000)?.checked_add(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+# All that there is.
+seed 7
+mutant lost-set fails 129 order of replies
+config hz 10
+link latency_us 1 2
+server drift_ppm -5
+at 0.5 partition client 2 in for 0.25
+at 0.5 reset client 0
+at 1 restart power for 0.000001
+at 1.5 kill client 1 process
+at 2 jump -3.5
+at 2 stop for 1
+at 4.25 peace
+
+client 0 resp 2 3
+  send SET a 1 | MULTI | GET a | EXEC
+  pause 0.01
+  close 9 GET a
+  shutdown 0 GET "a b"
+  peace
+  send GET a
+
+publisher 0
+  publish c 0:1 after 0.3
+  peace
+  publish c 0:2 after 0
+
+subscriber 1
+  listen c
+  listen d resp 3
+"#;
+
+    fn read(text: &str) -> Scenario {
+        Scenario::parse(text).unwrap_or_else(|what| panic!("{what}"))
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let scenario = read(FILE);
+        assert_eq!(scenario.machines.len(), 3);
+        assert_eq!(scenario.faults.len(), 6);
+        assert_eq!(scenario.faults[4].trouble, Trouble::Jump { by_us: -3_500_000 });
+        let without_comment = FILE.split_once("it.\n").map_or(FILE, |(_, rest)| rest);
+        assert_eq!(read(&scenario.to_string()), scenario);
+        assert_eq!(scenario.to_string().trim(), without_comment.split_once("is.\n").unwrap().1.trim());
+    }
+
+    #[test]
+    fn every_seed_can_be_written_and_read() {
+        for seed in 0..300 {
+            let drawn = super::super::of(seed);
+            assert!(read(&drawn.to_string()) == drawn, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_named_with_its_line() {
+        for (text, complaint) in [
+            ("\nsow 1", "line 2: unknown word \"sow\" before the first client"),
+            ("seed x", "line 1: \"x\" is not a number"),
+            ("seed 1 2", "line 1: \"2\" is too much"),
+            ("mutant grey fails 129 order", "line 1: unknown mutant \"grey\""),
+            ("config hz 1\nlink colour 1", "line 2: unknown setting \"colour\""),
+            ("disk latency_us 5", "line 1: \"5\" is no value for latency_us"),
+            ("at 1 quake", "line 1: unknown fault \"quake\""),
+            ("at -1 peace", "line 1: \"-1\" is no number of seconds"),
+            ("at 1 reset server", "line 1: \"server\" where \"client\" belongs"),
+            ("at 1 reset client 100", "line 1: 100 is too many machines"),
+            ("at 1 restart softly for 1", "line 1: \"softly\" is none of process, power"),
+            ("at 2 jump 1\nat 1 jump 1", "line 2: faults stand in the order of their times"),
+            ("client 0\n  sing a", "line 2: unknown word \"sing\" in a client"),
+            ("client 0\n  pause", "line 2: something is missing at the end"),
+            ("client 0\n  send GET \"a", "line 2: a quote is not closed"),
+            ("client 0\n  peace\n  close 1 GET a", "line 3: in peace a client does not leave"),
+            ("publisher 0\n  publish c 1 before 2", "line 2: \"before\" where \"after\" belongs"),
+            ("subscriber 0\n  hear c", "line 2: unknown word \"hear\" in a subscriber"),
+        ] {
+            assert_eq!(Scenario::parse(text).unwrap_err(), complaint, "{text}");
+        }
+    }
+}
