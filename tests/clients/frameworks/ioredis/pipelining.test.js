@@ -142,6 +142,7 @@ test("reconnection in the middle of everything loses no command", async () => {
   const client = clients.another({ enableAutoPipelining: true, connectionName: name, retryStrategy: () => 5 });
   let connections = 0;
   client.on("ready", () => (connections += 1));
+  client.on("error", () => {}); // a connection that is closed under a write may say so
   for (let round = 0; round < 5; round++) {
     assert.deepEqual(await Promise.all([client.set("k", round), client.get("k")]), ["OK", String(round)]);
     const line = (await redis.client("LIST")).split("\n").find((line) => line.includes(`name=${name}`));
