@@ -171,9 +171,16 @@ pub(super) const SCRIPTING_ENGINES: Section = Section {
     title: "Scripting Engines",
     shown: Shown::All,
     fields: fields! { view;
-        engines_count: 0,
-        engines_total_used_memory: 0,
+        engines_count: 1,
+        engines_total_used_memory: view.server.scripting.vm_memory(),
         engines_total_memory_overhead: 0,
+    },
+    lines: |view, out| {
+        let used = view.server.scripting.vm_memory();
+        let _ = write!(
+            out,
+            "engine_0:name=LUA,module=built-in,abi_version=4,used_memory={used},memory_overhead=0\r\n"
+        );
     },
     ..SECTION
 };

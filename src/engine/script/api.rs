@@ -308,7 +308,7 @@ fn watch_time(lua: &Lua, state: &Rc<State>) -> mlua::Result<()> {
 }
 
 fn add_libraries(lua: &Lua, native: &Table, options: &Options) -> mlua::Result<()> {
-    native.raw_set("cjson", cjson::table(lua)?)?;
+    native.raw_set("cjson", lua.create_function(|lua, ()| cjson::table(lua))?)?;
     native.raw_set("cmsgpack", library::table(lua, cmsgpack::FUNCTIONS)?)?;
     native.raw_set("struct", library::table(lua, structs::FUNCTIONS)?)?;
     native.raw_set("bit", library::table(lua, bit::FUNCTIONS)?)?;

@@ -25,6 +25,8 @@ struct Settings {
     encode_invalid: Invalid,
     decode_invalid: bool,
     keep_buffer: bool,
+    /// Arrays that are decoded are told from objects when they are encoded again, also while they are empty.
+    marks_arrays: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,12 +48,15 @@ impl Default for Settings {
             encode_invalid: Invalid::Refuse,
             decode_invalid: true,
             keep_buffer: true,
+            marks_arrays: false,
         }
     }
 }
 
 /// Values that a table needs room for on Lua's stack beside those in it.
 const ROOM: i32 = 8;
+/// The field of a metatable that makes its table an array.
+const ARRAY: &str = "__is_cjson_array";
 const NO_MEMORY: &str = "not enough memory";
 /// Nesting beyond which nothing goes, whatever scripts set: the native stack is finite.
 const DEEPEST: usize = 4000;
@@ -60,9 +65,13 @@ const DEEPEST: usize = 4000;
 pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
     let settings = Rc::new(RefCell::new(Settings::default()));
     let table = lua.create_table()?;
-    let add = |name: &str, function: fn(&mut Settings, &Lua, &[Value]) -> Outcome| {
+    let add = |name: &'static str, function: fn(&mut Settings, &Lua, &[Value]) -> Outcome| {
         let settings = settings.clone();
-        let function = move |lua: &Lua, args: &[Value]| function(&mut settings.borrow_mut(), lua, args);
+        let most = if name == "encode_sparse_array" { 3 } else { 1 };
+        let function = move |lua: &Lua, args: &[Value]| match args.len() > most {
+            true => Err(format!("bad argument #{} to '{name}' (found too many arguments)", most + 1)),
+            false => function(&mut settings.borrow_mut(), lua, args),
+        };
         table.raw_set(name, library::wrap(lua, function)?)
     };
     add("encode_sparse_array", sparse_array)?;
@@ -75,6 +84,9 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
     add("encode_invalid_numbers", encode_invalid)?;
     add("decode_invalid_numbers", |settings, _, args| {
         switch(&mut settings.decode_invalid, args, "decode_invalid_numbers")
+    })?;
+    add("decode_array_with_array_mt", |settings, _, args| {
+        switch(&mut settings.marks_arrays, args, "decode_array_with_array_mt")
     })?;
     let add = |name: &'static str, convert: fn(&Settings, &mut Stack) -> Result<(), String>| {
         let settings = settings.clone();
@@ -156,7 +168,11 @@ fn boolean(value: &Value, name: &str) -> Result<bool, String> {
             let word = String::from_utf8_lossy(&word.as_bytes()).into_owned();
             Err(format!("bad argument #1 to '{name}' (invalid option '{word}')"))
         }
-        other => Err(bad_argument(std::slice::from_ref(other), 0, name, "boolean")),
+        Value::Integer(_) | Value::Number(_) => {
+            let word = value.to_string().unwrap_or_default();
+            Err(format!("bad argument #1 to '{name}' (invalid option '{word}')"))
+        }
+        other => Err(bad_argument(std::slice::from_ref(other), 0, name, "string")),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! An [`Interpreter`] runs on a stack of its own. It is told something ([`Input`]) and says something ([`Output`]): that
 //! it wants a command run, that it has worked for a while, that it is done. So it knows nothing of data, clients or time,
-//! whoever drives it can leave it alone between any two outputs, and nothing in it must be unsafe.
+//! and whoever drives it can leave it alone between any two outputs.
 
 mod api;
 mod bit;

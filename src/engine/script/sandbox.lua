@@ -213,7 +213,14 @@ do
 end
 
 real.os = face({clock = native.clock})
-real.cjson = library(native.cjson, {null = native.null, _NAME = "cjson", _VERSION = "2.1.0"})
+-- One with settings of its own, which may be changed.
+local function json()
+  local functions = native.cjson()
+  functions.null, functions._NAME, functions._VERSION, functions.new = native.null, "cjson", "2.1.0", json
+  return functions
+end
+
+real.cjson = face(json())
 real.cmsgpack = library(native.cmsgpack, {
   _NAME = "cmsgpack", _VERSION = "lua-cmsgpack 0.4.0",
   _COPYRIGHT = "Copyright (C) 2012, Redis Ltd.",

@@ -334,6 +334,39 @@ impl<'a> Stack<'a> {
         unsafe { ffi::lua_rawget(self.state, table) };
     }
 
+    /// The length of the table at a position, as `#` tells it.
+    pub fn length(&self, table: c_int) -> c_int {
+        let table = self.table(table);
+        // SAFETY: the table is one.
+        unsafe { ffi::lua_objlen(self.state, table) }.min(LARGEST as usize) as c_int
+    }
+
+    /// Whether the metatable of the table at a position has a field of this name that is true.
+    pub fn is_marked(&mut self, table: c_int, mark: &str) -> bool {
+        self.room();
+        let (before, table) = (self.len, self.table(table));
+        // SAFETY: there is room, and the table is one.
+        if unsafe { ffi::lua_getmetatable(self.state, table) } == 0 {
+            return false;
+        }
+        self.len += 1;
+        self.push_field(self.len, mark);
+        let is_marked = !matches!(self.show(self.len), Shown::Nil | Shown::Boolean(false));
+        self.truncate(before);
+        is_marked
+    }
+
+    /// Gives the table on top a metatable with this field.
+    pub fn mark(&mut self, mark: &str) {
+        let table = self.table(self.len);
+        self.push_table(0, 1);
+        self.push_boolean(true);
+        self.set_field(self.len - 1, mark);
+        // SAFETY: both tables are there.
+        unsafe { ffi::lua_setmetatable(self.state, table) };
+        self.len -= 1;
+    }
+
     /// Makes the value on top an element of the table at a position.
     pub fn set_element(&mut self, table: c_int, index: c_int) {
         let table = self.table(table);

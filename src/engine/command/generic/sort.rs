@@ -180,8 +180,8 @@ fn sort(call: &mut Call, may_store: bool) -> Result {
     if !matches!(kind, Type::List | Type::Set | Type::SortedSet) {
         return Err(Error::WRONG_TYPE);
     }
-    if options.nosort && kind == Type::Set && options.store.is_some() {
-        // What is stored must be the same wherever this is done again.
+    if options.nosort && kind == Type::Set && (options.store.is_some() || call.session.is_script()) {
+        // What is stored, and what a script makes of it, must be the same wherever this is done again.
         options = Options { by: None, nosort: false, alpha: true, ..options };
     }
     let len = entry.map_or(0, len);

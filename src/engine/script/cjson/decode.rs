@@ -1,6 +1,6 @@
 //! From JSON to values.
 
-use super::{DEEPEST, NO_MEMORY, ROOM, Settings, append_digits};
+use super::{ARRAY, DEEPEST, NO_MEMORY, ROOM, Settings, append_digits};
 use crate::engine::script::stack::{LARGEST, Shown, Stack};
 
 /// Values after which it is asked whether there is memory for more.
@@ -156,6 +156,9 @@ impl Parser<'_> {
     fn array(&mut self, stack: &mut Stack) -> Result<(), String> {
         self.descend(stack)?;
         stack.push_table(0, 0);
+        if self.settings.marks_arrays {
+            stack.mark(ARRAY);
+        }
         let table = stack.len();
         let mut token = self.token();
         if token.kind != Kind::ArrayEnd {

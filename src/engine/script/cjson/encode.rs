@@ -1,6 +1,6 @@
 //! From values to JSON.
 
-use super::{DEEPEST, Invalid, NO_MEMORY, ROOM, Settings, append_digits};
+use super::{ARRAY, DEEPEST, Invalid, NO_MEMORY, ROOM, Settings, append_digits};
 use crate::engine::script::stack::{Shown, Stack};
 
 /// Pushes the value on top as JSON.
@@ -86,8 +86,12 @@ fn append_table(
         return Err(NO_MEMORY.into());
     }
     let table = stack.len();
-    match array_length(settings, stack)? {
-        Some(length) if length > 0 => {
+    let length = match stack.is_marked(table, ARRAY) {
+        true => Some(stack.length(table)),
+        false => array_length(settings, stack)?.filter(|length| *length > 0),
+    };
+    match length {
+        Some(length) => {
             out.push(b'[');
             for index in 1..=length {
                 if index > 1 {
@@ -99,7 +103,7 @@ fn append_table(
             }
             out.push(b']');
         }
-        _ => {
+        None => {
             out.push(b'{');
             let mut first = true;
             stack.for_each(table, |stack| {
