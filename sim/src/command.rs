@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::IsTerminal;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc;
@@ -16,16 +16,18 @@ use std::time::{Duration, Instant};
 use seedis::engine::mutant;
 
 use crate::replay;
+use crate::report::{self, Head};
 use crate::scenario::Scenario;
 use crate::shrink;
-use crate::world::{self, Failure, Kind, Options};
+use crate::world::{self, Failure, Kind, Options, film};
 
 const USAGE: &str = "\
 usage: cargo sim run --seed N [--mutant NAME] [--verbose]
-       cargo sim run --seeds A..B [--jobs N] [--mutant NAME] [--keep-going] [--twice]
+       cargo sim run --seeds A..B [--jobs N] [--mutant NAME] [--keep-going] [--twice] [--against PROGRAM]
        cargo sim crash (the same options): power failures and the files that outlive them
        cargo sim shrink --seed N [--mutant NAME] [--jobs N] [-o FILE], or FILE instead of the seed
        cargo sim replay FILE [--mutant NAME | --no-mutant] [--verbose]
+       cargo sim report --seed N [--mutant NAME] [--crash] [-o FILE], or FILE instead of the seed
        cargo sim scenarios: replays those in sim/scenarios
        cargo sim mutants
 
@@ -48,6 +50,9 @@ pub fn main() -> ExitCode {
             },
             |()| ExitCode::SUCCESS,
         ),
+        Ok(Task::Report { title, again, seed, options, output }) => {
+            show(title, again, seed, &options, &output)
+        }
         Ok(Task::Scenarios) => replay::all(),
         Ok(Task::Mutants) => {
             mutant::ALL.iter().for_each(|(name, what)| println!("{name:24} {what}"));
@@ -71,6 +76,7 @@ enum Task {
     Many(Many),
     Replay { file: String, scenario: Box<Scenario>, options: Options, no_mutant: bool },
     Shrink(Box<shrink::Task>),
+    Report { title: String, again: String, seed: u64, options: Options, output: PathBuf },
     Scenarios,
     Mutants,
 }
@@ -84,13 +90,15 @@ struct Many {
     keep_going: bool,
     /// Run each seed twice and compare.
     twice: bool,
+    /// Another build of this program, to compare with.
+    against: Option<PathBuf>,
 }
 
 fn parse(arguments: &[String]) -> Result<Task, String> {
     let mut words = arguments.iter().map(String::as_str);
     let command = words.next();
     let kind = match command {
-        Some("run" | "replay" | "shrink") => Kind::Run,
+        Some("run" | "replay" | "shrink" | "report") => Kind::Run,
         Some("crash") => Kind::Crash,
         Some("mutants") => return Ok(Task::Mutants),
         Some("scenarios") => return Ok(Task::Scenarios),
@@ -99,7 +107,7 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
     };
     let (mut seed, mut seeds, mut jobs) = (None, None, None);
     let (mut keep_going, mut twice, mut no_mutant) = (false, false, false);
-    let (mut file, mut output) = (None, None);
+    let (mut file, mut output, mut against) = (None, None, None);
     let mut options = Options { kind, ..Options::default() };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
@@ -110,8 +118,10 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
             "--mutant" => options.mutant = Some(known_mutant(value()?)?),
             "--keep-going" => keep_going = true,
             "--twice" => twice = true,
+            "--against" => against = Some(PathBuf::from(value()?)),
             "--verbose" => options.verbose = true,
             "--no-mutant" => no_mutant = true,
+            "--crash" => options.kind = Kind::Crash,
             "-o" | "--output" => output = Some(PathBuf::from(value()?)),
             name if file.is_none() && (name == "-" || !name.starts_with('-')) => file = Some(name),
             other => return Err(format!("unknown option {other:?}")),
@@ -134,15 +144,39 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
             let mutant = options.mutant.or(own.filter(|_| !no_mutant));
             return Ok(Task::Shrink(Box::new(shrink::Task { scenario, mutant, jobs, output })));
         }
+        Some("report") => return reported(seed, file, options, no_mutant, output),
         _ => {}
     }
     match (seed, seeds) {
         (Some(seed), None) => Ok(Task::One(seed, options)),
         (None, Some(seeds)) => {
-            Ok(Task::Many(Many { seeds, jobs, kind, mutant: options.mutant, keep_going, twice }))
+            Ok(Task::Many(Many { seeds, jobs, kind, mutant: options.mutant, keep_going, twice, against }))
         }
         _ => Err("give one of --seed and --seeds".to_owned()),
     }
+}
+
+/// The task of drawing a seed, or a file.
+fn reported(
+    seed: Option<u64>,
+    file: Option<&str>,
+    mut options: Options,
+    no_mutant: bool,
+    output: Option<PathBuf>,
+) -> Result<Task, String> {
+    let (seed, name, again) = match (seed, file) {
+        (Some(seed), None) => (seed, format!("seed {seed}"), replay(seed, options.kind, options.mutant)),
+        (None, Some(file)) => {
+            let scenario = replay::read(file)?;
+            let seed = scenario.seed;
+            let again = replay::adopt(file, scenario, &mut options, no_mutant);
+            (seed, file.to_owned(), again)
+        }
+        _ => return Err("give one of --seed and a file".to_owned()),
+    };
+    let title = options.mutant.map_or(name.clone(), |mutant| format!("{name} with {mutant}"));
+    let output = output.unwrap_or_else(|| PathBuf::from("report.html"));
+    Ok(Task::Report { title, again, seed, options, output })
 }
 
 fn number(text: &str) -> Result<u64, String> {
@@ -161,6 +195,40 @@ fn known_mutant(name: &str) -> Result<&'static str, String> {
 
 fn one(seed: u64, options: &Options) -> ExitCode {
     live(&format!("seed {seed}"), &replay(seed, options.kind, options.mutant), seed, options)
+}
+
+/// Lets a world happen, and draws it.
+fn show(title: String, again: String, seed: u64, options: &Options, output: &Path) -> ExitCode {
+    film::start();
+    let lived = world::run(seed, options);
+    let mut film = film::take();
+    let head = match &lived {
+        Ok(summary) => Head {
+            title,
+            verdict: if summary.is_decided() { "passed" } else { UNDECIDED }.to_owned(),
+            failed: false,
+            facts: summary.to_string(),
+            replay: again,
+            explanation: String::new(),
+        },
+        Err(failure) => {
+            film.offend(&failure.offending);
+            Head {
+                title,
+                verdict: failure.how.to_string(),
+                failed: true,
+                facts: format!("check: {}; {} operations", failure.check, film.spans.len()),
+                replay: again,
+                explanation: failure.text.clone(),
+            }
+        }
+    };
+    if let Err(error) = std::fs::write(output, report::page(&head, &film)) {
+        eprintln!("cannot write {}: {error}", output.display());
+        return ExitCode::FAILURE;
+    }
+    println!("{}: {}; see {}", head.title, head.verdict, output.display());
+    ExitCode::SUCCESS
 }
 
 /// Lets a world happen, and says how it ended and how to see it again.
@@ -239,19 +307,20 @@ impl Many {
         tally.failed.first().map_or(ExitCode::SUCCESS, |(_, code)| ExitCode::from(*code))
     }
 
-    /// Runs a seed, and again if asked, to see that it says the same: the second time from its scenario, as
-    /// text, where it has one.
+    /// Runs a seed, and again if asked, to see that it says the same: the second time by another build, or from its
+    /// scenario as text, where it has one.
     fn judge(&self, seed: u64) -> Outcome {
         let first = self.process(seed);
-        if !self.twice {
+        if !self.twice && self.against.is_none() {
             return Outcome { seed, ended: first };
         }
-        let second = match self.kind {
-            Kind::Run => {
+        let second = match (&self.against, self.kind) {
+            (Some(program), _) => self.process_of(program, seed),
+            (None, Kind::Run) => {
                 let again = replay::scenario(&crate::scenario::of(seed), self.mutant);
                 again.unwrap_or_else(replay::Outcome::broken)
             }
-            Kind::Crash => self.process(seed),
+            (None, Kind::Crash) => self.process(seed),
         };
         if first.without_replay() == second.without_replay() {
             return Outcome { seed, ended: first };
@@ -261,12 +330,19 @@ impl Many {
     }
 
     fn process(&self, seed: u64) -> replay::Outcome {
+        match std::env::current_exe() {
+            Ok(this) => self.process_of(&this, seed),
+            Err(error) => replay::Outcome::broken(format!("cannot find this program: {error}")),
+        }
+    }
+
+    fn process_of(&self, program: &Path, seed: u64) -> replay::Outcome {
         let seed = seed.to_string();
         let mut arguments = vec![word(self.kind), "--seed", &seed];
         if let Some(mutant) = self.mutant {
             arguments.extend(["--mutant", mutant]);
         }
-        replay::process(&arguments, "").unwrap_or_else(replay::Outcome::broken)
+        replay::process_of(program, &arguments, "").unwrap_or_else(replay::Outcome::broken)
     }
 }
 

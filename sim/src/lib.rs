@@ -17,6 +17,8 @@ pub mod command;
 #[cfg(madsim)]
 pub mod replay;
 #[cfg(madsim)]
+pub mod report;
+#[cfg(madsim)]
 pub mod scenario;
 #[cfg(madsim)]
 pub mod shrink;

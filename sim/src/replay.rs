@@ -46,8 +46,14 @@ impl Outcome {
 
 /// Runs this program with a text to read.
 pub fn process(arguments: &[&str], input: &str) -> Result<Outcome, String> {
+    let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    process_of(&this, arguments, input)
+}
+
+/// Runs a build of this program with a text to read.
+pub fn process_of(program: &Path, arguments: &[&str], input: &str) -> Result<Outcome, String> {
     let run = || {
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -59,7 +65,7 @@ pub fn process(arguments: &[&str], input: &str) -> Result<Outcome, String> {
         }
         child.wait_with_output()
     };
-    let output = run().map_err(|error| format!("cannot start a process: {error}"))?;
+    let output = run().map_err(|error| format!("cannot run {}: {error}", program.display()))?;
     // Killed by a signal is a crash.
     let code = output.status.code().map_or(127, |code| code as u8);
     Ok(Outcome::of(code, String::from_utf8_lossy(&output.stdout).into_owned()))
@@ -89,6 +95,14 @@ pub fn read(file: &str) -> Result<Scenario, String> {
 
 /// Replays a file in this process: with its own mutant, unless another is asked for.
 pub fn one(file: &str, scenario: Scenario, mut options: Options, no_mutant: bool) -> ExitCode {
+    let seed = scenario.seed;
+    let name = if file == "-" { format!("seed {seed}") } else { file.to_owned() };
+    let again = adopt(file, scenario, &mut options, no_mutant);
+    command::live(&name, &again, seed, &options)
+}
+
+/// Makes the options those of a scenario. Returns the command that runs it so.
+pub fn adopt(file: &str, scenario: Scenario, options: &mut Options, no_mutant: bool) -> String {
     let own = scenario.expectation.as_ref().map(|expected| expected.mutant);
     options.mutant = options.mutant.or(own.filter(|_| !no_mutant));
     let mutant = match options.mutant {
@@ -96,10 +110,8 @@ pub fn one(file: &str, scenario: Scenario, mut options: Options, no_mutant: bool
         None if own.is_some() => " --no-mutant".to_owned(),
         _ => String::new(),
     };
-    let seed = scenario.seed;
-    let name = if file == "-" { format!("seed {seed}") } else { file.to_owned() };
     options.scenario = Some(scenario);
-    command::live(&name, &format!("cargo sim replay {file}{mutant}"), seed, &options)
+    format!("cargo sim replay {file}{mutant}")
 }
 
 /// Seeds beside its own with which a scenario may find its mutant: a change of the server that draws once more

@@ -9,6 +9,7 @@ use madsim::runtime::NodeHandle;
 use seedis::runtime::net::{Address, Stream};
 use seedis::runtime::time;
 
+use super::film;
 use super::recorder::Recorder;
 use super::workload::known;
 use crate::model::{Call, Key};
@@ -83,6 +84,7 @@ impl Client {
                 continue;
             };
             self.recorder.tell(|| format!("session {} begins", connection.session));
+            film::mark(&self.name, "note", 0, || format!("session {} begins", connection.session));
             self.watched.clear();
             connection.patience = if opened_in_peace { PEACEFUL_TIMEOUT } else { TIMEOUT };
             if connection.greet(self.speaks_resp3()).await.is_err() {
@@ -91,6 +93,8 @@ impl Client {
             }
             let Err(error) = self.converse(&mut connection).await else { return };
             self.recorder.tell(|| format!("session {} ends: {error}", connection.session));
+            film::give_up(&self.name, connection.session);
+            film::mark(&self.name, "note", 0, || format!("session {} ends: {error}", connection.session));
             if opened_in_peace {
                 self.recorder.miss(format!("session {} in a healthy world: {error}", connection.session));
             }
@@ -154,6 +158,7 @@ impl Client {
 pub struct Connection {
     stream: Stream,
     pub session: u32,
+    pub whose: String,
     /// How long it waits for a reply, or for room to write.
     patience: Duration,
     recorder: Arc<Recorder>,
@@ -171,6 +176,7 @@ impl Connection {
         let mut connection = Self {
             stream,
             session,
+            whose: whose.to_owned(),
             patience: TIMEOUT,
             recorder: recorder.clone(),
             buffer: Vec::new(),

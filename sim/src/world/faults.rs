@@ -6,6 +6,7 @@ use madsim::runtime::{Handle, NodeHandle};
 use seedis::runtime::simulation::{self, Link, SimClock, SimDisk, SimNet};
 use seedis::runtime::time;
 
+use super::film;
 use super::recorder::Recorder;
 use crate::model::Call;
 use crate::resp::Reply;
@@ -31,6 +32,10 @@ pub async fn rage(
     for Fault { at_us, trouble } in &scenario.faults {
         until(*at_us).await;
         recorder.tell(|| trouble.to_string());
+        let lasts_ns = trouble.lasts_us() * 1000;
+        film::mark("faults", "fault", lasts_ns, || trouble.to_string());
+        let lane = trouble.client().map_or("server".to_owned(), |client| format!("client {client}"));
+        film::mark(&lane, "down", lasts_ns, || trouble.to_string());
         act(trouble, server, clients, recorder).await;
     }
     until(scenario.peace_us).await;
@@ -77,6 +82,7 @@ async fn act(trouble: &Trouble, server: &NodeHandle, clients: &[NodeHandle], rec
 /// is seen to get on.
 pub fn heal(values: &Values, server: &NodeHandle, clients: &[NodeHandle], recorder: &Recorder) {
     recorder.tell(|| "healed".to_owned());
+    film::mark("faults", "peace", 0, || "peace".to_owned());
     let net = SimNet::current();
     net.set_accept_failures(server.id(), 0);
     SimDisk::current().set_faults(server.id(), values.disk.healed());

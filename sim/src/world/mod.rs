@@ -7,6 +7,7 @@
 mod client;
 mod crash;
 mod faults;
+pub mod film;
 pub(crate) mod plan;
 mod pubsub;
 mod recorder;
@@ -197,10 +198,12 @@ pub fn run(seed: u64, options: &Options) -> Result<Report, Failure> {
         runtime.set_time_limit(Duration::from_secs(3600));
         simulation::install(&runtime);
         let lived = runtime.block_on(async {
-            match options.kind {
+            let lived = match options.kind {
                 Kind::Run => life(&scenario, options).await.map(Report::Run),
                 Kind::Crash => crash::life(seed, options).await.map(Report::Crash),
-            }
+            };
+            film::add_disks();
+            lived
         });
         // The nodes' tasks are dropped with it, and may panic as well.
         drop(runtime);
@@ -238,6 +241,10 @@ async fn life(scenario: &Scenario, options: &Options) -> Result<Summary, Failure
     SimNet::current().set_default_link(values.link.clone());
     let ended: Ended = Arc::default();
     let server = start_server(&values.config, &ended);
+    if film::is_on() {
+        SimDisk::current().record(server.id());
+        crash::log::keep(options.verbose);
+    }
     let recorder = Arc::new(Recorder::new(server.id(), options.verbose));
     let (nodes, seats) = populate(scenario, &server, &recorder);
     let operator = madsim::task::spawn(operate(server.clone(), ended.clone(), recorder.clone()));

@@ -13,6 +13,7 @@ use seedis::runtime::net::Address;
 use seedis::runtime::time;
 
 use super::client::{Connection, Seat};
+use super::film;
 use super::recorder::Recorder;
 use crate::resp::Reply;
 use crate::scenario::{Listen, Message, Publisher};
@@ -98,6 +99,7 @@ async fn publish(who: &str, script: &Publisher, address: &Address, recorder: &Ar
             };
             time::sleep(Duration::from_micros(message.after_us)).await;
             if !say(message, &mut connection, recorder).await {
+                film::give_up(who, connection.session);
                 break;
             }
         }
@@ -107,6 +109,14 @@ async fn publish(who: &str, script: &Publisher, address: &Address, recorder: &Ar
 /// Publishes a message. Returns whether the connection still holds.
 async fn say(message: &Message, connection: &mut Connection, recorder: &Recorder) -> bool {
     let Message { channel, text, .. } = message;
+    let film = film::begin(|| film::Span {
+        lane: connection.whose.clone(),
+        session: connection.session,
+        text: format!("PUBLISH {channel} {text}"),
+        keys: vec![channel.clone()],
+        begin_ns: recorder.true_ns(),
+        ..film::Span::default()
+    });
     let mut place = 0;
     recorder.note_pubsub(|pubsub| {
         place = pubsub.published.len();
@@ -121,7 +131,8 @@ async fn say(message: &Message, connection: &mut Connection, recorder: &Recorder
         return false;
     }
     match connection.reply().await {
-        Ok(Reply::Int(_)) => {
+        Ok(Reply::Int(receivers)) => {
+            film::end(film, || receivers.to_string(), None);
             let now_ns = recorder.true_ns();
             recorder.note_pubsub(|pubsub| pubsub.published[place].returned_ns = Some(now_ns));
             true
@@ -160,6 +171,7 @@ async fn subscribe(who: &str, script: &[Listen], address: &Address, recorder: &A
                 held: false,
             });
         });
+        film::mark(who, "note", 0, || format!("session {} subscribes to {channel}", connection.session));
         peaceful = listen(&mut connection, place, recorder).await;
     }
 }
@@ -172,6 +184,7 @@ async fn listen(connection: &mut Connection, place: usize, recorder: &Recorder) 
         match time::timeout(Duration::from_secs(1), connection.next()).await {
             Ok(Ok(reply)) => match heard(&reply) {
                 Some(Heard::Message(message)) => {
+                    film::mark(&connection.whose, "message", 0, || message.clone());
                     recorder.note_pubsub(|pubsub| pubsub.subscriptions[place].received.push(message));
                 }
                 Some(Heard::Pong) => {

@@ -6,8 +6,8 @@ use madsim::task::NodeId;
 use seedis::runtime::simulation::{SimClock, SimNet};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::lock;
 use super::pubsub::PubSub;
+use super::{film, lock};
 use crate::history::Operation;
 use crate::model::{Call, Moment};
 use crate::resp::Reply;
@@ -30,14 +30,21 @@ pub struct Recorder {
 #[derive(Default)]
 struct Notes {
     operations: Vec<Operation>,
-    /// The connection of each session.
-    sessions: Vec<Option<u64>>,
+    /// Where each of them is in the film.
+    films: Vec<Option<usize>>,
+    sessions: Vec<Session>,
     /// The latest that the server's clock has shown, in milliseconds.
     peak: i64,
     /// When the server's clock has jumped, and by how many milliseconds.
     jumps: Vec<(u64, i64)>,
     quiet: bool,
     seen: Seen,
+}
+
+/// Whose a session is, and which connection of the network.
+struct Session {
+    whose: String,
+    connection: Option<u64>,
 }
 
 /// What a world leaves to be judged.
@@ -61,7 +68,7 @@ impl Recorder {
     /// A number for a new session, which is a connection of the network if it is a client's.
     pub fn session(&self, whose: &str, connection: Option<u64>) -> u32 {
         let mut notes = lock(&self.notes);
-        notes.sessions.push(connection);
+        notes.sessions.push(Session { whose: whose.to_owned(), connection });
         let number = notes.sessions.len() as u32 - 1;
         drop(notes);
         self.tell(|| format!("session {number} is one of {whose}"));
@@ -92,10 +99,20 @@ impl Recorder {
         let (earliest, latest) = self.server_ms(&notes);
         notes.peak = notes.peak.max(latest);
         let moment = Moment { earliest, latest, peak: notes.peak };
+        let begin_ns = self.clock.true_ns();
+        let film = film::begin(|| film::Span {
+            lane: notes.sessions[session as usize].whose.clone(),
+            session,
+            text: call.to_string(),
+            keys: call.keys().iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect(),
+            begin_ns,
+            ..film::Span::default()
+        });
+        notes.films.push(film);
         notes.operations.push(Operation {
             session,
             call,
-            invoked_ns: self.clock.true_ns(),
+            invoked_ns: begin_ns,
             returned: None,
             until_ns: u64::MAX,
             answered_ns: None,
@@ -111,6 +128,7 @@ impl Recorder {
         let (earliest, latest) = self.server_ms(&notes);
         notes.peak = notes.peak.max(latest);
         let peak = notes.peak;
+        film::end(notes.films[index], || format!("{reply:?}"), answered_ns);
         notes.seen.trace = xxh3_64_with_seed(format!("{true_ns} {reply:?}").as_bytes(), notes.seen.trace);
         let operation = &mut notes.operations[index];
         operation.moment.earliest = operation.moment.earliest.min(earliest);
@@ -182,7 +200,7 @@ impl Recorder {
         for operation in seen.operations.iter_mut().filter(|operation| operation.returned.is_none()) {
             operation.moment.latest = operation.moment.latest.max(peak);
             operation.moment.peak = peak;
-            let connection = notes.sessions[operation.session as usize];
+            let connection = notes.sessions[operation.session as usize].connection;
             let gone_ns = connection.and_then(|connection| net.gone_ns(connection));
             operation.until_ns = gone_ns.map_or(u64::MAX, |gone_ns| gone_ns + LINGER_NS);
         }

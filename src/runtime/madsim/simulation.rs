@@ -5,7 +5,7 @@ use std::future::Future;
 use ::madsim::runtime::{Handle, Runtime};
 
 pub use super::clock::SimClock;
-pub use super::disk::{DiskFaults, Image, SimDisk, Survivors};
+pub use super::disk::{DiskEvent, DiskFaults, Image, SimDisk, Survivors};
 pub use super::machine::SimMachine;
 pub use super::net::{AcceptError, Death, Link, SimNet};
 pub use super::signal::Signal;

@@ -8,7 +8,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use super::super::lock;
+use super::super::{film, lock};
 
 /// A process runs one world.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -45,7 +45,7 @@ impl Visit for Text {
 
 impl Subscriber for Keeper {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "seedis" && *metadata.level() <= Level::INFO
+        metadata.target() == "seedis" && (*metadata.level() <= Level::INFO || film::is_on())
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -63,7 +63,11 @@ impl Subscriber for Keeper {
             let at = SimClock::current().true_ns() as f64 / 1e9;
             println!("{at:>12.6} log: {}", text.0);
         }
-        lock(&LINES).push(text.0);
+        let level = event.metadata().level();
+        film::mark("server", &level.as_str().to_lowercase(), 0, || text.0.clone());
+        if *level <= Level::INFO {
+            lock(&LINES).push(text.0);
+        }
     }
 
     fn enter(&self, _: &Id) {}

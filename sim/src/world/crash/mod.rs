@@ -9,7 +9,7 @@ mod audit;
 mod clients;
 mod data;
 mod line;
-mod log;
+pub(super) mod log;
 mod notes;
 mod plan;
 mod workload;
@@ -27,7 +27,7 @@ use seedis::runtime::simulation::{
 };
 use seedis::runtime::time;
 
-use super::{Ended, Failure, How, Options, PORT, lock, start_server};
+use super::{Ended, Failure, How, Options, PORT, film, lock, start_server};
 use notes::{Found, Notes, Promised};
 use plan::{Plan, Trouble};
 use workload::Workload;
@@ -101,6 +101,9 @@ pub async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
     let server = start_server(&plan.config, &ended);
     let disk = SimDisk::current();
     disk.set_faults(server.id(), plan.quiet());
+    if film::is_on() {
+        disk.record(server.id());
+    }
     let workloads = (0..plan.clients).map(|client| Workload::new(seed, client, &plan));
     let mut world = World {
         seed,
@@ -157,7 +160,7 @@ impl Plan {
 }
 
 impl World {
-    fn tell(&self, what: impl FnOnce() -> String) {
+    fn tell(&self, what: impl Fn() -> String) {
         self.notes.tell(what);
     }
 
@@ -237,6 +240,8 @@ impl World {
         }
         self.disk.cancel_crash(server);
         self.tell(|| format!("the server died, power: {power}, in an operation: {in_operation}"));
+        film::mark("faults", "fault", 0, || if power { "power" } else { "process" }.to_owned());
+        (0..self.plan.clients).for_each(|client| film::give_up(&format!("client {client}"), 0));
         self.notes.crashed(self.notes.now_ns(), self.plan.soon_ns());
         self.kill(&clients, Death::Process);
         self.disk.set_faults(server, self.plan.quiet());

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use seedis::runtime::simulation::SimClock;
 
-use super::super::lock;
+use super::super::{film, lock};
 use super::data::{Data, SHARED, Value};
 use super::workload::{Unit, counter};
 use crate::resp::Reply;
@@ -31,6 +31,8 @@ pub struct Sent {
 pub struct History {
     base: Data,
     sent: Vec<Sent>,
+    /// Where each of them is in the film.
+    films: Vec<Option<usize>>,
     /// Units that must be found again.
     floor: usize,
     /// What the keys were after so many units, which the others have seen.
@@ -89,7 +91,8 @@ impl Notes {
     }
 
     /// Something happened that is worth a line.
-    pub fn tell(&self, what: impl FnOnce() -> String) {
+    pub fn tell(&self, what: impl Fn() -> String) {
+        film::mark("server", "note", 0, &what);
         if self.verbose {
             println!("{:>12.6} {}", self.now_ns() as f64 / 1e9, what());
         }
@@ -101,10 +104,12 @@ impl Notes {
 
     /// A client sends a unit. Returns where it is noted.
     pub fn send(&self, client: usize, unit: Unit) -> usize {
+        let film = film::begin(|| filmed(client, &unit, self.now_ns()));
         let sent = Sent { unit, sent_ns: self.now_ns(), answered_ns: None, refused: false };
-        let sents = &mut lock(&self.inner).histories[client].sent;
-        sents.push(sent);
-        sents.len() - 1
+        let history = &mut lock(&self.inner).histories[client];
+        history.films.push(film);
+        history.sent.push(sent);
+        history.sent.len() - 1
     }
 
     /// The reply is there.
@@ -116,6 +121,7 @@ impl Notes {
         let history = &mut inner.histories[client];
         let sent = &mut history.sent[index];
         sent.answered_ns = Some(now_ns);
+        film::end(history.films[index], || format!("{reply:?}"), None);
         sent.refused = is_refusal(reply);
         // A refusal says nothing of what came before, which another policy may have let go.
         if !sent.refused && durable_ns.is_some_and(|since_ns| sent.sent_ns >= since_ns) {
@@ -257,6 +263,26 @@ impl Notes {
             }
             *history = History { base, ..History::default() };
         }
+    }
+}
+
+/// A unit as the film shows it.
+fn filmed(client: usize, unit: &Unit, begin_ns: u64) -> film::Span {
+    let words = |command: &[Vec<u8>]| {
+        let words =
+            command.iter().map(|word| String::from_utf8_lossy(&word[..word.len().min(40)]).into_owned());
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let commands: Vec<String> = unit.commands.iter().map(|(_, command)| words(command)).collect();
+    let text = commands.join("; ");
+    let text = if unit.transaction { format!("MULTI {{ {text} }} EXEC") } else { text };
+    let keys = unit.commands.iter().filter_map(|(_, command)| command.get(1));
+    film::Span {
+        lane: format!("client {client}"),
+        text,
+        keys: keys.map(|key| String::from_utf8_lossy(key).into_owned()).collect(),
+        begin_ns,
+        ..film::Span::default()
     }
 }
 

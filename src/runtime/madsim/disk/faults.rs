@@ -91,6 +91,18 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Its name, for a person.
+    pub fn word(self) -> &'static str {
+        match self {
+            Operation::Open => "open",
+            Operation::Read => "read",
+            Operation::Write => "write",
+            Operation::Name => "rename, link or remove",
+            Operation::Sync => "sync",
+            Operation::SyncDirectory => "sync of a directory",
+        }
+    }
+
     /// Whether it moves something to the media.
     pub fn is_sync(self) -> bool {
         matches!(self, Operation::Sync | Operation::SyncDirectory)

@@ -59,6 +59,18 @@ struct Disk {
     watchers: Vec<Waker>,
     /// Hash of all operations, their times and how they ended.
     trace: u64,
+    /// The operations, if somebody asked for them.
+    record: Option<Vec<DiskEvent>>,
+}
+
+/// An operation of a disk, for whoever looks at a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskEvent {
+    /// When it was done, in true time.
+    pub at_ns: u64,
+    pub what: &'static str,
+    /// Whether the process was told that it was done.
+    pub succeeded: bool,
 }
 
 /// What is on a disk, cache and media, to be put there again: a backup, or a moment to go back to.
@@ -80,6 +92,7 @@ impl Disk {
             before_failure: None,
             watchers: Vec::new(),
             trace: 0,
+            record: None,
         }
     }
 
@@ -100,6 +113,10 @@ impl Disk {
     fn note(&mut self, operation: Operation, succeeded: bool) {
         let moment = SimClock::current().true_ns().to_le_bytes();
         self.trace = xxh3_64_with_seed(&moment, self.trace ^ (operation as u64) << 1 ^ u64::from(succeeded));
+        if let Some(record) = &mut self.record {
+            let at_ns = SimClock::current().true_ns();
+            record.push(DiskEvent { at_ns, what: operation.word(), succeeded });
+        }
     }
 }
 
@@ -264,6 +281,16 @@ impl SimDisk {
             })
         })
         .await;
+    }
+
+    /// Writes down from now on what a node asks of its disk.
+    pub fn record(&self, node: NodeId) {
+        self.with(node, |disk| disk.record = Some(Vec::new()));
+    }
+
+    /// What was written down of all nodes.
+    pub fn recorded(&self) -> Vec<DiskEvent> {
+        self.lock().values().filter_map(|disk| disk.record.as_deref()).flatten().copied().collect()
     }
 
     /// Hash of all operations of all nodes, their times and how they ended.
