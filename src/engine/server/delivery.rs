@@ -87,6 +87,9 @@ fn write_message(reply: &mut Reply, kind: &str, pattern: Option<&[u8]>, channel:
     reply.bulk(message);
 }
 
+/// Bytes beyond its buffer that a client may leave unread before it has logged in.
+const UNAUTHENTICATED_OUTPUT: usize = 1024;
+
 impl Server {
     /// Sends a message to the subscribers of a channel and of the patterns that match it. Returns how
     /// many got it.
@@ -239,7 +242,8 @@ impl Server {
             session.soft_limit_since = None;
             false
         };
-        let hard = limit.hard > 0 && bytes as u64 >= limit.hard;
+        let hard = limit.hard > 0 && bytes as u64 >= limit.hard
+            || bytes > UNAUTHENTICATED_OUTPUT && self.needs_auth(session);
         if (hard || soft_expired) && session.closing != Closing::Now {
             let line = self.describe(Shown::resting(session), now);
             self.log(
