@@ -13,7 +13,7 @@ pub fn show(calls: &[Call]) -> String {
             Call::Command(words) => commands.push(command(words)),
             Call::Transaction { commands: inner, .. } => {
                 commands.push("MULTI".to_owned());
-                commands.extend(inner.iter().map(|words| command(words)));
+                commands.extend(inner.iter().map(command));
                 commands.push("EXEC".to_owned());
             }
             Call::Crash => unreachable!("no client asks for a crash"),
@@ -118,7 +118,7 @@ fn unquoted(text: &str) -> Result<(Vec<u8>, &str), String> {
     let mut rest = text;
     loop {
         let end = rest.find(['"', '\\']).ok_or("a quote is not closed")?;
-        word.extend_from_slice(rest[..end].as_bytes());
+        word.extend_from_slice(&rest.as_bytes()[..end]);
         let (stop, after) = rest[end..].split_at(1);
         if stop == "\"" {
             return Ok((word, after));
