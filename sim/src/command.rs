@@ -4,44 +4,47 @@
 //! depend on those that ran before it. This file runs outside of all worlds, on the real clock.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::fmt;
-use std::io::IsTerminal;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use seedis::engine::mutant;
+use seedis::engine::{mark, mutant};
 
+use crate::campaign::{Campaign, MARKS, UNDECIDED, processors};
+use crate::mutants::Hunt;
 use crate::replay;
 use crate::report::{self, Head};
 use crate::scenario::Scenario;
 use crate::shrink;
-use crate::world::{self, Failure, Kind, Options, film};
+use crate::world::{self, Failure, Kind, Options, Profile, film};
 
 const USAGE: &str = "\
-usage: cargo sim run --seed N [--mutant NAME] [--verbose]
-       cargo sim run --seeds A..B [--jobs N] [--mutant NAME] [--keep-going] [--twice] [--against PROGRAM]
+usage: cargo sim run --seed N [--profile NAME] [--mutant NAME] [--verbose]
+       cargo sim run [--seeds A..B] [--time 10m] [--profile NAME] [--jobs N] [--mutant NAME]
+                     [--keep-going] [--twice] [--against PROGRAM]
        cargo sim crash (the same options): power failures and the files that outlive them
-       cargo sim shrink --seed N [--mutant NAME] [--jobs N] [-o FILE], or FILE instead of the seed
+       cargo sim mutants [NAME or AREA ...] [--seeds A..B] [--profile NAME] [--jobs N]
+       cargo sim mutants --list
+       cargo sim shrink --seed N [--profile NAME] [--mutant NAME] [--jobs N] [-o FILE], or FILE
+                        instead of the seed
        cargo sim replay FILE [--mutant NAME | --no-mutant] [--verbose]
        cargo sim report --seed N [--mutant NAME] [--crash] [-o FILE], or FILE instead of the seed
        cargo sim scenarios: replays those in sim/scenarios
-       cargo sim mutants
 
 One seed decides a whole world. Exit codes: 127 the server crashed, 128 it stopped answering,
-129 it answered wrongly, 1 the run itself went wrong.";
+129 it answered wrongly, 1 the run itself went wrong, or left out a situation that it must reach.
+Profiles: ci, night, protocol, blocking, expiry, persistence, scripts, streams, tracking, eviction.";
 
 /// Parses the command line and runs.
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match parse(&arguments) {
         Ok(Task::One(seed, options)) => one(seed, &options),
-        Ok(Task::Many(many)) => many.run(),
+        Ok(Task::Many(campaign)) => campaign.run(),
+        Ok(Task::Hunt(hunt)) => hunt.run(),
         Ok(Task::Replay { file, scenario, options, no_mutant }) => {
-            replay::one(&file, *scenario, options, no_mutant)
+            replay::one(&file, *scenario, *options, no_mutant)
         }
         Ok(Task::Shrink(task)) => task.run().map_or_else(
             |complaint| {
@@ -54,8 +57,8 @@ pub fn main() -> ExitCode {
             show(title, again, seed, &options, &output)
         }
         Ok(Task::Scenarios) => replay::all(),
-        Ok(Task::Mutants) => {
-            mutant::ALL.iter().for_each(|(name, what)| println!("{name:24} {what}"));
+        Ok(Task::List) => {
+            mutant::all().for_each(|one| println!("{:20} {:22} {}", one.area, one.name, one.what));
             ExitCode::SUCCESS
         }
         Err(complaint) => {
@@ -68,115 +71,134 @@ pub fn main() -> ExitCode {
 /// The longest that a world may take, of real time.
 const HANG: Duration = Duration::from_secs(120);
 
-/// The word for a run in which the search for an order was given up somewhere: not known to be right.
-const UNDECIDED: &str = "undecided";
-
 enum Task {
-    One(u64, Options),
-    Many(Many),
-    Replay { file: String, scenario: Box<Scenario>, options: Options, no_mutant: bool },
+    One(u64, Box<Options>),
+    Many(Box<Campaign>),
+    Hunt(Hunt),
+    Replay { file: String, scenario: Box<Scenario>, options: Box<Options>, no_mutant: bool },
     Shrink(Box<shrink::Task>),
-    Report { title: String, again: String, seed: u64, options: Options, output: PathBuf },
+    Report { title: String, again: String, seed: u64, options: Box<Options>, output: PathBuf },
     Scenarios,
-    Mutants,
+    List,
 }
 
-struct Many {
-    seeds: Range<u64>,
-    jobs: usize,
-    kind: Kind,
-    mutant: Option<&'static str>,
-    /// Go on after a failure.
+/// What the command line says, as it was read.
+#[derive(Default)]
+struct Words<'a> {
+    seed: Option<u64>,
+    seeds: Option<Range<u64>>,
+    jobs: Option<usize>,
+    time: Option<Duration>,
     keep_going: bool,
-    /// Run each seed twice and compare.
     twice: bool,
-    /// Another build of this program, to compare with.
     against: Option<PathBuf>,
+    list: bool,
+    no_mutant: bool,
+    output: Option<PathBuf>,
+    options: Options,
+    names: Vec<&'a str>,
+}
+
+impl<'a> Words<'a> {
+    fn read(arguments: &'a [String]) -> Result<Self, String> {
+        let mut read = Words::default();
+        let mut words = arguments.iter().map(String::as_str);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
+            match word {
+                "--seed" => read.seed = Some(number(value()?)?),
+                "--seeds" => read.seeds = Some(range(value()?)?),
+                "--jobs" => read.jobs = Some((number(value()?)? as usize).max(1)),
+                "--time" => read.time = Some(duration(value()?)?),
+                "--mutant" => read.options.mutant = Some(known_mutant(value()?)?),
+                "--profile" => read.options.profile = known_profile(value()?)?,
+                "--keep-going" => read.keep_going = true,
+                "--twice" => read.twice = true,
+                "--verbose" => read.options.verbose = true,
+                "--list" => read.list = true,
+                "--crash" => read.options.kind = Kind::Crash,
+                "--against" => read.against = Some(PathBuf::from(value()?)),
+                "--no-mutant" => read.no_mutant = true,
+                "-o" | "--output" => read.output = Some(PathBuf::from(value()?)),
+                MARKS => read.options.tells_marks = true,
+                other if other.starts_with('-') && other != "-" => {
+                    return Err(format!("unknown option {other:?}"));
+                }
+                name => read.names.push(name),
+            }
+        }
+        Ok(read)
+    }
+
+    fn replay(self) -> Result<Task, String> {
+        let [file] = self.names[..] else { return Err("which file?".to_owned()) };
+        let scenario = Box::new(replay::read(file)?);
+        let (file, options) = (file.to_owned(), Box::new(self.options));
+        Ok(Task::Replay { file, scenario, options, no_mutant: self.no_mutant })
+    }
+
+    fn report(mut self) -> Result<Task, String> {
+        let options = &mut self.options;
+        let (seed, name, again) = match (self.seed, &self.names[..]) {
+            (Some(seed), []) => (seed, format!("seed {seed}"), replay_line(seed, options)),
+            (None, [file]) => {
+                let scenario = replay::read(file)?;
+                let seed = scenario.seed;
+                let again = replay::adopt(file, scenario, options, self.no_mutant);
+                (seed, (*file).to_owned(), again)
+            }
+            _ => return Err("give one of --seed and a file".to_owned()),
+        };
+        let title = options.mutant.map_or(name.clone(), |mutant| format!("{name} with {mutant}"));
+        let output = self.output.unwrap_or_else(|| PathBuf::from("report.html"));
+        Ok(Task::Report { title, again, seed, options: Box::new(self.options), output })
+    }
+
+    fn shrink(self, jobs: usize) -> Result<Task, String> {
+        let scenario = match (self.seed, &self.names[..]) {
+            (Some(seed), []) => crate::scenario::of_profile(seed, self.options.profile),
+            (None, [file]) => replay::read(file)?,
+            _ => return Err("give one of --seed and a file".to_owned()),
+        };
+        let own = scenario.expectation.as_ref().map(|expected| expected.mutant);
+        let mutant = self.options.mutant.or(own.filter(|_| !self.no_mutant));
+        Ok(Task::Shrink(Box::new(shrink::Task { scenario, mutant, jobs, output: self.output })))
+    }
 }
 
 fn parse(arguments: &[String]) -> Result<Task, String> {
-    let mut words = arguments.iter().map(String::as_str);
-    let command = words.next();
-    let kind = match command {
-        Some("run" | "replay" | "shrink" | "report") => Kind::Run,
-        Some("crash") => Kind::Crash,
-        Some("mutants") => return Ok(Task::Mutants),
-        Some("scenarios") => return Ok(Task::Scenarios),
-        Some(other) => return Err(format!("unknown command {other:?}")),
-        None => return Err("what shall I do?".to_owned()),
+    let (command, rest) = arguments.split_first().ok_or("what shall I do?")?;
+    let mut read = Words::read(rest)?;
+    let jobs = read.jobs.unwrap_or_else(processors);
+    match command.as_str() {
+        "run" => read.options.kind = Kind::Run,
+        "crash" => read.options.kind = Kind::Crash,
+        "scenarios" => return Ok(Task::Scenarios),
+        "replay" => return read.replay(),
+        "shrink" => return read.shrink(jobs),
+        "report" => return read.report(),
+        "mutants" if read.list => return Ok(Task::List),
+        "mutants" => {
+            let seeds = read.seeds.unwrap_or(0..1000);
+            return Hunt::of(&read.names, seeds, jobs, read.options.profile).map(Task::Hunt);
+        }
+        other => return Err(format!("unknown command {other:?}")),
+    }
+    if let Some(name) = read.names.first() {
+        return Err(format!("what is {name:?}?"));
+    }
+    if read.options.profile == Profile::Persistence {
+        read.options.kind = Kind::Crash;
+    }
+    let seeds = match (read.seed, read.seeds, read.time) {
+        (Some(seed), None, None) => return Ok(Task::One(seed, Box::new(read.options))),
+        (None, Some(seeds), _) => seeds,
+        (None, None, Some(_)) => 0..u64::MAX,
+        _ => return Err("give one of --seed and --seeds, or --time".to_owned()),
     };
-    let (mut seed, mut seeds, mut jobs) = (None, None, None);
-    let (mut keep_going, mut twice, mut no_mutant) = (false, false, false);
-    let (mut file, mut output, mut against) = (None, None, None);
-    let mut options = Options { kind, ..Options::default() };
-    while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
-        match word {
-            "--seed" => seed = Some(number(value()?)?),
-            "--seeds" => seeds = Some(range(value()?)?),
-            "--jobs" => jobs = Some(number(value()?)? as usize),
-            "--mutant" => options.mutant = Some(known_mutant(value()?)?),
-            "--keep-going" => keep_going = true,
-            "--twice" => twice = true,
-            "--against" => against = Some(PathBuf::from(value()?)),
-            "--verbose" => options.verbose = true,
-            "--no-mutant" => no_mutant = true,
-            "--crash" => options.kind = Kind::Crash,
-            "-o" | "--output" => output = Some(PathBuf::from(value()?)),
-            name if file.is_none() && (name == "-" || !name.starts_with('-')) => file = Some(name),
-            other => return Err(format!("unknown option {other:?}")),
-        }
-    }
-    let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
-    match command {
-        Some("replay") => {
-            let file = file.ok_or("which file?")?.to_owned();
-            let scenario = Box::new(replay::read(&file)?);
-            return Ok(Task::Replay { file, scenario, options, no_mutant });
-        }
-        Some("shrink") => {
-            let scenario = match (seed, file) {
-                (Some(seed), None) => crate::scenario::of(seed),
-                (None, Some(file)) => replay::read(file)?,
-                _ => return Err("give one of --seed and a file".to_owned()),
-            };
-            let own = scenario.expectation.as_ref().map(|expected| expected.mutant);
-            let mutant = options.mutant.or(own.filter(|_| !no_mutant));
-            return Ok(Task::Shrink(Box::new(shrink::Task { scenario, mutant, jobs, output })));
-        }
-        Some("report") => return reported(seed, file, options, no_mutant, output),
-        _ => {}
-    }
-    match (seed, seeds) {
-        (Some(seed), None) => Ok(Task::One(seed, options)),
-        (None, Some(seeds)) => {
-            Ok(Task::Many(Many { seeds, jobs, kind, mutant: options.mutant, keep_going, twice, against }))
-        }
-        _ => Err("give one of --seed and --seeds".to_owned()),
-    }
-}
-
-/// The task of drawing a seed, or a file.
-fn reported(
-    seed: Option<u64>,
-    file: Option<&str>,
-    mut options: Options,
-    no_mutant: bool,
-    output: Option<PathBuf>,
-) -> Result<Task, String> {
-    let (seed, name, again) = match (seed, file) {
-        (Some(seed), None) => (seed, format!("seed {seed}"), replay(seed, options.kind, options.mutant)),
-        (None, Some(file)) => {
-            let scenario = replay::read(file)?;
-            let seed = scenario.seed;
-            let again = replay::adopt(file, scenario, &mut options, no_mutant);
-            (seed, file.to_owned(), again)
-        }
-        _ => return Err("give one of --seed and a file".to_owned()),
-    };
-    let title = options.mutant.map_or(name.clone(), |mutant| format!("{name} with {mutant}"));
-    let output = output.unwrap_or_else(|| PathBuf::from("report.html"));
-    Ok(Task::Report { title, again, seed, options, output })
+    let Words { options, keep_going, twice, against, time, .. } = read;
+    let campaign = Campaign { seeds, jobs, options, keep_going, twice, against, time, quiet: false };
+    Ok(Task::Many(Box::new(campaign)))
 }
 
 fn number(text: &str) -> Result<u64, String> {
@@ -188,13 +210,31 @@ fn range(text: &str) -> Result<Range<u64>, String> {
     Ok(number(from)?..number(to)?)
 }
 
+/// A number of seconds, minutes or hours: 30s, 10m, 8h.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time such as 30s, 10m or 8h");
+    let (count, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    Ok(Duration::from_secs(count.parse::<u64>().map_err(|_| wrong())? * seconds))
+}
+
 fn known_mutant(name: &str) -> Result<&'static str, String> {
-    let found = mutant::ALL.iter().find(|(known, _)| *known == name);
-    found.map(|(name, _)| *name).ok_or_else(|| format!("unknown mutant {name:?}; see cargo sim mutants"))
+    let known = mutant::named(name).map(|known| known.name);
+    known.ok_or_else(|| format!("unknown mutant {name:?}; see cargo sim mutants --list"))
+}
+
+fn known_profile(name: &str) -> Result<Profile, String> {
+    let found = Profile::ALL.iter().find(|(known, _)| *known == name);
+    found.map(|(_, profile)| *profile).ok_or_else(|| format!("unknown profile {name:?}"))
 }
 
 fn one(seed: u64, options: &Options) -> ExitCode {
-    live(&format!("seed {seed}"), &replay(seed, options.kind, options.mutant), seed, options)
+    live(&format!("seed {seed}"), &replay_line(seed, options), seed, options)
 }
 
 /// Lets a world happen, and draws it.
@@ -240,7 +280,8 @@ pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
         println!("{hanging}");
         std::process::exit(128);
     });
-    match world::run(seed, options) {
+    let lived = world::run(seed, options);
+    let code = match lived {
         Ok(summary) => {
             let verdict = if summary.is_decided() { "passed" } else { UNDECIDED };
             println!("{name} {verdict}: {summary}");
@@ -250,146 +291,30 @@ pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
             println!("{name} failed: {how} (check: {check})\n{text}\nreplay: {again}");
             ExitCode::from(how.exit_code())
         }
+    };
+    if options.tells_marks {
+        println!("{MARKS} {}", Vec::from_iter(mark::take()).join(" "));
     }
+    code
 }
 
-/// The word of the command line for a kind of worlds.
-fn word(kind: Kind) -> &'static str {
-    match kind {
+/// The options that have a process run a seed.
+pub fn arguments(seed: u64, options: &Options) -> Vec<String> {
+    let kind = match options.kind {
         Kind::Run => "run",
         Kind::Crash => "crash",
+    };
+    let mut arguments = vec![kind.to_owned(), "--seed".to_owned(), seed.to_string()];
+    if options.profile != Profile::default() {
+        arguments.extend(["--profile".to_owned(), options.profile.name().to_owned()]);
     }
+    if let Some(mutant) = options.mutant {
+        arguments.extend(["--mutant".to_owned(), mutant.to_owned()]);
+    }
+    arguments
 }
 
-fn replay(seed: u64, kind: Kind, mutant: Option<&str>) -> String {
-    let mutant = mutant.map(|name| format!(" --mutant {name}")).unwrap_or_default();
-    format!("cargo sim {} --seed {seed}{mutant}", word(kind))
-}
-
-/// What a seed in a process of its own came to.
-struct Outcome {
-    seed: u64,
-    ended: replay::Outcome,
-}
-
-impl Many {
-    fn run(self) -> ExitCode {
-        let start = Instant::now();
-        let next = AtomicU64::new(self.seeds.start);
-        let give_up = AtomicBool::new(false);
-        let (report, outcomes) = mpsc::channel();
-        let mut tally = Tally::default();
-        std::thread::scope(|scope| {
-            for _ in 0..self.jobs {
-                let (report, next, give_up, many) = (report.clone(), &next, &give_up, &self);
-                scope.spawn(move || {
-                    while !give_up.load(Relaxed) {
-                        let seed = next.fetch_add(1, Relaxed);
-                        if seed >= many.seeds.end || report.send(many.judge(seed)).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-            drop(report);
-            for outcome in outcomes {
-                tally.add(outcome);
-                give_up.store(!self.keep_going && !tally.failed.is_empty(), Relaxed);
-                if std::io::stderr().is_terminal() {
-                    eprint!("\r{tally}, {:.1} seeds/s", tally.count() as f64 / start.elapsed().as_secs_f64());
-                }
-            }
-        });
-        println!("{tally} in {:.1} s", start.elapsed().as_secs_f64());
-        for (seed, code) in &tally.failed {
-            println!("exit code {code}: {}", replay(*seed, self.kind, self.mutant));
-        }
-        tally.failed.first().map_or(ExitCode::SUCCESS, |(_, code)| ExitCode::from(*code))
-    }
-
-    /// Runs a seed, and again if asked, to see that it says the same: the second time by another build, or from its
-    /// scenario as text, where it has one.
-    fn judge(&self, seed: u64) -> Outcome {
-        let first = self.process(seed);
-        if !self.twice && self.against.is_none() {
-            return Outcome { seed, ended: first };
-        }
-        let second = match (&self.against, self.kind) {
-            (Some(program), _) => self.process_of(program, seed),
-            (None, Kind::Run) => {
-                let again = replay::scenario(&crate::scenario::of(seed), self.mutant);
-                again.unwrap_or_else(replay::Outcome::broken)
-            }
-            (None, Kind::Crash) => self.process(seed),
-        };
-        if first.without_replay() == second.without_replay() {
-            return Outcome { seed, ended: first };
-        }
-        let said = format!("seed {seed} is not deterministic:\n{}\n{}", first.said, second.said);
-        Outcome { seed, ended: replay::Outcome::broken(said) }
-    }
-
-    fn process(&self, seed: u64) -> replay::Outcome {
-        match std::env::current_exe() {
-            Ok(this) => self.process_of(&this, seed),
-            Err(error) => replay::Outcome::broken(format!("cannot find this program: {error}")),
-        }
-    }
-
-    fn process_of(&self, program: &Path, seed: u64) -> replay::Outcome {
-        let seed = seed.to_string();
-        let mut arguments = vec![word(self.kind), "--seed", &seed];
-        if let Some(mutant) = self.mutant {
-            arguments.extend(["--mutant", mutant]);
-        }
-        replay::process_of(program, &arguments, "").unwrap_or_else(replay::Outcome::broken)
-    }
-}
-
-#[derive(Default)]
-struct Tally {
-    passed: usize,
-    /// What worlds of crashes went through.
-    crashes: usize,
-    recoveries: usize,
-    /// Passed as far as the search for an order went.
-    undecided: usize,
-    /// Seeds and their exit codes.
-    failed: Vec<(u64, u8)>,
-}
-
-impl Tally {
-    fn add(&mut self, outcome: Outcome) {
-        let Outcome { seed, ended } = outcome;
-        self.crashes += counted(&ended.said, "crash points");
-        self.recoveries += counted(&ended.said, "recoveries");
-        match ended.code {
-            0 if ended.said.contains(UNDECIDED) => self.undecided += 1,
-            0 => self.passed += 1,
-            code => {
-                eprintln!("\n{}", ended.said.trim_end());
-                self.failed.push((seed, code));
-            }
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.passed + self.undecided + self.failed.len()
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} undecided, {} failed", self.passed, self.undecided, self.failed.len())?;
-        if self.crashes > 0 {
-            write!(f, ", {} crash points, {} recoveries", self.crashes, self.recoveries)?;
-        }
-        Ok(())
-    }
-}
-
-/// The number that a world said before a word.
-fn counted(said: &str, what: &str) -> usize {
-    let before = said.find(&format!(" {what}")).map_or("", |at| &said[..at]);
-    before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+/// The command that replays a seed.
+pub fn replay_line(seed: u64, options: &Options) -> String {
+    format!("cargo sim {}", arguments(seed, options).join(" "))
 }

@@ -13,7 +13,11 @@ pub mod model;
 pub mod resp;
 
 #[cfg(madsim)]
+mod campaign;
+#[cfg(madsim)]
 pub mod command;
+#[cfg(madsim)]
+mod mutants;
 #[cfg(madsim)]
 pub mod replay;
 #[cfg(madsim)]

@@ -70,10 +70,35 @@ pub fn pipeline(calls: &[Call]) -> Vec<u8> {
                 commands.iter().for_each(|command| encode(command, &mut bytes));
                 encode(&["EXEC"], &mut bytes);
             }
+            Call::Script(commands) => encode(&script(&call.keys(), commands), &mut bytes),
             Call::Crash => {}
         }
     }
     bytes
+}
+
+/// Runs the commands that it is given: how many there are, and of each how many words it has, and these. What one fails
+/// with is its reply.
+const SCRIPT: &str = "\
+local replies, at = {}, 2
+for n = 1, tonumber(ARGV[1]) do
+    local words = tonumber(ARGV[at])
+    replies[n] = redis.pcall(unpack(ARGV, at + 1, at + words))
+    at = at + 1 + words
+end
+return replies";
+
+/// EVAL of some commands.
+fn script(keys: &[Vec<u8>], commands: &[Vec<Vec<u8>>]) -> Vec<Vec<u8>> {
+    let number = |count: usize| count.to_string().into_bytes();
+    let mut words = vec![b"EVAL".to_vec(), SCRIPT.as_bytes().to_vec(), number(keys.len())];
+    words.extend(keys.iter().cloned());
+    words.push(number(commands.len()));
+    for command in commands {
+        words.push(number(command.len()));
+        words.extend(command.iter().cloned());
+    }
+    words
 }
 
 /// The first reply in `bytes` and its length; nothing if it has not arrived whole.

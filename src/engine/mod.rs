@@ -14,6 +14,8 @@ pub mod hotkeys;
 pub mod info;
 pub mod keyspace;
 pub mod loopback;
+pub mod mark;
+pub mod memory;
 pub mod mutant;
 pub mod prefetch;
 pub mod protocol;

@@ -5,6 +5,7 @@ use super::source::{Source, block_length, identifier, line_number, words};
 /// Rooms of the engine that know nothing of ours, so that any other room of it may know them.
 const LEAVES: &[&str] = &[
     "engine/hash",
+    "engine/mark",
     "engine/memory",
     "engine/mutant",
     "engine/prefetch",
@@ -24,7 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli", "runtime"]),
     ("cli", &["engine", "actor", "runtime"]),
     // A moment is plain data, which the clock fills in.
-    ("runtime", &["engine/time"]),
+    ("runtime", &["engine/memory", "engine/time"]),
     ("actor", &["engine", "runtime"]),
     // The engine, from what knows most to what knows least.
     ("engine", &["engine/*"]),

@@ -11,6 +11,7 @@ mod arrows;
 mod layout;
 mod limits;
 mod source;
+mod switches;
 
 use source::Source;
 
@@ -47,6 +48,13 @@ fn unsafe_is_fenced() {
 #[test]
 fn names_say_what_a_thing_is() {
     check(layout::names(&Source::all()));
+}
+
+#[test]
+fn mutants_and_marks_are_listed() {
+    for switch in switches::SWITCHES {
+        check(switches::names(&Source::all(), &switch));
+    }
 }
 
 #[test]

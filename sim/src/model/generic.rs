@@ -29,6 +29,11 @@ impl State {
             "RENAME" => self.rename(rest, true),
             "RENAMENX" => self.rename(rest, false),
             "COPY" => self.copy(rest),
+            "FLUSHALL" => {
+                let all: Vec<_> = self.entries.keys().cloned().collect();
+                all.iter().for_each(|key| _ = self.remove(key));
+                Reply::ok().into()
+            }
             _ => return None,
         })
     }

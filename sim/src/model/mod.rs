@@ -10,6 +10,7 @@ mod hyperloglog;
 mod list;
 mod set;
 mod sorted_set;
+mod stream;
 mod string;
 mod value;
 
@@ -32,6 +33,8 @@ pub enum Call {
         watched: Vec<Key>,
         commands: Vec<Vec<Vec<u8>>>,
     },
+    /// These commands as one script, which goes on after one that fails.
+    Script(Vec<Vec<Vec<u8>>>),
     /// The server loses all it knows.
     Crash,
 }
@@ -50,6 +53,7 @@ impl Call {
                 let named = commands.iter().flat_map(|command| keys(command));
                 watched.iter().cloned().chain(named).collect()
             }
+            Call::Script(commands) => commands.iter().flat_map(|command| keys(command)).collect(),
             Call::Crash => Vec::new(),
         }
     }
@@ -104,16 +108,24 @@ impl Call {
             "BITCOUNT",
             "BITPOS",
             "BITFIELD_RO",
+            "XLEN",
+            "XRANGE",
+            "XREVRANGE",
+            "XREAD",
+            "XPENDING",
         ];
         match self {
             Call::Command(arguments) => READS.contains(&name(arguments).as_str()),
-            Call::Transaction { .. } | Call::Crash => false,
+            Call::Transaction { .. } | Call::Script(_) | Call::Crash => false,
         }
     }
 
     /// For how many seconds it waits for something to come, if it is a command that does.
     pub fn waits(&self) -> Option<f64> {
         let Call::Command(arguments) = self else { return None };
+        if name(arguments).starts_with("XREAD") {
+            return stream::option(arguments, "BLOCK").map(|ms| ms as f64 / 1e3);
+        }
         let last = arguments.last().map(|timeout| String::from_utf8_lossy(timeout).into_owned());
         BLOCKING.contains(&name(arguments).as_str()).then(|| last?.parse().ok()).flatten()
     }
@@ -137,6 +149,10 @@ impl fmt::Display for Call {
                 let commands: Vec<_> = commands.iter().map(|command| words(command)).collect();
                 write!(f, "MULTI {{ {} }} EXEC", commands.join("; "))
             }
+            Call::Script(commands) => {
+                let commands: Vec<_> = commands.iter().map(|command| words(command)).collect();
+                write!(f, "a script {{ {} }}", commands.join("; "))
+            }
             Call::Crash => f.write_str("the server crashes"),
         }
     }
@@ -157,7 +173,8 @@ fn keys(arguments: &[Vec<u8>]) -> Vec<Key> {
         "SINTERCARD" | "SUNIONCARD" | "SDIFFCARD" => rest[1..=argument(&rest[0]) as usize].to_vec(),
         "BLPOP" | "BRPOP" | "BZPOPMIN" | "BZPOPMAX" => rest[..rest.len() - 1].to_vec(),
         "RENAME" | "RENAMENX" | "COPY" | "SMOVE" | "RPOPLPUSH" | "LMOVE" | "BLMOVE" => rest[..2].to_vec(),
-        "PING" | "UNWATCH" => Vec::new(),
+        "XREAD" | "XREADGROUP" | "XGROUP" => vec![stream::key(&name(arguments), rest).to_vec()],
+        "PING" | "UNWATCH" | "FLUSHALL" => Vec::new(),
         _ => rest[..1].to_vec(),
     }
 }
@@ -198,6 +215,19 @@ struct Watch {
 pub struct State {
     entries: BTreeMap<Key, Entry>,
     watches: BTreeMap<u32, Watch>,
+    forgets: Forgets,
+}
+
+/// What the server may forget when its memory is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Forgets {
+    /// Its memory is never full.
+    #[default]
+    Nothing,
+    /// Keys that expire, if any: if there are none, it refuses commands.
+    Volatile,
+    /// Any key.
+    Anything,
 }
 
 /// What a command must have answered.
@@ -213,6 +243,8 @@ enum Expected {
     Pairs(Vec<(Reply, Reply)>),
     /// Any of these.
     OneOf(Vec<Reply>),
+    /// An error that begins so.
+    Error(&'static str),
 }
 
 impl Expected {
@@ -244,6 +276,7 @@ impl Expected {
                 expected == seen
             }
             (Expected::OneOf(replies), seen) => replies.contains(seen),
+            (Expected::Error(start), Reply::Error(text)) => text.starts_with(start.as_bytes()),
             _ => false,
         }
     }
@@ -274,6 +307,11 @@ impl From<Option<Vec<u8>>> for Expected {
 }
 
 impl State {
+    /// An empty server.
+    pub fn of(forgets: Forgets) -> Self {
+        State { forgets, ..State::default() }
+    }
+
     /// The states after a call that was answered by `seen`, or not at all. None: a right server could
     /// not have answered that.
     pub fn after(&self, session: u32, call: &Call, at: Moment, seen: Option<&Reply>) -> Vec<State> {
@@ -282,6 +320,7 @@ impl State {
             Call::Command(arguments) if name(arguments) == "WATCH" => {
                 outcomes = self.watch(session, &arguments[1..], at);
             }
+            Call::Command(_) if self.may_refuse(seen) => return vec![self.clone()],
             Call::Command(arguments) => {
                 for state in self.as_of(&call.keys(), at) {
                     outcomes.extend(state.apply(session, arguments, at));
@@ -292,18 +331,31 @@ impl State {
                     outcomes.extend(state.transaction(session, commands, at));
                 }
             }
-            Call::Crash => outcomes.push((State::default(), Reply::ok().into())),
+            Call::Script(commands) => outcomes = self.all(session, commands, at),
+            Call::Crash => outcomes.push((State::of(self.forgets), Reply::ok().into())),
         }
         let admitted =
             outcomes.into_iter().filter(|(_, expected)| seen.is_none_or(|seen| expected.admits(seen)));
         admitted.map(|(state, _)| state).collect()
     }
 
-    /// Whether a key may be alive and may have expired; nothing if it has no expiry.
+    /// Whether a reply says that there is no memory for a command, and may.
+    fn may_refuse(&self, seen: Option<&Reply>) -> bool {
+        self.forgets == Forgets::Volatile
+            && matches!(seen, Some(Reply::Error(text)) if text.starts_with(b"OOM "))
+    }
+
+    /// Whether a key may be alive and may be gone by itself; nothing if it must be alive.
     fn doubt(&self, key: &[u8], at: Moment) -> Option<(bool, bool)> {
-        let expires = self.entries.get(key)?.expires?;
+        let entry = self.entries.get(key)?;
+        let evicted = match self.forgets {
+            Forgets::Nothing => false,
+            Forgets::Volatile => entry.expires.is_some(),
+            Forgets::Anything => true,
+        };
+        let Some(expires) = entry.expires else { return evicted.then_some((true, true)) };
         // A key is gone once the clock shows more than its expiry.
-        Some((at.earliest <= expires.high, at.peak > expires.low))
+        Some((at.earliest <= expires.high, evicted || at.peak > expires.low))
     }
 
     /// Begins to watch keys. Those that have expired are not removed by that.
@@ -364,6 +416,11 @@ impl State {
         if unwatched.watches.remove(&session).is_some_and(|watch| watch.touched) {
             return vec![(unwatched, Reply::Null.into())];
         }
+        unwatched.all(session, commands, at)
+    }
+
+    /// The states that commands may lead to between which nothing else happens.
+    fn all(&self, session: u32, commands: &[Vec<Vec<u8>>], at: Moment) -> Vec<(State, Expected)> {
         let named: Vec<Key> = commands.iter().flat_map(|command| keys(command)).collect();
         let run = |state: State| {
             let begun = vec![(state, Vec::new())];
@@ -381,7 +438,7 @@ impl State {
                 reached.into_iter().flat_map(then).collect()
             })
         };
-        let ends = unwatched.as_of(&named, at).into_iter().flat_map(run);
+        let ends = self.as_of(&named, at).into_iter().flat_map(run);
         ends.map(|(state, replies)| (state, Expected::Array(replies))).collect()
     }
 
@@ -402,10 +459,14 @@ impl State {
             _ => state.certain(&name, rest, at),
         };
         match outcome {
+            Ok(expected) if name == "XREADGROUP" && self.lacks_group(rest) => {
+                vec![(state.clone(), expected), (state, Reply::Null.into())]
+            }
             Ok(expected) => vec![(state, expected)],
             Err(wrong_type) => {
                 let mut outcomes = vec![(self.clone(), Reply::from(wrong_type).into())];
-                if BLOCKING.contains(&name.as_str()) && self.has_nothing_for(&name, rest) {
+                let waits = BLOCKING.contains(&name.as_str()) || stream::option(rest, "BLOCK").is_some();
+                if waits && name != "XREADGROUP" && self.has_nothing_for(&name, rest) {
                     // It began to wait when there was no such key.
                     outcomes.push((self.clone(), Reply::Null.into()));
                 }
@@ -417,6 +478,9 @@ impl State {
     /// Whether none of the keys has what a blocking command waits for. Of a key of another type it waits
     /// for the end.
     fn has_nothing_for(&self, name: &str, rest: &[Vec<u8>]) -> bool {
+        if name == "XREAD" {
+            return true;
+        }
         let sources = if name == "BLMOVE" { &rest[..1] } else { &rest[..rest.len() - 1] };
         sources.iter().all(|key| match self.entries.get(key).map(|entry| &entry.value) {
             Some(Value::List(_)) => name.starts_with("BZ"),
@@ -446,6 +510,9 @@ impl State {
             return Ok(expected);
         }
         if let Some(expected) = self.sorted_set(name, rest)? {
+            return Ok(expected);
+        }
+        if let Some(expected) = self.stream(name, rest)? {
             return Ok(expected);
         }
         Ok(self.generic(name, rest, at).unwrap_or_else(|| panic!("the model does not know {name}")))

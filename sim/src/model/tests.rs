@@ -267,3 +267,79 @@ fn a_wait_in_vain_ends_when_its_time_is_up() {
     wait.returned = Some((1_700_000_000, array(&["l", "x"])));
     assert_eq!(wait.earliest_ns(), 1_000_000_000);
 }
+
+#[test]
+fn streams_and_groups() {
+    let id = |seq: u64| bulk(&format!("1-{seq}"));
+    let entry =
+        |seq: u64, value: &str| Reply::Array(vec![id(seq), Reply::Array(vec![bulk("f"), bulk(value)])]);
+    let of_s = |entries: Vec<Reply>| Reply::Array(vec![bulk("s"), Reply::Array(entries)]);
+    play(
+        &State::default(),
+        &[
+            ("XADD s NOMKSTREAM 1-* f a", Reply::Null),
+            ("XREADGROUP GROUP g c STREAMS s >", Reply::error("NOGROUP No such key")),
+            ("XGROUP CREATE s g 0 MKSTREAM", Reply::ok()),
+            ("XGROUP CREATE s g 0 MKSTREAM", Reply::error("BUSYGROUP Consumer Group name already exists")),
+            ("XADD s 1-* f a", id(0)),
+            ("XADD s 1-* f b", id(1)),
+            ("XADD s MAXLEN 3 1-* f c", id(2)),
+            ("XADD s 1-2 f c", Reply::error("ERR The ID specified in XADD is equal or smaller than the")),
+            (
+                "XREADGROUP GROUP g c COUNT 2 STREAMS s >",
+                Reply::Array(vec![of_s(vec![entry(0, "a"), entry(1, "b")])]),
+            ),
+            ("XREADGROUP GROUP g d STREAMS s >", of_s(vec![entry(2, "c")])),
+            ("XREADGROUP GROUP g d STREAMS s >", Reply::Null),
+            ("XDEL s 1-1 1-9", Reply::Int(1)),
+            (
+                "XREADGROUP GROUP g c STREAMS s 0",
+                of_s(vec![entry(0, "a"), Reply::Array(vec![id(1), Reply::Null])]),
+            ),
+            ("XCLAIM s g d 0 1-0 1-1 1-7", Reply::Array(vec![entry(0, "a")])),
+            (
+                "XPENDING s g",
+                Reply::Array(vec![
+                    Reply::Int(2),
+                    id(0),
+                    id(2),
+                    Reply::Array(vec![Reply::Array(vec![bulk("d"), bulk("2")])]),
+                ]),
+            ),
+            ("XACK s g 1-0 1-1", Reply::Int(1)),
+            (
+                "XAUTOCLAIM s g e 0 0 COUNT 2",
+                Reply::Array(vec![bulk("0-0"), Reply::Array(vec![entry(2, "c")]), Reply::Array(vec![])]),
+            ),
+            ("XTRIM s MAXLEN 1", Reply::Int(1)),
+            ("XRANGE s - +", Reply::Array(vec![entry(2, "c")])),
+            ("XDEL s 1-2", Reply::Int(1)),
+            ("XREAD STREAMS s 1-0", Reply::Null),
+            ("TYPE s", Reply::Status(b"stream".to_vec())),
+        ],
+    );
+}
+
+#[test]
+fn what_may_be_evicted_may_be_gone() {
+    let kept = play(&State::of(Forgets::Volatile), &[("SET k 1", Reply::ok()), ("GET k", bulk("1"))]);
+    assert!(kept.after(1, &Call::command("GET k"), moment(0, 0), Some(&Reply::Null)).is_empty());
+    let oom = Reply::error("OOM command not allowed");
+    assert_eq!(kept.after(1, &Call::command("SET k 2"), moment(0, 0), Some(&oom)), [kept.clone()]);
+    let forgets = State::of(Forgets::Anything);
+    let set = forgets.after(1, &Call::command("SET k 1"), moment(0, 0), Some(&Reply::ok())).remove(0);
+    let gone = set.after(1, &Call::command("GET k"), moment(0, 0), Some(&Reply::Null));
+    assert_eq!(gone, [forgets], "and does not come back");
+}
+
+#[test]
+fn a_script_goes_on_after_an_error() {
+    let commands = ["SET a x", "INCR a", "APPEND a y"].map(|words| match Call::command(words) {
+        Call::Command(arguments) => arguments,
+        _ => unreachable!("it is a command"),
+    });
+    let error = Reply::error("ERR value is not an integer or out of range");
+    let replies = Reply::Array(vec![Reply::ok(), error, Reply::Int(2)]);
+    let after = State::default().after(1, &Call::Script(commands.to_vec()), moment(0, 0), Some(&replies));
+    assert_eq!(after.len(), 1);
+}

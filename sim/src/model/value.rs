@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use super::State;
+use super::stream::Stream;
 use crate::resp::Reply;
 
 pub type Bytes = Vec<u8>;
@@ -17,6 +18,7 @@ pub enum Value {
     Set(Rc<BTreeSet<Bytes>>),
     /// Workloads use whole numbers as scores.
     SortedSet(Rc<BTreeMap<Bytes, i64>>),
+    Stream(Rc<Stream>),
     /// A HyperLogLog, to users a string: what it has seen, and whether its estimate is stored.
     Sketch {
         elements: Rc<BTreeSet<Bytes>>,
@@ -32,13 +34,14 @@ impl Value {
             Value::Hash(_) => "hash",
             Value::Set(_) => "set",
             Value::SortedSet(_) => "zset",
+            Value::Stream(_) => "stream",
         }
     }
 
     /// Collections without elements do not exist.
     fn is_empty_collection(&self) -> bool {
         match self {
-            Value::String(_) | Value::Sketch { .. } => false,
+            Value::String(_) | Value::Sketch { .. } | Value::Stream(_) => false,
             Value::List(list) => list.is_empty(),
             Value::Hash(hash) => hash.is_empty(),
             Value::Set(set) => set.is_empty(),
@@ -80,6 +83,7 @@ impl State {
     access!(hash_at, set_hash, Hash, BTreeMap<Bytes, Bytes>);
     access!(set_at, set_set, Set, BTreeSet<Bytes>);
     access!(sorted_at, set_sorted, SortedSet, BTreeMap<Bytes, i64>);
+    access!(stream_at, set_stream, Stream, Stream);
 
     /// The string at a key.
     pub(super) fn string_at(&self, key: &[u8]) -> Result<Option<Bytes>, WrongType> {

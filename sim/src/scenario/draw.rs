@@ -4,14 +4,16 @@ use seedis::runtime::simulation::{Death, Draws};
 
 use super::settings::ServerFaults;
 use super::{
-    Client, Fault, Leave, Listen, Machine, Message, Publisher, Scenario, Settings, Step, Trouble, Way,
+    Client, Fault, Leave, Listen, Machine, Message, Other, Publisher, Scenario, Settings, Step, Trouble, Way,
 };
 use crate::model::Call;
+use crate::model::Forgets;
 use crate::resp;
-use crate::world::plan::{Faults, Plan};
+use crate::world::plan::{Faults, Plan, Profile};
 use crate::world::workload::{Workload, known};
 
-const CHANNELS: u64 = 2;
+/// Channels that are published to: `channel-0` and so on.
+pub const CHANNELS: u64 = 2;
 
 /// Batches that each client sends once nothing goes wrong any more.
 const PEACEFUL_BATCHES: usize = 10;
@@ -24,7 +26,12 @@ const CONNECTIONS: usize = 4;
 
 /// The scenario of a seed.
 pub fn of(seed: u64) -> Scenario {
-    let plan = Plan::of(seed);
+    of_profile(seed, Profile::default())
+}
+
+/// The scenario of a seed whose plan is about something.
+pub fn of_profile(seed: u64, profile: Profile) -> Scenario {
+    let plan = Plan::of(seed, profile);
     let server =
         ServerFaults { accept_failures: plan.faults.accept_failures, drift_ppm: plan.faults.drift_ppm };
     let (faults, peace_us) = faults(&plan, &mut Draws::named(seed, "faults"));
@@ -40,17 +47,29 @@ pub fn of(seed: u64) -> Scenario {
 
 fn machine(seed: u64, number: usize, plan: &Plan, peace_us: u64) -> Machine {
     let client = Some(client(seed, number, plan));
+    let mut others = Vec::new();
+    if plan.caching {
+        others.push(Other::Caching { rounds: plan.batches, groups: plan.groups });
+    }
+    if number == 0 {
+        others.extend((plan.forgets == Forgets::Anything).then_some(Other::Auditor));
+        others.extend(plan.guests.then_some(Other::Guest));
+    }
     if !plan.pubsub {
-        return Machine { client, ..Machine::default() };
+        return Machine { client, others, ..Machine::default() };
     }
     let mut draws = Draws::named(seed, &format!("publisher {number}"));
     let publisher = Some(publisher(number, peace_us, &mut draws));
     let mut draws = Draws::named(seed, &format!("subscriber {number}"));
     let listen = |_| {
         let resp3 = draws.chance(500_000);
-        Listen { channel: format!("channel-{}", draws.below(CHANNELS)), resp3 }
+        let is_pattern = draws.chance(300_000);
+        let one = draws.below(CHANNELS);
+        let channel = if is_pattern { "channel-*".to_owned() } else { format!("channel-{one}") };
+        let until_us = draws.chance(300_000).then(|| draws.below(500_000));
+        Listen { channel, resp3, until_us }
     };
-    Machine { client, publisher, subscriber: Some((0..CONNECTIONS).map(listen).collect()) }
+    Machine { client, publisher, subscriber: Some((0..CONNECTIONS).map(listen).collect()), others }
 }
 
 fn client(seed: u64, number: usize, plan: &Plan) -> Client {

@@ -14,7 +14,7 @@ mod words;
 use seedis::runtime::simulation::Death;
 
 use crate::model::Call;
-pub use draw::of;
+pub use draw::{CHANNELS, of, of_profile};
 
 pub use settings::{Settings, Values};
 
@@ -51,6 +51,18 @@ pub struct Machine {
     pub publisher: Option<Publisher>,
     /// What each connection of a subscriber listens to, over and over.
     pub subscriber: Option<Vec<Listen>>,
+    pub others: Vec<Other>,
+}
+
+/// Clients that do the same things in every world; what they do next is small print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// Caches what it reads, so many times until peace, of so many groups of keys.
+    Caching { rounds: usize, groups: u64 },
+    /// Has few rights, and tries whether it has more.
+    Guest,
+    /// Looks whether `maxmemory` holds in the end.
+    Auditor,
 }
 
 /// A client that sends batches.
@@ -98,8 +110,11 @@ pub struct Message {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
+    /// A channel, or with `*` a pattern of channels.
     pub channel: String,
     pub resp3: bool,
+    /// After so many microseconds it listens no longer for a while, on the same connection.
+    pub until_us: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use seedis::runtime::simulation::Death;
 use super::settings::Setting;
 use super::words;
 use super::{
-    Client, Expectation, Fault, Leave, Listen, Machine, Message, Publisher, Scenario, Step, Trouble, Way,
+    Client, Expectation, Fault, Leave, Listen, Machine, Message, Other, Publisher, Scenario, Step, Trouble,
+    Way,
 };
 
 /// Machines are made up to the highest number, so it is bounded.
@@ -57,8 +58,18 @@ impl Machine {
         }
         if let Some(subscriber) = &self.subscriber {
             writeln!(f, "\nsubscriber {number}")?;
-            for Listen { channel, resp3 } in subscriber {
-                writeln!(f, "  listen {channel}{}", if *resp3 { " resp 3" } else { "" })?;
+            for Listen { channel, resp3, until_us } in subscriber {
+                let until = until_us.map(|us| format!(" until {}", seconds(us))).unwrap_or_default();
+                writeln!(f, "  listen {channel}{until}{}", if *resp3 { " resp 3" } else { "" })?;
+            }
+        }
+        for other in &self.others {
+            match other {
+                Other::Caching { rounds, groups } => {
+                    writeln!(f, "\ncaching {number} rounds {rounds} groups {groups}")?;
+                }
+                Other::Guest => writeln!(f, "\nguest {number}")?,
+                Other::Auditor => writeln!(f, "\nauditor {number}")?,
             }
         }
         Ok(())
@@ -188,6 +199,11 @@ impl Reader {
                 self.scenario.machine(number).subscriber = Some(Vec::new());
                 self.section = Section::Subscriber { number };
             }
+            "caching" | "guest" | "auditor" => {
+                let number = line.machine()?;
+                let other = line.other(word)?;
+                self.scenario.machine(number).others.push(other);
+            }
             _ => return self.within(word, rest),
         }
         line.end()
@@ -264,9 +280,10 @@ impl Reader {
             Section::Subscriber { number } => {
                 let "listen" = word else { return unknown("in a subscriber") };
                 let channel = line.word()?.to_owned();
+                let until_us = line.until()?;
                 let resp3 = line.protocols()?.contains(&true);
                 let listens = self.scenario.machines[*number].subscriber.as_mut();
-                listens.expect("its section has begun").push(Listen { channel, resp3 });
+                listens.expect("its section has begun").push(Listen { channel, resp3, until_us });
             }
         }
         line.end()
@@ -337,6 +354,25 @@ impl<'a> Line<'a> {
         us.map(|us| sign * us).ok_or_else(|| format!("{word:?} is no number of seconds"))
     }
 
+    /// `until N`, or nothing.
+    fn until(&mut self) -> Result<Option<u64>, Complaint> {
+        if self.words.clone().next() != Some("until") {
+            return Ok(None);
+        }
+        self.exactly("until")?;
+        self.seconds().map(Some)
+    }
+
+    fn other(&mut self, word: &str) -> Result<Other, Complaint> {
+        if word != "caching" {
+            return Ok(if word == "guest" { Other::Guest } else { Other::Auditor });
+        }
+        self.exactly("rounds")?;
+        let rounds = self.number()? as usize;
+        self.exactly("groups")?;
+        Ok(Other::Caching { rounds, groups: self.number()?.max(1) })
+    }
+
     /// `resp 2 3 ...`, or nothing.
     fn protocols(&mut self) -> Result<Vec<bool>, Complaint> {
         let Some(word) = self.words.next() else { return Ok(Vec::new()) };
@@ -353,8 +389,8 @@ impl<'a> Line<'a> {
     /// `NAME fails CODE CHECK`.
     fn expectation(&mut self) -> Result<Expectation, Complaint> {
         let name = self.word()?;
-        let known = mutant::ALL.iter().find(|(known, _)| *known == name);
-        let mutant = known.map(|(name, _)| *name).ok_or_else(|| format!("unknown mutant {name:?}"))?;
+        let known = mutant::named(name).ok_or_else(|| format!("unknown mutant {name:?}"))?;
+        let mutant = known.name;
         self.exactly("fails")?;
         let code = self.choice(&[("127", 127), ("128", 128), ("129", 129)])?;
         let check: Vec<&str> = self.words.by_ref().collect();
@@ -408,7 +444,13 @@ publisher 0
 
 subscriber 1
   listen c
-  listen d resp 3
+  listen d* until 0.2 resp 3
+
+caching 2 rounds 5 groups 3
+
+guest 2
+
+auditor 2
 "#;
 
     fn read(text: &str) -> Scenario {

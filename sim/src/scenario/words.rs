@@ -16,6 +16,11 @@ pub fn show(calls: &[Call]) -> String {
                 commands.extend(inner.iter().map(command));
                 commands.push("EXEC".to_owned());
             }
+            Call::Script(inner) => {
+                commands.push("SCRIPT".to_owned());
+                commands.extend(inner.iter().map(|words| command(words)));
+                commands.push("END".to_owned());
+            }
             Call::Crash => unreachable!("no client asks for a crash"),
         }
     }
@@ -52,10 +57,10 @@ pub fn quoted(word: &[u8]) -> String {
     text + "\""
 }
 
-/// The commands of a pipeline, those between MULTI and EXEC as one call.
+/// The commands of a pipeline, those between MULTI and EXEC, or SCRIPT and END, as one call.
 pub fn calls(text: &str) -> Result<Vec<Call>, String> {
     let mut calls = Vec::new();
-    let mut transaction: Option<Vec<Words>> = None;
+    let (mut transaction, mut script): (Option<Vec<Words>>, Option<Vec<Words>>) = (None, None);
     for words in commands(text)? {
         let is = |name: &str| words.len() == 1 && words[0].eq_ignore_ascii_case(name.as_bytes());
         if is("MULTI") && transaction.is_none() {
@@ -64,6 +69,12 @@ pub fn calls(text: &str) -> Result<Vec<Call>, String> {
             let commands = transaction.take().ok_or("EXEC without MULTI")?;
             let watched: Vec<Key> = Vec::new();
             calls.push(Call::Transaction { watched, commands });
+        } else if is("SCRIPT") && script.is_none() {
+            script = Some(Vec::new());
+        } else if is("END") {
+            calls.push(Call::Script(script.take().ok_or("END without SCRIPT")?));
+        } else if let Some(commands) = &mut script {
+            commands.push(words);
         } else if let Some(commands) = &mut transaction {
             commands.push(words);
         } else {
@@ -72,6 +83,9 @@ pub fn calls(text: &str) -> Result<Vec<Call>, String> {
     }
     if transaction.is_some() {
         return Err("MULTI without EXEC".to_owned());
+    }
+    if script.is_some() {
+        return Err("SCRIPT without END".to_owned());
     }
     Ok(calls)
 }
@@ -154,11 +168,12 @@ mod tests {
             Call::command("SET a 1"),
             Call::Command(vec![b"SET".to_vec(), Vec::new(), long]),
             Call::Transaction { watched, commands: vec![vec![b"INCR".to_vec(), "ä".into()]] },
+            Call::Script(vec![vec![b"GET".to_vec(), b"b".to_vec()]]),
         ];
         let text = show(&written);
         assert_eq!(
             text,
-            r#"SET a 1 | SET "" "7.\{4000}\x0d\x0a\x00|# \x22\x5c" | MULTI | INCR "\xc3\xa4" | EXEC"#
+            r#"SET a 1 | SET "" "7.\{4000}\x0d\x0a\x00|# \x22\x5c" | MULTI | INCR "\xc3\xa4" | EXEC | SCRIPT | GET b | END"#
         );
         assert_eq!(calls(&text), Ok(written));
     }
@@ -170,6 +185,7 @@ mod tests {
             ("", "an empty command"),
             ("EXEC", "EXEC without MULTI"),
             ("MULTI | GET a", "MULTI without EXEC"),
+            ("SCRIPT | GET a", "SCRIPT without END"),
             ("GET \"a", "a quote is not closed"),
             (r#"GET "\q""#, "a backslash is followed by neither xNN nor {N}"),
             (r#"GET "\{9}""#, "a backslash is followed by neither xNN nor {N}"),

@@ -55,6 +55,7 @@ impl Sieve<'_> {
             self.role(&mut machine.client);
             self.role(&mut machine.publisher);
             self.role(&mut machine.subscriber);
+            self.retain(Level::Roles, &mut machine.others);
             if let Some(client) = &mut machine.client {
                 for steps in [&mut client.steps, &mut client.peaceful] {
                     self.retain(Level::Steps, steps);
@@ -80,6 +81,10 @@ impl Sieve<'_> {
         for call in calls {
             match call {
                 Call::Transaction { commands, .. } => {
+                    self.retain(Level::Commands, commands);
+                    commands.iter_mut().for_each(|words| self.words(words));
+                }
+                Call::Script(commands) => {
                     self.retain(Level::Commands, commands);
                     commands.iter_mut().for_each(|words| self.words(words));
                 }
@@ -138,7 +143,8 @@ pub fn simpler(scenario: &Scenario) -> Vec<Scenario> {
     variant(&|scenario| each_client(scenario, |client| client.resp3.clear()));
     variant(&|scenario| {
         scenario.machines.retain(|machine| {
-            machine.client.is_some() || machine.publisher.is_some() || machine.subscriber.is_some()
+            let (client, others) = (machine.client.is_some(), !machine.others.is_empty());
+            client || others || machine.publisher.is_some() || machine.subscriber.is_some()
         });
         let count = scenario.machines.len();
         scenario.faults.retain(|fault| fault.trouble.client().is_none_or(|client| client < count));
@@ -177,7 +183,7 @@ fn shorten(steps: &mut [Step], longest: usize) {
         let (Step::Send(calls) | Step::Leave { calls, .. }) = step else { continue };
         let words = calls.iter_mut().flat_map(|call| match call {
             Call::Command(words) => vec![words],
-            Call::Transaction { commands, .. } => commands.iter_mut().collect(),
+            Call::Transaction { commands, .. } | Call::Script(commands) => commands.iter_mut().collect(),
             Call::Crash => Vec::new(),
         });
         words.flatten().for_each(|word| word.truncate(longest));

@@ -147,7 +147,7 @@ impl Client {
                 }
                 Call::Command(words) if words[0].eq_ignore_ascii_case(b"UNWATCH") => self.watched.clear(),
                 Call::Transaction { watched, .. } => *watched = std::mem::take(&mut self.watched),
-                Call::Command(_) | Call::Crash => {}
+                Call::Command(_) | Call::Script(_) | Call::Crash => {}
             }
         }
         calls
@@ -229,6 +229,11 @@ impl Connection {
         time::timeout(self.patience, self.next()).await.map_err(|_| io::ErrorKind::TimedOut)?
     }
 
+    /// When the server wrote the last reply, if that is known.
+    pub fn answered_ns(&self) -> Option<u64> {
+        self.stream.peer_wrote_ns(self.decoded)
+    }
+
     /// The next reply, however long it takes.
     pub async fn next(&mut self) -> io::Result<Reply> {
         loop {
@@ -249,7 +254,7 @@ impl Connection {
         }
     }
 
-    fn complain(&self, what: String) -> io::Error {
+    pub fn complain(&self, what: String) -> io::Error {
         self.recorder.complain(format!("session {}: {what}", self.session));
         io::ErrorKind::InvalidData.into()
     }
@@ -268,8 +273,7 @@ impl Connection {
                 }
             }
             let reply = self.reply().await?;
-            let answered_ns = self.stream.peer_wrote_ns(self.decoded);
-            self.recorder.settle(index, reply, answered_ns);
+            self.recorder.settle(index, reply, self.answered_ns());
         }
         if !self.buffer.is_empty() {
             return Err(self.complain("more replies than requests".to_owned()));

@@ -4,10 +4,13 @@
 //! and whoever is still there must be served within [`PATIENCE`]. What the clients saw is judged
 //! afterwards.
 
+mod caching;
 mod client;
 mod crash;
 mod faults;
 pub mod film;
+mod guest;
+mod memory;
 pub(crate) mod plan;
 mod pubsub;
 mod recorder;
@@ -22,17 +25,18 @@ use madsim::runtime::{Handle, NodeHandle, Runtime};
 use seedis::actor::log::Settings;
 use seedis::actor::wiring::{self, End, Start};
 use seedis::engine::config::Config;
-use seedis::engine::mutant;
+use seedis::engine::{memory as heap, mutant};
 use seedis::runtime::net::Address;
 use seedis::runtime::simulation::{self, Signal, SimDisk, SimMachine, SimNet};
 use seedis::runtime::time;
 
 use crate::history;
 use crate::linearizability::{self, Verdict};
-use crate::model::State;
-use crate::scenario::Scenario;
+use crate::model::{Forgets, State};
+use crate::scenario::{Machine, Other, Scenario};
 use client::Seat;
 use plan::Plan;
+pub use plan::Profile;
 use recorder::Recorder;
 
 /// Simulated time that a client may wait in a healthy world.
@@ -53,6 +57,10 @@ pub struct Options {
     pub kind: Kind,
     /// What happens, instead of what the seed decides.
     pub scenario: Option<Scenario>,
+    /// What its plan is about.
+    pub profile: Profile,
+    /// Say which situations were reached.
+    pub tells_marks: bool,
 }
 
 /// The kinds of worlds.
@@ -222,9 +230,9 @@ fn scenario(seed: u64, options: &Options) -> Scenario {
         return Scenario::default();
     }
     if options.verbose && options.scenario.is_none() {
-        println!("{:#?}", Plan::of(seed));
+        println!("{:#?}", Plan::of(seed, options.profile));
     }
-    options.scenario.clone().unwrap_or_else(|| crate::scenario::of(seed))
+    options.scenario.clone().unwrap_or_else(|| crate::scenario::of_profile(seed, options.profile))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -267,7 +275,7 @@ async fn life(scenario: &Scenario, options: &Options) -> Result<Summary, Failure
         return Err(Failure::new(How::Liveness, "clients are served", text));
     }
     stop(&server, &ended).await?;
-    judge(&recorder, scenario.faults.len())
+    judge(&recorder, forgets(&values.config), scenario.faults.len())
 }
 
 /// Makes the machines of the clients and starts what runs on them.
@@ -289,9 +297,38 @@ fn populate(
         if let Some(script) = &machine.subscriber {
             seats.push(pubsub::start_subscriber(&node, number, script, address.clone(), recorder));
         }
+        seats.extend(others(scenario.seed, number, machine, &node, &address, recorder));
         nodes.push(node);
     }
     (nodes, seats)
+}
+
+fn others(
+    seed: u64,
+    number: usize,
+    machine: &Machine,
+    node: &NodeHandle,
+    address: &Address,
+    recorder: &Arc<Recorder>,
+) -> Vec<Seat> {
+    let start = |other: &Other| match other {
+        Other::Caching { rounds, groups } => {
+            caching::start(node, seed, number, (*rounds, *groups), address.clone(), recorder)
+        }
+        Other::Guest => guest::start(node, seed, address.clone(), recorder),
+        Other::Auditor => memory::start(node, address.clone(), recorder),
+    };
+    machine.others.iter().map(start).collect()
+}
+
+/// What a server of this configuration may forget.
+fn forgets(config: &str) -> Forgets {
+    let policy = config.lines().filter_map(|line| line.strip_prefix("maxmemory-policy ")).next_back();
+    match policy {
+        Some(policy) if policy.starts_with("allkeys") => Forgets::Anything,
+        Some(policy) if policy.starts_with("volatile") => Forgets::Volatile,
+        _ => Forgets::Nothing,
+    }
 }
 
 fn start_server(config: &str, ended: &Ended) -> NodeHandle {
@@ -302,6 +339,8 @@ fn start_server(config: &str, ended: &Ended) -> NodeHandle {
         .init(move || {
             let (text, ended) = (text.clone(), ended.clone());
             async move {
+                // What a process had that has died belongs to nobody.
+                heap::add(-(heap::of_entries() as i64));
                 let mut config = Config::default();
                 let mut no_includes = |_: &[u8]| Err("no includes here".to_owned());
                 config
@@ -363,7 +402,7 @@ async fn all_closed() -> Result<(), Failure> {
 }
 
 /// Judges what the clients saw.
-fn judge(recorder: &Recorder, faults: usize) -> Result<Summary, Failure> {
+fn judge(recorder: &Recorder, forgets: Forgets, faults: usize) -> Result<Summary, Failure> {
     let seen = recorder.finish();
     let wrong = |check: &str, text: String| Failure::new(How::Correctness, check, text);
     if let Some(complaint) = seen.complaints.first() {
@@ -375,7 +414,7 @@ fn judge(recorder: &Recorder, faults: usize) -> Result<Summary, Failure> {
     pubsub::check(&seen.pubsub).map_err(|what| wrong("messages", what))?;
     let mut unknown = 0;
     for part in history::split(&seen.operations) {
-        match linearizability::check(State::default(), &part, BUDGET) {
+        match linearizability::check(State::of(forgets), &part, BUDGET) {
             Verdict::Linearizable => {}
             Verdict::Unknown => unknown += 1,
             Verdict::Violation { stuck_at } => {

@@ -4,6 +4,7 @@
 use seedis::runtime::simulation::{DiskFaults, Draws, Link};
 
 use super::workload::{TOPICS, Topic, known};
+use crate::model::Forgets;
 
 /// The world of a seed.
 #[derive(Clone, Debug)]
@@ -22,7 +23,16 @@ pub struct Plan {
     /// Whether values may be long enough for many segments.
     pub long_values: bool,
     pub transactions: bool,
+    pub scripts: bool,
+    /// Whether all is flushed now and then.
+    pub flushes: bool,
     pub pubsub: bool,
+    /// Whether there are clients that cache what they read.
+    pub caching: bool,
+    /// Whether there is a client with few rights.
+    pub guests: bool,
+    /// What is forgotten when the memory is full.
+    pub forgets: Forgets,
     /// The server's configuration file.
     pub config: String,
     /// The network between all.
@@ -55,15 +65,57 @@ pub struct Faults {
     pub disk: DiskFaults,
 }
 
+/// What a plan is to be about. All options are drawn from the seed all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// A little of everything.
+    #[default]
+    Ci,
+    /// The same for longer.
+    Night,
+    /// Bytes and connections: pipelines, tiny segments and windows, resets.
+    Protocol,
+    /// Those who wait for keys.
+    Blocking,
+    Expiry,
+    /// Files, in worlds of crashes.
+    Persistence,
+    Scripts,
+    Streams,
+    /// Client-side caching.
+    Tracking,
+    Eviction,
+}
+
+impl Profile {
+    pub const ALL: [(&'static str, Profile); 10] = [
+        ("ci", Profile::Ci),
+        ("night", Profile::Night),
+        ("protocol", Profile::Protocol),
+        ("blocking", Profile::Blocking),
+        ("expiry", Profile::Expiry),
+        ("persistence", Profile::Persistence),
+        ("scripts", Profile::Scripts),
+        ("streams", Profile::Streams),
+        ("tracking", Profile::Tracking),
+        ("eviction", Profile::Eviction),
+    ];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, profile)| *profile == self).map_or("", |(name, _)| name)
+    }
+}
+
 impl Plan {
-    pub fn of(seed: u64) -> Self {
+    pub fn of(seed: u64, profile: Profile) -> Self {
         let mut draws = Draws::named(seed, "plan");
         let threads = if draws.chance(400_000) { draws.between(2, 4) } else { 1 };
         let link = link(&mut draws);
         let faults = Faults { disk: disk(&mut Draws::named(seed, "disk of the plan")), ..faults(&mut draws) };
         // A long value takes for ever through a tiny window.
         let long_values = draws.chance(300_000) && link.window >= 1000;
-        Plan {
+        let mut plan = Plan {
             clients: draws.between(2, 6) as usize,
             batches: draws.between(10, 100) as usize,
             pipeline: *draws.pick(&[1, 2, 4, 8, 16]),
@@ -72,11 +124,89 @@ impl Plan {
             expiry: draws.chance(600_000),
             long_values,
             transactions: draws.chance(600_000),
+            scripts: false,
+            flushes: false,
             pubsub: draws.chance(500_000) && known("SUBSCRIBE"),
+            caching: false,
+            guests: false,
+            forgets: Forgets::Nothing,
             config: config(threads, &mut draws),
             link,
             faults,
+        };
+        plan.add_features(&mut Draws::named(seed, "features of the plan"));
+        plan.lean(profile, &mut Draws::named(seed, "profile of the plan"));
+        plan.settle(&mut Draws::named(seed, "consequences of the plan"));
+        plan
+    }
+
+    fn add_features(&mut self, draws: &mut Draws) {
+        self.scripts = draws.chance(300_000);
+        self.flushes = draws.chance(300_000);
+        self.caching = draws.chance(250_000);
+        self.guests = draws.chance(150_000);
+        if draws.chance(120_000) {
+            self.forgets = *draws.pick(&[Forgets::Volatile, Forgets::Anything, Forgets::Anything]);
         }
+    }
+
+    /// Has the plan be about what a profile is about.
+    fn lean(&mut self, profile: Profile, draws: &mut Draws) {
+        match profile {
+            Profile::Ci | Profile::Persistence => {}
+            Profile::Night => {
+                self.batches *= 3;
+                self.faults.span_ms *= 2;
+            }
+            Profile::Protocol => {
+                self.pipeline = *draws.pick(&[4, 16, 64]);
+                self.link.segment = *draws.pick(&[1, 3, 7, 100]);
+                self.link.window = *draws.pick(&[16, 50, 200, 1000]);
+                self.link.short_writes = draws.between(10_000, 500_000) as u32;
+                self.faults.resets |= draws.chance(500_000);
+            }
+            Profile::Blocking => {
+                self.topics = vec![Topic::of(*draws.pick(&['l', 'z', 'x']))];
+                self.groups = 1;
+            }
+            Profile::Expiry => {
+                self.expiry = true;
+                self.faults.jumps |= draws.chance(500_000);
+            }
+            Profile::Scripts => self.scripts = true,
+            Profile::Streams => self.topics = vec![Topic::of('x')],
+            Profile::Tracking => self.caching = true,
+            Profile::Eviction => self.forgets = *draws.pick(&[Forgets::Volatile, Forgets::Anything]),
+        }
+    }
+
+    /// Draws what follows from the rest, and leaves out what cannot be judged together.
+    fn settle(&mut self, draws: &mut Draws) {
+        if self.caching && !self.topics.iter().any(|topic| topic.has_key('k')) {
+            self.topics.push(Topic::of('k'));
+        }
+        if self.caching {
+            self.config += &format!("tracking-table-max-keys {}\n", draws.pick(&[1_000_000, 3]));
+        }
+        // What is flushed in doubt is too much doubt.
+        self.flushes &= !self.expiry;
+        if self.pubsub && draws.chance(200_000) {
+            self.config += "client-output-buffer-limit pubsub 400 200 1\n";
+        }
+        if self.forgets == Forgets::Nothing {
+            return;
+        }
+        // Any command may be refused, also where the model has no place for that.
+        (self.transactions, self.guests, self.long_values) = (false, false, false);
+        self.scripts &= self.forgets == Forgets::Anything;
+        self.pubsub &= self.forgets == Forgets::Anything;
+        let among = if self.forgets == Forgets::Anything { "allkeys" } else { "volatile" };
+        let by = draws.pick(&["lru", "lfu", "random", "lrm", "ttl"]);
+        let by = if among == "allkeys" && *by == "ttl" { "lru" } else { by };
+        let room = 1024 * 1024 + draws.between(60, 500);
+        self.config += &format!("maxmemory {room}\nmaxmemory-policy {among}-{by}\n");
+        self.config += &format!("maxmemory-samples {}\n", draws.between(1, 10));
+        self.config += &format!("maxmemory-eviction-tenacity {}\n", draws.pick(&[0, 10, 100]));
     }
 }
 

@@ -5,6 +5,7 @@
 //! that was published while a subscription held, on a connection that held, is not lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::client::{Connection, Seat};
 use super::film;
 use super::recorder::Recorder;
 use crate::resp::Reply;
-use crate::scenario::{Listen, Message, Publisher};
+use crate::scenario::{CHANNELS, Listen, Message, Publisher};
 
 /// All that was published and received.
 #[derive(Clone, Debug, Default)]
@@ -145,6 +146,55 @@ async fn say(message: &Message, connection: &mut Connection, recorder: &Recorder
     }
 }
 
+/// What a subscriber listens to, and where what it hears is noted, by channel.
+struct Ears {
+    is_pattern: bool,
+    places: BTreeMap<String, usize>,
+}
+
+impl Ears {
+    /// To one channel, or by a pattern to all.
+    fn of(name: &str) -> Self {
+        let is_pattern = name.contains('*');
+        let all = (0..CHANNELS).map(|number| format!("channel-{number}"));
+        let one = std::iter::once(name.to_owned());
+        let heard: Vec<String> = if is_pattern { all.collect() } else { one.collect() };
+        Ears { is_pattern, places: heard.into_iter().map(|channel| (channel, 0)).collect() }
+    }
+
+    fn verb(&self, verb: &str) -> String {
+        format!("{}{verb}", if self.is_pattern { "P" } else { "" })
+    }
+
+    /// The subscription is confirmed.
+    fn open(&mut self, session: u32, recorder: &Recorder) {
+        for (channel, place) in &mut self.places {
+            recorder.note_pubsub(|pubsub| {
+                *place = pubsub.subscriptions.len();
+                pubsub.subscriptions.push(Subscription {
+                    session,
+                    channel: channel.clone(),
+                    confirmed_ns: recorder.true_ns(),
+                    received: Vec::new(),
+                    held: false,
+                });
+            });
+        }
+    }
+
+    fn hear(&self, channel: &str, message: String, recorder: &Recorder) -> Result<(), String> {
+        let place = self.places.get(channel).ok_or(format!("a subscriber hears {channel}"))?;
+        recorder.note_pubsub(|pubsub| pubsub.subscriptions[*place].received.push(message));
+        Ok(())
+    }
+
+    fn held(&self, recorder: &Recorder) {
+        recorder.note_pubsub(|pubsub| {
+            self.places.values().for_each(|place| pubsub.subscriptions[*place].held = true);
+        });
+    }
+}
+
 async fn subscribe(who: &str, script: &[Listen], address: &Address, recorder: &Arc<Recorder>) {
     let mut turns = script.iter().cycle();
     let mut peaceful = script.is_empty();
@@ -153,45 +203,90 @@ async fn subscribe(who: &str, script: &[Listen], address: &Address, recorder: &A
             time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Some(Listen { channel, resp3 }) = turns.next() else { return };
+        let Some(Listen { channel, resp3, until_us }) = turns.next() else { return };
         if connection.greet(*resp3).await.is_err() {
             continue;
         }
-        if connection.send(&[&["SUBSCRIBE", channel]]).await.is_err() || connection.reply().await.is_err() {
+        let mut ears = Ears::of(channel);
+        if join(&mut connection, &mut ears, channel, recorder).await.is_err() {
             continue;
         }
-        let mut place = 0;
-        recorder.note_pubsub(|pubsub| {
-            place = pubsub.subscriptions.len();
-            pubsub.subscriptions.push(Subscription {
-                session: connection.session,
-                channel: channel.clone(),
-                confirmed_ns: recorder.true_ns(),
-                received: Vec::new(),
-                held: false,
-            });
-        });
-        film::mark(who, "note", 0, || format!("session {} subscribes to {channel}", connection.session));
-        peaceful = listen(&mut connection, place, recorder).await;
+        // Some leave, and listen again on the same connection.
+        if let Some(until_us) = until_us.filter(|_| !recorder.is_quiet()) {
+            let stays = Duration::from_micros(until_us);
+            if leave(&mut connection, &ears, channel, stays, recorder).await.is_err()
+                || join(&mut connection, &mut ears, channel, recorder).await.is_err()
+            {
+                continue;
+            }
+        }
+        peaceful = listen(&mut connection, &ears, recorder).await;
+    }
+}
+
+async fn join(
+    connection: &mut Connection,
+    ears: &mut Ears,
+    name: &str,
+    recorder: &Recorder,
+) -> io::Result<()> {
+    connection.send(&[&[&ears.verb("SUBSCRIBE"), name]]).await?;
+    let reply = connection.reply().await?;
+    if matches!(reply, Reply::Error(_)) {
+        return Err(connection.complain(format!("SUBSCRIBE is answered by {reply:?}")));
+    }
+    film::mark(&connection.whose, "note", 0, || {
+        format!("session {} subscribes to {name}", connection.session)
+    });
+    ears.open(connection.session, recorder);
+    Ok(())
+}
+
+/// Listens for a while, then no longer: after that is confirmed, nothing more may come.
+async fn leave(
+    connection: &mut Connection,
+    ears: &Ears,
+    name: &str,
+    stays: Duration,
+    recorder: &Recorder,
+) -> io::Result<()> {
+    time::sleep(stays).await;
+    connection.send(&[&[&ears.verb("UNSUBSCRIBE"), name]]).await?;
+    loop {
+        let reply = connection.reply().await?;
+        match heard(&reply) {
+            Some(Heard::Message(channel, message)) => {
+                ears.hear(&channel, message, recorder).map_err(|what| connection.complain(what))?;
+            }
+            Some(Heard::Left) => break,
+            _ => return Err(connection.complain(format!("a subscriber receives {reply:?}"))),
+        }
+    }
+    match time::timeout(Duration::from_millis(500), connection.next()).await {
+        Ok(Ok(reply)) => Err(connection.complain(format!("who listens no longer receives {reply:?}"))),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Ok(()),
     }
 }
 
 /// Listens until the connection breaks, or the world has been quiet for long enough to receive all.
 /// A connection whose other end is gone can look sound for ever, so a PING shows that it has held.
-async fn listen(connection: &mut Connection, place: usize, recorder: &Recorder) -> bool {
+async fn listen(connection: &mut Connection, ears: &Ears, recorder: &Recorder) -> bool {
     let mut quiet_since_ns = None;
     loop {
         match time::timeout(Duration::from_secs(1), connection.next()).await {
             Ok(Ok(reply)) => match heard(&reply) {
-                Some(Heard::Message(message)) => {
+                Some(Heard::Message(channel, message)) => {
                     film::mark(&connection.whose, "message", 0, || message.clone());
-                    recorder.note_pubsub(|pubsub| pubsub.subscriptions[place].received.push(message));
+                    if let Err(what) = ears.hear(&channel, message, recorder) {
+                        recorder.complain(what);
+                    }
                 }
                 Some(Heard::Pong) => {
-                    recorder.note_pubsub(|pubsub| pubsub.subscriptions[place].held = true);
+                    ears.held(recorder);
                     return true;
                 }
-                None => recorder.complain(format!("a subscriber receives {reply:?}")),
+                _ => recorder.complain(format!("a subscriber receives {reply:?}")),
             },
             Ok(Err(_)) => return false,
             Err(_) if recorder.is_quiet() => {
@@ -211,15 +306,27 @@ async fn listen(connection: &mut Connection, place: usize, recorder: &Recorder) 
 }
 
 enum Heard {
-    Message(String),
+    /// On a channel.
+    Message(String, String),
     Pong,
+    /// It listens no longer.
+    Left,
 }
 
 fn heard(reply: &Reply) -> Option<Heard> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match reply {
         Reply::Array(items) | Reply::Push(items) => match items.as_slice() {
-            [Reply::Bulk(kind), Reply::Bulk(_), Reply::Bulk(message)] if kind == b"message" => {
-                Some(Heard::Message(String::from_utf8_lossy(message).into_owned()))
+            [Reply::Bulk(kind), Reply::Bulk(channel), Reply::Bulk(message)] if kind == b"message" => {
+                Some(Heard::Message(text(channel), text(message)))
+            }
+            [Reply::Bulk(kind), Reply::Bulk(_), Reply::Bulk(channel), Reply::Bulk(message)]
+                if kind == b"pmessage" =>
+            {
+                Some(Heard::Message(text(channel), text(message)))
+            }
+            [Reply::Bulk(kind), Reply::Bulk(_), Reply::Int(_)] if kind.ends_with(b"unsubscribe") => {
+                Some(Heard::Left)
             }
             [Reply::Bulk(kind), Reply::Bulk(_)] if kind == b"pong" => Some(Heard::Pong),
             _ => None,
@@ -252,7 +359,10 @@ pub fn check(pubsub: &PubSub) -> Result<(), String> {
                 && !seen.contains(&one.message)
         });
         if let Some(lost) = lost {
-            return Err(format!("{who} never received {}", lost.message));
+            let seconds = |ns: u64| ns as f64 / 1e9;
+            let (at, since) = (seconds(lost.invoked_ns), seconds(subscription.confirmed_ns));
+            let what = &lost.message;
+            return Err(format!("{who} never received {what}, sent at {at:.6}; it listens since {since:.6}"));
         }
     }
     agree(pubsub)

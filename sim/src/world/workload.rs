@@ -15,7 +15,7 @@ pub struct Topic {
 }
 
 /// All types of values.
-pub const TOPICS: [Topic; 7] = [
+pub const TOPICS: [Topic; 8] = [
     Topic { key: 'k', commands: STRINGS },
     Topic { key: 'l', commands: LISTS },
     Topic { key: 'h', commands: HASHES },
@@ -23,9 +23,19 @@ pub const TOPICS: [Topic; 7] = [
     Topic { key: 'z', commands: SORTED_SETS },
     Topic { key: 'b', commands: BITMAPS },
     Topic { key: 'p', commands: SKETCHES },
+    Topic { key: 'x', commands: STREAMS },
 ];
 
 impl Topic {
+    /// The topic whose keys have this letter.
+    pub fn of(key: char) -> &'static Topic {
+        TOPICS.iter().find(|topic| topic.key == key).expect("a letter of a topic")
+    }
+
+    pub fn has_key(&self, key: char) -> bool {
+        self.key == key
+    }
+
     /// Whether the server has this type.
     pub fn is_known(&self) -> bool {
         self.commands.iter().any(|pattern| known_pattern(pattern))
@@ -200,6 +210,50 @@ const BITMAPS: &[&str] = &[
     "GET b",
 ];
 
+/// By ids that no clock decides: of the few that begin with 1.
+const STREAMS: &[&str] = &[
+    "XADD x 1-* f v",
+    "XADD x 1-* f v",
+    "XADD x 1-* f v",
+    "XADD x 1-* f v",
+    "XADD x NOMKSTREAM 1-* f v",
+    "XADD x MAXLEN n 1-* f v",
+    "XADD x e f v",
+    "XLEN x",
+    "XRANGE x - +",
+    "XREVRANGE x + - COUNT 3",
+    "XDEL x e e",
+    "XDEL x e e e",
+    "XTRIM x MAXLEN n",
+    "XTRIM x MINID e",
+    "XREAD COUNT 2 STREAMS x e",
+    "XREAD BLOCK m STREAMS x e",
+    "XGROUP CREATE x g 0 MKSTREAM",
+    "XGROUP CREATE x g 0 MKSTREAM",
+    "XGROUP CREATE x g 0 MKSTREAM",
+    "XGROUP CREATE x g 0 MKSTREAM",
+    "XGROUP CREATE x g $ MKSTREAM",
+    "XGROUP DESTROY x g",
+    "XGROUP SETID x g e",
+    "XGROUP DELCONSUMER x g c",
+    "XREADGROUP GROUP g c COUNT 1 STREAMS x >",
+    "XREADGROUP GROUP g c COUNT 2 STREAMS x >",
+    "XREADGROUP GROUP g c STREAMS x >",
+    "XREADGROUP GROUP g c NOACK STREAMS x >",
+    "XREADGROUP GROUP g c COUNT 2 BLOCK m STREAMS x >",
+    "XREADGROUP GROUP g c BLOCK m STREAMS x >",
+    "XREADGROUP GROUP g c STREAMS x 0",
+    "XREADGROUP GROUP g c COUNT 2 STREAMS x 0",
+    "XACK x g e e e",
+    "XACK x g e e e",
+    "XCLAIM x g c 0 e e e",
+    "XCLAIM x g c 0 e e JUSTID",
+    "XAUTOCLAIM x g c 0 0 COUNT 2",
+    "XAUTOCLAIM x g c 0 0 COUNT 2",
+    "XPENDING x g",
+    "XPENDING x g - + 10",
+];
+
 /// Of few elements, which the estimate counts exactly.
 const SKETCHES: &[&str] = &[
     "PFADD p",
@@ -295,6 +349,13 @@ impl Workload {
 
     fn call(&mut self) -> Call {
         let group = self.draws.below(self.plan.groups);
+        if self.plan.flushes && self.draws.chance(10_000) {
+            return Call::command("FLUSHALL");
+        }
+        if self.plan.scripts && self.draws.chance(150_000) {
+            let length = self.draws.between(1, 4);
+            return Call::Script((0..length).map(|_| self.command_in_script(group)).collect());
+        }
         if !self.plan.transactions {
             return Call::Command(self.command(group));
         }
@@ -307,12 +368,23 @@ impl Workload {
             return Call::Transaction { watched: std::mem::take(&mut self.watched), commands };
         }
         if self.watched.is_empty() && self.draws.chance(100_000) {
-            let words = self.words(group, "WATCH k");
+            let pattern = if self.draws.chance(400_000) { "WATCH k k" } else { "WATCH k" };
+            let words = self.words(group, pattern);
             self.watched = words[1..].to_vec();
             self.watched_group = group;
             return Call::Command(words);
         }
         Call::Command(self.command(group))
+    }
+
+    /// One that does not wait, which scripts may not.
+    fn command_in_script(&mut self, group: u64) -> Vec<Vec<u8>> {
+        loop {
+            let command = self.command(group);
+            if Call::Command(command.clone()).waits().is_none() {
+                return command;
+            }
+        }
     }
 
     fn command(&mut self, group: u64) -> Vec<Vec<u8>> {
@@ -330,16 +402,19 @@ impl Workload {
         self.words(group, pattern)
     }
 
-    /// Fills a pattern: k, l, h, S, z, b and p a key for a value of this type, a one for any, v a value that is
-    /// unique, f one of a few fields or members, n and i numbers, t milliseconds, w seconds to wait.
-    fn words(&mut self, group: u64, pattern: &str) -> Vec<Vec<u8>> {
+    /// Fills a pattern: k, l, h, S, z, b, p and x a key for a value of this type, a one for any, v a value that is
+    /// unique, f one of a few fields or members, n and i numbers, t milliseconds, w seconds and
+    /// m milliseconds to wait, e the id of an entry, g a group and c a consumer.
+    pub fn words(&mut self, group: u64, pattern: &str) -> Vec<Vec<u8>> {
         // In COPY and RENAME of a key to itself lie rules of their own, which are none of ours here.
         let mut last = None;
         pattern
             .split(' ')
             .map(|word| match word {
-                "k" | "l" | "h" | "S" | "z" | "b" | "p" | "a" => {
-                    let kind = self.kind(word);
+                "k" | "l" | "h" | "S" | "z" | "b" | "p" | "x" | "a" => {
+                    // What readers of a stream change is no change to who watches it.
+                    let watched = pattern.starts_with("WATCH");
+                    let kind = if watched { self.watchable() } else { self.kind(word) };
                     let key = loop {
                         let key = (kind, self.draws.below(3));
                         if last != Some(key) {
@@ -352,6 +427,10 @@ impl Workload {
                 "v" => self.value(),
                 "f" => format!("f{}", self.draws.below(5)).into_bytes(),
                 "w" => format!("0.{:02}", self.draws.between(1, 60)).into_bytes(),
+                "m" => self.draws.between(10, 600).to_string().into_bytes(),
+                "e" => format!("1-{}", self.draws.below(25)).into_bytes(),
+                "g" => format!("group-{}", self.draws.below(2)).into_bytes(),
+                "c" => format!("consumer-{}", self.draws.below(3)).into_bytes(),
                 "n" => self.draws.below(20).to_string().into_bytes(),
                 "i" => (self.draws.below(20) as i64 - 10).to_string().into_bytes(),
                 "t" => self.draws.between(1, 1500).to_string().into_bytes(),
@@ -371,6 +450,13 @@ impl Workload {
                 'p' => 'k',
                 kind => kind,
             },
+        }
+    }
+
+    fn watchable(&mut self) -> char {
+        match self.draws.pick(&self.plan.topics).key {
+            'x' | 'p' => 'k',
+            kind => kind,
         }
     }
 

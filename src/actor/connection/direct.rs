@@ -4,6 +4,7 @@ use super::input::Input;
 use super::socket::Socket;
 use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, ReadBuffer, TURNS, would_block};
 use crate::actor::keyspace::{Attend, Keyspace};
+use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::engine::server::Server;
 use crate::engine::server::batch::{Batch, Flow};
@@ -134,7 +135,9 @@ impl Connection {
         match wanted.closing {
             Closing::Now => return true,
             Closing::AfterReply => self.flow = Flow::Close,
-            Closing::No if self.flow == Flow::Blocked && !wanted.blocked => self.flow = Flow::Again,
+            Closing::No if self.flow == Flow::Blocked && !wanted.blocked => {
+                self.flow = if mutant::is_on("forgotten-rest") { Flow::Wait(1) } else { Flow::Again };
+            }
             Closing::No => {}
         }
         false
@@ -150,6 +153,7 @@ impl Connection {
                     return Ok((0, server.output_waiting(*client)));
                 }
                 let mut written = socket.try_write(output)?;
+                sometimes!("short-write", written < output.len());
                 if mutant::is_on("short-write") {
                     written = output.len();
                 }
@@ -166,7 +170,10 @@ impl Connection {
                 Ok(_) => {}
                 Err(error) if would_block(&error) && mutant::is_on("lost-wakeup") => return Ok(1),
                 Err(error) if would_block(&error) => match socket.poll_write_ready(context) {
-                    Poll::Pending => return Ok(keyspace.with_quiet(|server| server.output_waiting(*client))),
+                    Poll::Pending => {
+                        sometimes!("full-socket");
+                        return Ok(keyspace.with_quiet(|server| server.output_waiting(*client)));
+                    }
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => return Err(()),
                 },
@@ -192,6 +199,7 @@ impl Connection {
                 Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
                 Poll::Ready(Ok(count)) => {
                     let batch = self.hand_over(&buffer[..count], count);
+                    sometimes!("split-request", batch.consumed < count);
                     if !mutant::is_on("split-request") {
                         self.pending.push(&buffer[batch.consumed..count]);
                     }
@@ -244,6 +252,7 @@ impl Connection {
     /// The peer sends no more. What it sent is answered; a blocked client is gone.
     fn end_of_input(&mut self) -> bool {
         self.ended = true;
+        sometimes!("unended-wait", self.flow == Flow::Blocked);
         self.flow != Flow::Blocked
     }
 

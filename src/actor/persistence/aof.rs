@@ -16,6 +16,7 @@ use crate::engine::aof::manifest::{Format, manifest_name, temporary_manifest_nam
 use crate::engine::aof::{Manifest, Writer, message};
 use crate::engine::config::Appendfsync;
 use crate::engine::effect::Level;
+use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::runtime::sync::mpsc;
 use crate::runtime::{fs, process, time};
@@ -65,7 +66,7 @@ impl Directory {
             .map_err(|error| message::manifest_temporary_open(&temporary, reason(&error)))?;
         let written = file.write_all(&text).await;
         written.map_err(|error| message::manifest_temporary_write(&temporary, reason(&error)))?;
-        let synced = file.sync_all().await;
+        let synced = if mutant::is_on("unsynced-manifest") { Ok(()) } else { file.sync_all().await };
         synced.map_err(|error| message::manifest_temporary_fsync(&temporary, reason(&error)))?;
         // The names that it relies on come first.
         let synced = fs::sync_dir(&self.path).await;
@@ -97,7 +98,10 @@ impl Directory {
         log::write(Level::Notice, &message::rewrite_renamed(from, &name));
         let written = self.write_manifest(&new).await;
         match written {
-            Ok(()) => *manifest = new,
+            Ok(()) => {
+                sometimes!("base-replaced");
+                *manifest = new;
+            }
             // It may be in its place all the same.
             Err(_) => manifest.give_up_base(&new),
         }
@@ -476,9 +480,12 @@ impl Log {
         let (mut frame, mut out) = (self.frame, Vec::new());
         let unix_s = now.unix_secs().max(0) as u64;
         frame.group(self.gathered.iter().map(Vec::as_slice), unix_s, self.annotations(), &mut out);
-        if self.append(&out, frame).await.is_ok() {
+        if self.append(&out, frame).await.is_ok() || mutant::is_on("lost-retry") {
             self.gathered.clear();
             self.written_end = self.gathered_end;
+        }
+        if mutant::is_on("written-is-durable") {
+            self.report(FromAof::Durable { position: self.written_end, size: self.size() });
         }
     }
 
@@ -488,12 +495,14 @@ impl Log {
             Ok(()) => {
                 self.frame = frame;
                 if self.retry_at.take().is_some() {
+                    sometimes!("write-retried");
                     self.report(FromAof::Recovered);
                 }
                 Ok(())
             }
             Err(error) => {
                 let why = reason(&error);
+                sometimes!("write-failed");
                 if self.retry_at.is_none() {
                     log::write(Level::Warning, &message::write_failed(&why));
                 }
@@ -509,6 +518,9 @@ impl Log {
     }
 
     async fn cut_back(&mut self) -> io::Result<()> {
+        if mutant::is_on("uncut-write") {
+            return Ok(());
+        }
         self.file.set_len(self.frame.offset()).await?;
         self.file.seek(self.frame.offset())
     }
@@ -518,6 +530,7 @@ impl Log {
         let due = match self.policy.fsync {
             // Not even a save is a reason to leave it out.
             Appendfsync::Always => true,
+            Appendfsync::Everysec if mutant::is_on("lazy-everysec") => now >= self.synced_at + 20 * SECOND,
             Appendfsync::Everysec => !self.spares_medium() && now >= self.synced_at + SECOND,
             Appendfsync::No => false,
         };
@@ -557,6 +570,8 @@ impl Log {
         let synced = if skipped { Ok(()) } else { self.file.sync_data().await };
         if let Err(error) = synced {
             let why = reason(&error);
+            sometimes!("fsync-failed");
+            sometimes!("fsync-failed-in-rewrite", self.since.is_some());
             log::write(Level::Warning, &message::fsync_failed(&why));
             if mutant::is_on("believed-fsync") {
                 return Err(why);
@@ -639,6 +654,7 @@ impl Log {
         (self.manifest, self.file, self.frame) = (manifest, file, Writer::new());
         let since = if mutant::is_on("forgetful-rewrite") { seq + 1 } else { seq };
         (self.is_listed, self.is_named) = (is_listed, is_named);
+        sometimes!("tainted-rotation", self.is_tainted);
         (self.is_tainted, self.since) = (false, Some(since));
         Ok(())
     }
@@ -648,6 +664,7 @@ impl Log {
         match self.directory.write_manifest(manifest).await {
             Ok(()) => true,
             Err(why) => {
+                sometimes!("manifest-failed");
                 log::write(Level::Warning, &why);
                 self.fail(why, true);
                 false

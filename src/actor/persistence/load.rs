@@ -11,6 +11,7 @@ use crate::engine::aof::scan::{Damage, End, Item as Part, begins_rdb};
 use crate::engine::aof::{Manifest, Scanner, message};
 use crate::engine::config::REDIS_VERSION;
 use crate::engine::effect::Level;
+use crate::engine::mark::sometimes;
 use crate::engine::rdb::{Buffered, Decoder, FileWriter, Header, Item, Limits, Options, VERSION_EMPTY};
 use crate::runtime::sync::mpsc;
 use crate::runtime::{fs, process, time};
@@ -421,7 +422,10 @@ impl History<'_> {
     async fn mend(&mut self, name: &[u8], start: u64, verdict: Verdict) -> Result<End, String> {
         let (length, log) = match verdict {
             Verdict::Cut { length, log } if self.setup.mends => (length, log),
-            Verdict::Cut { log, .. } | Verdict::Refuse { log } => return Err(log.join("\n")),
+            Verdict::Cut { log, .. } | Verdict::Refuse { log } => {
+                sometimes!("failed-start");
+                return Err(log.join("\n"));
+            }
         };
         let cut = async {
             let mut file = fs::File::append_to(&self.directory.file(name))?;
@@ -431,6 +435,7 @@ impl History<'_> {
         };
         let mut file =
             cut.await.map_err(|error: io::Error| message::truncate_failed(name, reason(&error)))?;
+        sometimes!("mended");
         log.iter().for_each(|line| log::write(Level::Warning, line));
         let (scanned, _) = self.scan(&mut file, name, start, length)?;
         scanned.map_err(|damage| message::damage(name, &damage, 0))

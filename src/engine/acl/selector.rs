@@ -5,6 +5,7 @@ use super::catalog::Catalog;
 use super::commands::Commands;
 use super::pattern::Pattern;
 use super::{Demand, Denied, Reason, RuleError, has_spaces};
+use crate::engine::mutant;
 use crate::engine::spec::KeyFlags;
 
 /// Keys that may be read, written, or both.
@@ -124,7 +125,8 @@ impl Selector {
             return Err(Denied { reason: Reason::Command, index: 0 });
         }
         if !self.all_keys {
-            for key in demand.keys {
+            let count = if mutant::is_on("acl-first-key") { 1 } else { usize::MAX };
+            for key in demand.keys.iter().take(count) {
                 if !self.may_use(demand.args.at(key.index), key.flags) {
                     return Err(Denied { reason: Reason::Key, index: key.index });
                 }
@@ -144,7 +146,8 @@ impl Selector {
     fn may_use(&self, key: &[u8], flags: KeyFlags) -> bool {
         let reads = flags.has(KeyFlags::ACCESS);
         let writes = flags.any(KeyFlags::INSERT | KeyFlags::DELETE | KeyFlags::UPDATE);
-        let fits = |own: &KeyPattern| (!reads || own.read) && (!writes || own.write);
+        let fits =
+            |own: &KeyPattern| (!reads || own.read) && (!writes || own.write || mutant::is_on("acl-write"));
         self.keys.iter().any(|own| fits(own) && own.pattern.matches(key))
     }
 
@@ -156,7 +159,7 @@ impl Selector {
     /// Whether a channel may be used; a pattern of channels must be allowed as such.
     pub fn may_hear(&self, channel: &[u8], is_pattern: bool) -> bool {
         let fits = |own: &Pattern| if is_pattern { own.text() == channel } else { own.matches(channel) };
-        self.all_channels || self.channels.iter().any(fits)
+        self.all_channels || mutant::is_on("acl-channel") || self.channels.iter().any(fits)
     }
 
     /// The rules about keys that lead here.

@@ -5,6 +5,8 @@ use super::keys::Access;
 use super::{Error, Result};
 use crate::engine::acl::Context;
 use crate::engine::config::KeyspaceEvents;
+use crate::engine::mark::sometimes;
+use crate::engine::mutant;
 use crate::engine::protocol::{Args, Argv, Reply};
 use crate::engine::server::Server;
 use crate::engine::session::{Awaited, Blocked, KeyWait, Session, Waiting};
@@ -74,6 +76,7 @@ impl Call<'_> {
     }
     /// Whether the client may be made to wait: not in the middle of a transaction or a script.
     pub fn may_block(&self) -> bool {
+        sometimes!("wait-in-transaction", self.server.propagation.depth > 0);
         self.server.propagation.depth == 0
     }
     /// The client waits; the reply will come later.
@@ -105,6 +108,8 @@ impl Call<'_> {
         let mut keys: Vec<Box<[u8]>> = keys.into_iter().map(Into::into).collect();
         keys.sort_unstable();
         keys.dedup();
+        keys.truncate(if mutant::is_on("one-key-wait") { 1 } else { usize::MAX });
+        sometimes!("repeated-wait", blocking.resumed.is_some());
         let (ticket, db, client) = (blocking.ticket(), self.session.db, self.session.client());
         let command = self.command;
         let wait = KeyWait { awaited, db, keys, ticket, request, command, again_at: None, ns: 0 };
@@ -112,6 +117,11 @@ impl Call<'_> {
         // A command that is run again and waits again does not wait longer for it.
         let (deadline, silent) = match &blocking.resumed {
             Some(resumed) => (resumed.deadline, resumed.silent),
+            None if mutant::is_on("endless-wait") => (None, self.session.is_silent()),
+            None if mutant::is_on("hasty-timeout") => {
+                let now = self.now.mono_us;
+                (deadline.map(|at| now + (at - now) / 2), self.session.is_silent())
+            }
             None => (deadline, self.session.is_silent()),
         };
         deadlines.extend(deadline.map(|at| (at, client)));
@@ -152,7 +162,9 @@ impl Event {
     /// stream changes nothing for its readers.
     #[inline]
     pub fn can_end_waits(self) -> bool {
-        self.class != KeyspaceEvents::STREAM || matches!(self.name, "xadd" | "xgroup-destroy")
+        let wakes =
+            |name| matches!(name, "xadd" if !mutant::is_on("unwoken-group")) || name == "xgroup-destroy";
+        self.class != KeyspaceEvents::STREAM || wakes(self.name)
     }
 }
 

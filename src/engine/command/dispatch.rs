@@ -4,6 +4,7 @@ use super::table::CommandId;
 use super::{Call, Error, Result, permission};
 use crate::engine::acl::Context;
 use crate::engine::effect::Level;
+use crate::engine::mark::sometimes;
 use crate::engine::protocol::reply::Mark;
 use crate::engine::protocol::{Args, Reply};
 use crate::engine::server::Server;
@@ -230,6 +231,7 @@ fn gate(
         let denied = flags.has(Flags::DENYOOM)
             || (flags.has(Flags::CONTAINER) && session.transaction.as_ref().is_some_and(|t| t.denied_on_oom));
         if full && denied {
+            sometimes!("refused-oom");
             return Err(Error::OOM);
         }
     }

@@ -4,6 +4,7 @@ use super::call::Event;
 use super::{Error, Result};
 use crate::engine::config::KeyspaceEvents;
 use crate::engine::keyspace::{Entry, EntryMut, Expiry, KeyHash, NewValue, Place, Type};
+use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::engine::protocol::{Args, Argv};
 use crate::engine::server::Server;
@@ -114,7 +115,11 @@ impl Server {
     fn find_hashed(&mut self, access: Access, hash: KeyHash, key: &[u8]) -> Option<Place> {
         let database = &self.databases[access.db];
         let place = database.find_hashed(hash, key)?;
-        let late_ms = if mutant::is_on("late-expiry") { 30 } else { 0 };
+        let late_ms = match () {
+            () if mutant::is_on("late-expiry") => 30,
+            () if mutant::is_on("early-expiry") => -30,
+            () => 0,
+        };
         if !database.at(place).is_expired(access.now.unix_ms() - late_ms) || self.allows_expired {
             return Some(place);
         }
@@ -127,11 +132,14 @@ impl Server {
         if mutant::is_on("lost-set") && access.now.mono_us.is_multiple_of(61) {
             return;
         }
+        let kept = mutant::is_on("kept-expiry") && expiry == Expiry::Never;
+        let expiry = if kept { Expiry::Keep } else { expiry };
         let clock = self.clock(access.now);
         let hash = self.databases[access.db].hash(key);
         let place = self.find_hashed(access, hash, key);
         let database = &mut self.databases[access.db];
         let Some(place) = place else {
+            let expiry = if kept { Expiry::Never } else { expiry };
             if self.pause.is_on() {
                 // What has expired is hidden but stays, and no moment of its own is kept.
                 let expiry = if expiry == Expiry::Keep { Expiry::Never } else { expiry };
@@ -213,6 +221,8 @@ impl Server {
             return;
         }
         if let Some(entry) = self.databases[db].remove(key) {
+            sometimes!("expired-access");
+            sometimes!("expired-in-unit", self.propagation.depth > 0);
             self.after_expiry(db, &entry);
             self.discard_entry(entry);
         }

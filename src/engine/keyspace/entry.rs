@@ -688,12 +688,14 @@ fn size_class(used: usize) -> usize {
 
 mod memory {
     use super::{ALIGN, Layout, NonNull, handle_alloc_error, mem};
+    use crate::engine::memory as heap;
 
     pub(super) fn allocate(size: usize) -> NonNull<u8> {
         const { assert!(mem::align_of::<u32>() <= ALIGN) };
         let layout = Layout::from_size_align(size, ALIGN).expect("a key of at most 512 MB");
         #[cfg(test)]
         super::tests::LIVE_BYTES.with(|live| live.set(live.get() + size as isize));
+        heap::add(size as i64);
         // SAFETY: no class is empty.
         let allocation = unsafe { std::alloc::alloc(layout) };
         NonNull::new(allocation).unwrap_or_else(|| handle_alloc_error(layout))
@@ -702,6 +704,7 @@ mod memory {
     pub(super) fn free(allocation: NonNull<u8>, size: usize) {
         #[cfg(test)]
         super::tests::LIVE_BYTES.with(|live| live.set(live.get() - size as isize));
+        heap::add(-(size as i64));
         // SAFETY: it was allocated with this size: the class of an entry's contents never changes in
         // place. `Entry::drop` runs once.
         unsafe { std::alloc::dealloc(allocation.as_ptr(), Layout::from_size_align_unchecked(size, ALIGN)) }

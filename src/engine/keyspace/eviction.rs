@@ -10,6 +10,7 @@
 
 use super::database::Database;
 use super::entry::Entry;
+use crate::engine::mutant;
 use crate::engine::rng::Rng;
 
 /// Milliseconds in a tick of the LRU clock.
@@ -72,7 +73,9 @@ impl Policy {
     /// Whether only keys that expire are evicted.
     pub fn is_volatile(self) -> bool {
         use Policy::*;
-        matches!(self, VolatileLru | VolatileLfu | VolatileLrm | VolatileRandom | VolatileTtl)
+        let is_volatile =
+            matches!(self, VolatileLru | VolatileLfu | VolatileLrm | VolatileRandom | VolatileTtl);
+        is_volatile && !mutant::is_on("evicted-anything")
     }
     /// Whether access clocks count uses instead of telling the time.
     pub fn is_lfu(self) -> bool {

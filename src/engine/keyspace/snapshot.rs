@@ -13,6 +13,8 @@
 use super::database::Database;
 use super::entry::Entry;
 use super::table::Garbage;
+use crate::engine::mark::sometimes;
+use crate::engine::mutant;
 
 /// The epoch of a database, and what was captured and not yet taken.
 #[derive(Default)]
@@ -28,7 +30,7 @@ impl Versions {
     /// Marks an entry that is new here.
     #[inline]
     pub(super) fn admit(&self, entry: &Entry) {
-        if self.is_old(entry) {
+        if self.is_old(entry) && !mutant::is_on("newcomers") {
             entry.set_epoch(self.epoch);
         }
     }
@@ -37,6 +39,7 @@ impl Versions {
     #[inline]
     pub(super) fn preserve(&mut self, entry: &mut Entry) {
         if self.is_old(entry) {
+            sometimes!("preserved", self.captures);
             self.capture(entry);
         }
     }
@@ -147,6 +150,7 @@ impl Database {
     /// Gives the snapshot up: nothing more is captured, and what was is garbage. The walk must still be
     /// brought to its end before another can begin.
     pub fn abort_snapshot(&mut self) -> Garbage {
+        sometimes!("given-up-snapshot", self.walk.is_some());
         self.versions.captures = false;
         let mut garbage =
             self.walk.as_mut().map(|walk| std::mem::take(&mut walk.flushed)).unwrap_or_default();
@@ -157,7 +161,8 @@ impl Database {
     /// Hands over what a flush took out of the database: to the snapshot if there may be old entries in it.
     pub(super) fn discard(&mut self, flushed: Garbage) -> Garbage {
         match &mut self.walk {
-            Some(walk) if self.versions.captures => {
+            Some(walk) if self.versions.captures && !mutant::is_on("uncaptured-flush") => {
+                sometimes!("preserved-flush", !flushed.is_empty());
                 walk.flushed.absorb(flushed);
                 Garbage::new()
             }

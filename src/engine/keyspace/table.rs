@@ -293,7 +293,9 @@ impl Table {
     fn take_entry(&mut self, hash: u64, position: Position, versions: &mut Versions) -> Entry {
         let index = position.segment as usize;
         let mut entry = self.segments[index].remove(hash, position.place);
-        versions.preserve(&mut entry);
+        if !mutant::is_on("uncaptured-removal") {
+            versions.preserve(&mut entry);
+        }
         self.len -= 1;
         if let Some(at) = entry.expires_at() {
             self.volatile -= 1;

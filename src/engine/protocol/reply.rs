@@ -1,5 +1,7 @@
 //! Writes replies: the same calls give RESP2 or RESP3, whichever the client speaks.
 
+use crate::engine::mutant;
+
 /// The bytes a client is still to get, and the protocol it speaks.
 #[derive(Debug, Default)]
 pub struct Reply {
@@ -122,6 +124,7 @@ impl Reply {
     pub fn int(&mut self, value: i64) {
         match value {
             0..10 => self.buffer.extend_from_slice(&[b':', b'0' + value as u8, b'\r', b'\n']),
+            -99..=-10 if mutant::is_on("unsigned") => self.int(-value),
             _ => {
                 let mut digits = itoa::Buffer::new();
                 self.buffer.push(b':');

@@ -1,6 +1,7 @@
 //! Who listens to which channel, pattern and shard channel. Delivery is the server's.
 
 use crate::engine::hash::{Map, Seed};
+use crate::engine::mutant;
 use crate::engine::session::ClientId;
 use crate::engine::text::glob;
 use std::collections::BTreeSet;
@@ -58,6 +59,9 @@ impl Pubsub {
     pub fn unsubscribe(&mut self, kind: Kind, name: &[u8], client: ClientId) {
         let channels = self.of(kind);
         if let Some(clients) = channels.get_mut(name) {
+            if mutant::is_on("sticky-subscription") {
+                return;
+            }
             clients.remove(&client);
             if clients.is_empty() {
                 channels.remove(name);

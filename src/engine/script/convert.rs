@@ -1,6 +1,7 @@
 //! Replies of commands to values of Lua, and values of Lua to replies.
 
 use super::stack::{LARGEST, Shown, Stack};
+use crate::engine::mutant;
 use crate::engine::protocol::Reply;
 use crate::engine::text::number::{format_f64_digits, parse_f64, parse_i64};
 
@@ -192,7 +193,8 @@ fn write_table(reply: &mut Reply, stack: &mut Stack, typed: bool, depth: usize) 
         loop {
             stack.truncate(table);
             stack.push_element(table, count + 1);
-            if stack.show(table + 1) == Shown::Nil {
+            let ends = mutant::is_on("script-null") && stack.show(table + 1) == Shown::Boolean(false);
+            if ends || stack.show(table + 1) == Shown::Nil {
                 break;
             }
             write_nested(reply, stack, typed, depth)?;
@@ -212,6 +214,10 @@ fn write_typed(reply: &mut Reply, stack: &mut Stack, typed: bool, depth: usize) 
     };
     field(stack, "err");
     if let Shown::Bytes(text) = stack.show(table + 1) {
+        if mutant::is_on("script-error") {
+            reply.bulk(text);
+            return Ok(true);
+        }
         reply.error(text.strip_prefix(b"-").unwrap_or(text));
         return Ok(true);
     }

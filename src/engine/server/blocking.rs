@@ -8,6 +8,7 @@
 use super::Server;
 use crate::engine::command::dispatch;
 use crate::engine::effect::Effect;
+use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::engine::protocol::Reply;
 use crate::engine::session::{Awaited, Blocked, ClientId, Closing, KeyWait, Session, Waiting};
@@ -165,7 +166,7 @@ impl Blocking {
     fn take_ready(&mut self) -> Option<(usize, Box<[u8]>)> {
         let (db, key) = self.ready.pop_front()?;
         if let Some(queue) = self.databases[db].get_mut(&key) {
-            queue.ready = false;
+            queue.ready = mutant::is_on("wakes-once");
         }
         Some((db, key))
     }
@@ -185,7 +186,9 @@ impl Server {
     /// A key changed: whoever waits for it is served once the running command is over.
     #[inline]
     pub fn signal_ready(&mut self, db: usize, key: &[u8]) {
-        if !self.blocking.is_empty() {
+        let in_unit = self.propagation.depth > 0;
+        if !self.blocking.is_empty() && !(in_unit && mutant::is_on("unseen-transaction")) {
+            sometimes!("transaction-serves", in_unit);
             self.blocking.signal(db, key);
         }
     }
@@ -226,6 +229,8 @@ impl Server {
             && (wait.awaited == Awaited::Group || kind == Some(wait.awaited.type_name()))
             && let Some(Blocked { on: Waiting::Keys(wait), deadline, silent }) = self.unblock(&mut session)
         {
+            sometimes!("served-wait");
+            sometimes!("type-change", kind != Some(wait.awaited.type_name()));
             self.blocking.resumed = Some(Resumed { deadline, silent, ns: wait.ns });
             dispatch::resume(self, &mut session, &wait, silent, now);
             self.blocking.resumed = None;
@@ -299,7 +304,10 @@ impl Server {
                 reply.int(0);
             }),
             Waiting::Freed => self.answer(session, Reply::ok),
-            Waiting::Keys(_) => self.answer(session, Reply::null_array),
+            Waiting::Keys(_) => {
+                sometimes!("timed-out-wait");
+                self.answer(session, Reply::null_array)
+            }
             Waiting::Unpause | Waiting::Outside | Waiting::Script | Waiting::Shutdown => {
                 self.answer(session, |_| {})
             }

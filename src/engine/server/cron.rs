@@ -3,6 +3,8 @@
 use super::Server;
 use crate::engine::effect::Level;
 use crate::engine::keyspace::{Due, ExpireStep};
+use crate::engine::mark::sometimes;
+use crate::engine::mutant;
 use crate::engine::session::{ClientId, Closing, Session, Waiting};
 use crate::engine::time::Now;
 
@@ -139,11 +141,14 @@ impl Server {
 
     fn expire_in(&mut self, db: usize, budget: usize, now: Now) -> ExpireStep {
         let (mut expired, mut hashes) = (Vec::new(), Vec::new());
-        let mut step = self.databases[db].expire_step(now.unix_ms(), budget, &mut |due| match due {
-            Due::Key(entry) => expired.push(entry),
-            Due::Fields(key) => hashes.push(Box::<[u8]>::from(key)),
-        });
+        let early_ms = if mutant::is_on("eager-cycle") { 50 } else { 0 };
+        let mut step =
+            self.databases[db].expire_step(now.unix_ms() + early_ms, budget, &mut |due| match due {
+                Due::Key(entry) => expired.push(entry),
+                Due::Fields(key) => hashes.push(Box::<[u8]>::from(key)),
+            });
         for entry in expired {
+            sometimes!("expired-cycle");
             self.stats.expired_keys_active += 1;
             self.after_expiry(db, &entry);
             self.discard_entry(entry);

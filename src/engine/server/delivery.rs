@@ -3,6 +3,7 @@
 use super::Server;
 use super::describe::Shown;
 use crate::engine::effect::Level;
+use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::engine::protocol::Reply;
 use crate::engine::pubsub::Kind;
@@ -100,14 +101,17 @@ impl Server {
         let direct: Vec<ClientId> =
             self.pubsub.channels.get(channel).map(|all| all.iter().copied().collect()).unwrap_or_default();
         let mut receivers = direct.len();
+        let deaf = receivers > 0 && mutant::is_on("deaf-pattern");
         self.deliver(&direct, "message", None, channel, message);
         let matching: Vec<(Box<[u8]>, Vec<ClientId>)> = self
             .pubsub
             .matching(channel)
             .into_iter()
             .map(|(pattern, clients)| (pattern.into(), clients.iter().copied().collect()))
+            .filter(|_| !deaf)
             .collect();
         for (pattern, clients) in matching {
+            sometimes!("pattern-message");
             receivers += clients.len();
             self.deliver(&clients, "pmessage", Some(&pattern), channel, message);
         }
@@ -154,6 +158,9 @@ impl Server {
                 reply
             });
             session.reply.raw(bytes.pending());
+            if mutant::is_on("doubled-message") && message.ends_with(b"3") {
+                session.reply.raw(bytes.pending());
+            }
             self.after_delivery(*client);
         }
     }
@@ -251,6 +258,7 @@ impl Server {
                 format!("Client {line} scheduled to be closed ASAP for overcoming of output buffer limits."),
             );
             self.stats.output_buffer_limit_disconnections += 1;
+            sometimes!("output-limit");
             self.close(session);
         }
     }

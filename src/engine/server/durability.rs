@@ -6,6 +6,7 @@
 
 use super::Server;
 use super::persistence::AofState;
+use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::engine::session::{Blocked, ClientId, Held, Session, Waiting};
 use crate::engine::spec::Flags;
@@ -70,7 +71,12 @@ impl Server {
     /// A client's batch ended with output that is held if it may show what is not durable.
     #[inline]
     pub(super) fn hold_what_was_seen(&mut self, session: &mut Session) {
+        let is_behind = session.wrote < self.propagation.offset();
+        if is_behind && mutant::is_on("unheld-reads") {
+            return;
+        }
         if self.durability.looked || session.held.is_some() {
+            sometimes!("held-for-others", is_behind && self.durability.holding);
             self.hold(session);
         }
     }
@@ -106,6 +112,7 @@ impl Server {
     pub(super) fn hold(&mut self, session: &mut Session) {
         let early = mutant::is_on("early-reply");
         if self.durability.holding && self.propagation.offset() > self.durability.durable && !early {
+            sometimes!("held-output");
             self.hold_until(session, self.propagation.offset());
         }
     }
@@ -144,6 +151,8 @@ impl Server {
     }
 
     fn release_output(&mut self, durable: u64) {
+        let early = if mutant::is_on("hasty-release") { 64 } else { 0 };
+        let durable = durable.saturating_add(early);
         while let Some((position, client)) = self.durability.holders.front().copied()
             && position <= durable
         {
@@ -164,6 +173,7 @@ impl Server {
 
     /// WAITAOF: the client waits until its writes are on the medium.
     pub fn wait_for_disk(&mut self, client: ClientId) {
+        sometimes!("waited-for-disk");
         self.durability.waiting.push(client);
     }
 
@@ -187,7 +197,8 @@ impl Server {
 
     /// Whether all that a client wrote is on the medium.
     pub fn is_durable(&self, session: &Session) -> bool {
-        self.persistence.aof.state == AofState::On && session.wrote <= self.durability.durable
+        let durable = session.wrote <= self.durability.durable || mutant::is_on("waitaof-lies");
+        self.persistence.aof.state == AofState::On && durable
     }
 
     /// Whether output is held now.

@@ -5,6 +5,8 @@ use crate::engine::command::call::Event;
 use crate::engine::config::KeyspaceEvents;
 use crate::engine::keyspace::eviction::Clock;
 use crate::engine::keyspace::{Entry, Garbage, NewValue, Object};
+use crate::engine::mark::sometimes;
+use crate::engine::mutant;
 use crate::engine::protocol::{Argv, Reply};
 use crate::engine::session::Waiting;
 use crate::engine::time::Now;
@@ -68,7 +70,8 @@ impl Server {
         let start = (self.config.latency_monitor_threshold > 0).then(stopwatch);
         let mut left = evictions_at_once(self.config.maxmemory_eviction_tenacity);
         let room = loop {
-            if self.config.maxmemory == 0 || self.used_memory() <= self.config.maxmemory {
+            let fits = self.used_memory() <= self.config.maxmemory || mutant::is_on("endless-room");
+            if self.config.maxmemory == 0 || fits {
                 break Room::Enough;
             }
             if left == 0 {
@@ -97,13 +100,15 @@ impl Server {
     fn evict_one(&mut self, now: Now) -> bool {
         let clock = self.clock(now);
         let samples = self.config.maxmemory_samples as usize;
-        let Some(victim) = self.evictor.victim(&self.databases, &clock, samples, &mut self.rng) else {
-            return false;
-        };
+        let victim = self.evictor.victim(&self.databases, &clock, samples, &mut self.rng);
+        let Some(victim) = victim.filter(|_| !mutant::is_on("never-evicts")) else { return false };
+        sometimes!("evicted");
         let Some(entry) = self.databases[victim.database].remove(&victim.key) else { return false };
         let verb: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
         self.stats.evicted_keys += 1;
-        self.touch_lapsed(victim.database, &victim.key);
+        if !mutant::is_on("silent-eviction") {
+            self.touch_lapsed(victim.database, &victim.key);
+        }
         self.notify(victim.database, &victim.key, EVICTED);
         self.propagation.also(victim.database, || Argv::of([verb, &victim.key]));
         // Not part of the command that needs the room.
@@ -131,6 +136,7 @@ impl Server {
 
     /// Frees what a flush left behind, slice by slice. `objects` is what statistics count it as.
     pub fn discard_all(&mut self, garbage: Garbage, objects: u64) {
+        sometimes!("freed-later", objects > 0);
         self.garbage.push_back(Discarded { garbage, objects });
     }
 

@@ -50,6 +50,7 @@ use super::session::clients::Clients;
 use super::session::{ClientId, Closing, Peer, REPLY_MAX, Session};
 use super::time::Now;
 use super::tracking::Tracking;
+use crate::engine::mutant;
 use batch::Scratch;
 use blocking::Blocking;
 use call_log::CallLogs;
@@ -449,11 +450,17 @@ impl Server {
     /// Tells those who guard a key, cache it or wait for it that it changed.
     pub fn touch(&mut self, db: usize, key: &[u8]) {
         self.tell_watchers(db, key, self.tracking.author);
+        if mutant::is_on("unsignalled-move") {
+            return;
+        }
         self.signal_ready(db, key);
     }
 
     /// The same of a key that expired or was evicted, wholly or in part: it was nobody who did it.
     pub fn touch_lapsed(&mut self, db: usize, key: &[u8]) {
+        if mutant::is_on("unwatched-end") {
+            return self.signal_ready(db, key);
+        }
         self.tell_watchers(db, key, 0);
         self.signal_ready(db, key);
     }

@@ -6,6 +6,7 @@
 //! the start of the server.
 
 use crate::engine::effect::Effect;
+use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::engine::protocol::{Args, Argv, request};
 use std::mem;
@@ -144,7 +145,9 @@ impl Propagation {
         if !self.streaming {
             return;
         }
-        if self.selected != Some(db) {
+        let stays = self.commands > 0 && mutant::is_on("transaction-select");
+        if self.selected != Some(db) && !stays {
+            sometimes!("select-in-unit", self.commands > 0);
             self.selected = Some(db);
             let name = db.to_string();
             request::encode(&mut self.stream, [b"SELECT".as_slice(), name.as_bytes()].into_iter());
@@ -171,6 +174,7 @@ impl Propagation {
     pub fn flush(&mut self, atomic: bool, effects: &mut Vec<Effect>) {
         if self.commands > 0 {
             if atomic && self.commands > 1 && !mutant::is_on("torn-transaction") {
+                sometimes!("framed-unit");
                 self.stream.splice(self.unit..self.unit, MULTI.iter().copied());
                 self.stream.extend_from_slice(EXEC);
             }

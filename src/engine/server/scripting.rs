@@ -11,6 +11,8 @@ use crate::engine::command::table::CommandId;
 use crate::engine::command::{Error, Result};
 use crate::engine::command::{dispatch, permission};
 use crate::engine::effect::Level;
+use crate::engine::mark::sometimes;
+use crate::engine::mutant;
 use crate::engine::protocol::{Args, Argv, Reply};
 use crate::engine::script::{Callee, Command, Digest, Input, Interpreter, Options, Output, Run};
 use crate::engine::session::{Peer, SCRIPT_ADDRESS, Session};
@@ -374,9 +376,16 @@ impl Server {
         match self.gate_script(running, args) {
             Ok(id) => {
                 let flags = self.commands.entry(id).row.flags;
+                let second = running.wrote && mutant::is_on("script-second-write");
                 running.wrote |= flags.has(Flags::WRITE);
-                let muted = (!command.propagated).then(|| self.propagation.mute(true));
-                dispatch::call(self, &mut running.session, reply, args, id, running.now);
+                let muted = (!command.propagated || second).then(|| self.propagation.mute(true));
+                let before = self.dirty;
+                let failed = dispatch::call(self, &mut running.session, reply, args, id, running.now);
+                sometimes!("script-failed", failed);
+                sometimes!("script-wrote", self.dirty > before);
+                if mutant::is_on("torn-script") {
+                    self.propagation.flush(false, &mut self.effects);
+                }
                 if let Some(muted) = muted {
                     self.propagation.mute(muted);
                 }
@@ -409,7 +418,9 @@ impl Server {
         if flags.has(Flags::NOSCRIPT) && !self.scripting.allows_all {
             return refuse(Error::new("ERR This Redis command is not allowed from script"));
         }
-        if let Err(denied) = permission::check(self, running.session.user, id, args) {
+        if let Err(denied) = permission::check(self, running.session.user, id, args)
+            && !mutant::is_on("acl-script")
+        {
             std::mem::swap(&mut running.session.peer.address, &mut running.address);
             let (who, denied) = ((&*running.session, &Reply::default()), (denied, Context::Script));
             let error = permission::refuse(self, who, id, args, denied, running.now);
@@ -447,13 +458,13 @@ fn become_script(stand_in: &mut Session, session: &Session) {
         id: session.id,
         slot: session.slot,
         peer,
-        db: session.db,
+        db: if mutant::is_on("script-database") { 0 } else { session.db },
         user: session.user,
         authenticated: true,
         command: session.command,
         traffic: session.traffic,
         no_touch: session.no_touch,
-        tracks_reads: session.tracks_reads,
+        tracks_reads: session.tracks_reads && !mutant::is_on("untracked-script"),
         created: session.created,
         active: session.active,
         ..Session::default()

@@ -7,6 +7,8 @@ use super::Server;
 use super::delivery::Message;
 use crate::engine::command::key_specs::find_keys;
 use crate::engine::command::{Command, Group};
+use crate::engine::mark::sometimes;
+use crate::engine::mutant;
 use crate::engine::protocol::{Args, Reply};
 use crate::engine::session::{ClientId, Closing, Session};
 use crate::engine::spec::Flags;
@@ -40,6 +42,7 @@ impl Server {
         }
         let mut keys = Vec::new();
         find_keys(row, args, &mut keys);
+        keys.truncate(if mutant::is_on("second-key") { 1 } else { usize::MAX });
         self.tracking.remember(session.id, keys.iter().map(|key| args.at(key.index)));
     }
 
@@ -52,12 +55,16 @@ impl Server {
             return;
         }
         let keys = encoded([key].into_iter());
-        readers.into_iter().for_each(|reader| self.tell(reader, Some(&keys)));
+        sometimes!("invalidated");
+        sometimes!("own-invalidation", author != 0 && readers.contains(&author));
+        let count = if mutant::is_on("first-reader") { 1 } else { usize::MAX };
+        readers.into_iter().take(count).for_each(|reader| self.tell(reader, Some(&keys)));
     }
 
     /// Whole databases changed, so that nothing that was read is sure any more.
     pub fn invalidate_all(&mut self) {
-        self.tracking.ids().into_iter().for_each(|tracker| self.tell(tracker, None));
+        let trackers = if mutant::is_on("untold-flush") { Vec::new() } else { self.tracking.ids() };
+        trackers.into_iter().for_each(|tracker| self.tell(tracker, None));
         self.tracking.table.clear();
     }
 
@@ -73,7 +80,9 @@ impl Server {
     #[cold]
     fn broadcast_news(&mut self) {
         for news in self.tracking.prefixes.take_news() {
-            let all = encoded(news.keys());
+            sometimes!("broadcast");
+            let all =
+                encoded(news.keys().take(if mutant::is_on("short-broadcast") { 1 } else { usize::MAX }));
             for client in &news.clients {
                 if self.tracking.get(*client).is_some_and(|tracker| tracker.noloop) {
                     if news.keys_of_others(*client).next().is_some() {
@@ -99,7 +108,11 @@ impl Server {
         self.tracking.attempts += 1;
         for _ in 0..FORGET_AT_ONCE * self.tracking.attempts {
             let Some(key) = self.tracking.table.random(&mut self.rng) else { return };
-            let readers = self.tracking.take_readers(&key, 0);
+            sometimes!("forgotten-reader");
+            let mut readers = self.tracking.take_readers(&key, 0);
+            if mutant::is_on("forgotten-reader") {
+                readers.clear();
+            }
             let keys = encoded([&*key].into_iter());
             readers.into_iter().for_each(|reader| self.tell(reader, Some(&keys)));
             if !is_over(self) {

@@ -6,6 +6,8 @@ use crate::engine::acl::{Acl, Catalog, Context, Event, Named, Reason, User, User
 use crate::engine::acl::{merge_selectors, parse_file};
 use crate::engine::command::table::Table;
 use crate::engine::config::{AclPubsubDefault, Config, LoadError};
+use crate::engine::mark::sometimes;
+use crate::engine::mutant;
 use crate::engine::session::{ClientId, Closing, Session};
 use crate::engine::time::Now;
 use std::collections::BTreeSet;
@@ -86,7 +88,9 @@ impl Server {
     /// Removes a user with its clients, the caller after its reply. Whether there was one.
     pub fn delete_user(&mut self, caller: &mut Session, name: &[u8]) -> bool {
         let Some(id) = self.acl.remove(name) else { return false };
-        self.close_those(Some(caller), |_, session| session.user == id);
+        if !mutant::is_on("deleted-user") {
+            self.close_those(Some(caller), |_, session| session.user == id);
+        }
         true
     }
 
@@ -128,6 +132,7 @@ impl Server {
             self.clients.iter().filter(|session| are_meant(self, session)).map(Session::client).collect();
         for client in meant {
             let Some(mut session) = self.clients.take(client) else { continue };
+            sometimes!("expelled");
             self.expel(&mut session);
             if session.blocked.as_ref().is_some_and(|blocked| blocked.on.is_outside()) {
                 session.closing = Closing::AfterReply;
@@ -165,6 +170,7 @@ impl Server {
             Reason::Certificate => &mut self.stats.acl_denied_tls_cert,
         };
         *counter += 1;
+        sometimes!("denied");
         let client = self.describe(shown, now);
         let event = Event { reason, context, object, user };
         self.acl.log.add(event, client, now.unix_ms(), self.config.acllog_max_len);

@@ -1,6 +1,7 @@
 //! WATCH: which clients guard which keys, and whose keys have changed.
 
 use crate::engine::hash::{Map, Seed, Set};
+use crate::engine::mark::sometimes;
 use crate::engine::session::ClientId;
 
 /// Whether a key is there.
@@ -110,6 +111,7 @@ impl Watch {
                     Expired if guard.expired => {}
                     Expired if before == Missing => guard.expired = true,
                     _ => {
+                        sometimes!("flushed-watch");
                         self.dirty.insert(guard.client);
                     }
                 }

@@ -5,6 +5,7 @@
 mod prefixes;
 mod table;
 
+use crate::engine::mutant;
 pub use prefixes::{Broadcast, Collision, Prefixes, collision};
 pub use table::Table;
 
@@ -134,7 +135,8 @@ impl Tracking {
         let Tracking { trackers, table, .. } = self;
         let is_told = |reader: &u64| {
             trackers.get(reader).is_some_and(|tracker| {
-                tracker.mode != Mode::Broadcast && !(tracker.noloop && *reader == author)
+                tracker.mode != Mode::Broadcast
+                    && !((tracker.noloop || mutant::is_on("own-change")) && *reader == author)
             })
         };
         table.remove(key).into_iter().flatten().filter(is_told).collect()

@@ -1,5 +1,6 @@
 //! The process and the machine under it: the same on every run, whatever machine simulates them.
 
+use crate::engine::memory;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -110,10 +111,10 @@ pub fn notify_supervisor(_: &str) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Bytes in use. All nodes share the heap of the simulator, so no figure of it belongs to one of them:
-/// a constant, so that what depends on it replays.
+/// Bytes in use. All nodes share the heap of the simulator, so no figure of it belongs to one of them: a constant, so
+/// that what depends on it replays, and what keys take, so that `maxmemory` is a limit.
 pub fn heap_allocated() -> u64 {
-    1 << 20
+    (1 << 20) + memory::of_entries()
 }
 
 /// The simulated kernel kills nobody: there is no score to change.

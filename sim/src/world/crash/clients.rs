@@ -14,7 +14,7 @@ use super::data::Bytes;
 use super::line::Line;
 use super::notes::{Notes, is_refusal};
 use super::plan::{Plan, Policy, Trouble};
-use super::workload::{Unit, Workload, counter, number, words};
+use super::workload::{Frame, Unit, Workload, counter, number, words};
 use crate::resp::Reply;
 
 pub type Shared = Arc<std::sync::Mutex<Workload>>;
@@ -56,15 +56,15 @@ impl Writer {
         for unit in units {
             let before = requests.len();
             self.select(unit.commands[0].0, &mut requests);
-            if unit.transaction {
-                requests.push(words("MULTI"));
-            }
-            for (database, command) in &unit.commands {
-                self.select(*database, &mut requests);
-                requests.push(command.clone());
-            }
-            if unit.transaction {
-                requests.push(words("EXEC"));
+            if unit.frame == Frame::Script {
+                requests.push(self.script(&unit));
+            } else {
+                requests.extend((unit.frame == Frame::Transaction).then(|| words("MULTI")));
+                for (database, command) in &unit.commands {
+                    self.select(*database, &mut requests);
+                    requests.push(command.clone());
+                }
+                requests.extend((unit.frame == Frame::Transaction).then(|| words("EXEC")));
             }
             let others = requests.len() - before - 1;
             noted.push((others, self.notes.send(self.client, unit)));
@@ -82,6 +82,36 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// A unit as one script, whose SELECTs are its own affair. What is refused is so before anything was written.
+    fn script(&self, unit: &Unit) -> Vec<Bytes> {
+        const SCRIPT: &str = "\
+local at = 2
+for n = 1, tonumber(ARGV[1]) do
+    local words = tonumber(ARGV[at])
+    local reply = redis.pcall(unpack(ARGV, at + 1, at + words))
+    if type(reply) == 'table' and reply.err and reply.err:find('^MISCONF') then
+        return reply
+    end
+    at = at + 1 + words
+end
+return redis.status_reply('OK')";
+        let mut commands = Vec::new();
+        let mut selected = unit.commands[0].0;
+        for (database, command) in &unit.commands {
+            if std::mem::replace(&mut selected, *database) != *database {
+                commands.push(words(&format!("SELECT {}", number(self.client, *database))));
+            }
+            commands.push(command.clone());
+        }
+        let count = |count: usize| count.to_string().into_bytes();
+        let mut call = vec![b"EVAL".to_vec(), SCRIPT.into(), count(0), count(commands.len())];
+        for command in commands {
+            call.push(count(command.len()));
+            call.extend(command);
+        }
+        call
     }
 
     fn select(&mut self, database: usize, requests: &mut Vec<Vec<Bytes>>) {

@@ -13,7 +13,7 @@ use seedis::runtime::simulation::SimClock;
 
 use super::super::{film, lock};
 use super::data::{Data, SHARED, Value};
-use super::workload::{Unit, counter};
+use super::workload::{Frame, Unit, counter};
 use crate::resp::Reply;
 
 /// A unit that was sent.
@@ -275,7 +275,11 @@ fn filmed(client: usize, unit: &Unit, begin_ns: u64) -> film::Span {
     };
     let commands: Vec<String> = unit.commands.iter().map(|(_, command)| words(command)).collect();
     let text = commands.join("; ");
-    let text = if unit.transaction { format!("MULTI {{ {text} }} EXEC") } else { text };
+    let text = match unit.frame {
+        Frame::None => text,
+        Frame::Transaction => format!("MULTI {{ {text} }} EXEC"),
+        Frame::Script => format!("a script {{ {text} }}"),
+    };
     let keys = unit.commands.iter().filter_map(|(_, command)| command.get(1));
     film::Span {
         lane: format!("client {client}"),

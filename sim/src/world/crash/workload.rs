@@ -10,8 +10,16 @@ use super::plan::Plan;
 #[derive(Clone, Debug)]
 pub struct Unit {
     pub commands: Vec<(usize, Words)>,
-    /// In MULTI and EXEC.
-    pub transaction: bool,
+    pub frame: Frame,
+}
+
+/// What makes one of several commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// There is one only.
+    None,
+    Transaction,
+    Script,
 }
 
 impl Unit {
@@ -63,10 +71,14 @@ impl Workload {
             return self.prefill();
         }
         if self.plan.clients == 1 && self.draws.chance(3_000) {
-            return Unit { commands: vec![(SHARED, words("FLUSHALL"))], transaction: false };
+            return Unit { commands: vec![(SHARED, words("FLUSHALL"))], frame: Frame::None };
         }
-        let transaction = self.draws.chance(200_000);
-        let count = if transaction { self.draws.between(1, 6) } else { 1 };
+        let frame = match self.draws.below(100) {
+            0..15 => Frame::Transaction,
+            15..25 => Frame::Script,
+            _ => Frame::None,
+        };
+        let count = if frame == Frame::None { 1 } else { self.draws.between(1, 6) };
         let mut database = self.database();
         let commands = (0..count).map(|_| {
             if self.draws.chance(150_000) {
@@ -75,7 +87,7 @@ impl Workload {
             self.command(database)
         });
         let commands = commands.collect();
-        Unit { commands, transaction }
+        Unit { commands, frame }
     }
 
     fn database(&mut self) -> usize {
@@ -90,7 +102,7 @@ impl Workload {
             command.push(number.to_string().into_bytes());
         }
         self.unfilled -= count;
-        Unit { commands: vec![(1, command)], transaction: false }
+        Unit { commands: vec![(1, command)], frame: Frame::None }
     }
 
     fn command(&mut self, database: usize) -> (usize, Words) {

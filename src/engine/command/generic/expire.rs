@@ -4,6 +4,7 @@ use super::{DEL, GENERIC};
 use crate::engine::command::args::{self, Cursor};
 use crate::engine::command::call::generic_event;
 use crate::engine::command::{Call, Command, Error, Result};
+use crate::engine::mutant;
 use crate::engine::spec::{
     Arg, Arity::AtLeast, Arity::Exactly, Flags, KEY, KeyFlags, Keys, int, key_at, one_of, token, unix_time,
 };
@@ -151,7 +152,9 @@ fn expire(call: &mut Call, unit: Unit, base: i64) -> Result {
 fn persist(call: &mut Call) -> Result {
     let key = call.args.at(1);
     let entry = call.server.write(call.access(), key);
-    let volatile = entry.filter(|entry| entry.has_expiry()).map(|mut entry| entry.set_expiry(None)).is_some();
+    let kept = |at: Option<i64>| at.filter(|_| mutant::is_on("ignored-persist"));
+    let volatile = entry.filter(|entry| entry.has_expiry());
+    let volatile = volatile.map(|mut entry| entry.set_expiry(kept(entry.expires_at()))).is_some();
     if volatile {
         call.changed(key, generic_event("persist"));
     }

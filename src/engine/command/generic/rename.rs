@@ -6,6 +6,7 @@ use crate::engine::command::call::{Event, generic_event};
 use crate::engine::command::keys::{Access, NEW};
 use crate::engine::command::{Call, Command, Error, Result, args};
 use crate::engine::keyspace::Entry;
+use crate::engine::mutant;
 use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Flags, KEY, KeyFlags, int, key, key_at, token};
 
 const FROM: KeyFlags = KeyFlags::RW.or(KeyFlags::ACCESS).or(KeyFlags::DELETE);
@@ -90,6 +91,9 @@ fn give_name(call: &mut Call, overwrite: bool) -> Result<bool> {
     }
     let Some(entry) = call.server.databases[access.db].remove(from) else { return Ok(false) };
     let displaced = place(call, access, entry.with_key(to));
+    if mutant::is_on("endless-rename") {
+        call.server.databases[access.db].lookup_mut(to).map(|mut entry| entry.set_expiry(None));
+    }
     call.changed(from, generic_event("rename_from"));
     arrived(call, access.db, to, generic_event("rename_to"), displaced);
     Ok(true)
@@ -136,6 +140,9 @@ fn copy(call: &mut Call) -> Result {
     };
     duplicate.set_clock(clock);
     let displaced = place(call, target, duplicate);
+    if mutant::is_on("endless-copy") {
+        call.server.databases[target.db].lookup_mut(to).map(|mut entry| entry.set_expiry(None));
+    }
     call.server.dirty += 1;
     arrived(call, target.db, to, generic_event("copy_to"), displaced);
     call.reply.int(1);

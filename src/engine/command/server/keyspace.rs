@@ -3,6 +3,8 @@
 use super::SERVER;
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::{Database, Garbage};
+use crate::engine::mark::sometimes;
+use crate::engine::mutant;
 use crate::engine::server::Server;
 use crate::engine::server::watch::Presence;
 use crate::engine::session::Waiting;
@@ -130,7 +132,9 @@ impl Server {
             let Server { watch, databases, .. } = self;
             let there =
                 |key: &[u8]| if databases[db].contains(key) { Presence::Live } else { Presence::Missing };
-            watch.replace(db, there, |_| Presence::Missing);
+            if !mutant::is_on("unwatched-flush") {
+                watch.replace(db, there, |_| Presence::Missing);
+            }
             keys += databases[db].len() as u64;
             garbage.absorb(self.databases[db].flush());
             self.blocking.signal_all(db);
@@ -152,6 +156,7 @@ impl Server {
             let (before, after) = (&databases[from], &databases[to]);
             watch.replace(from, |key| presence(before, key, now), |key| presence(after, key, now));
         }
+        sometimes!("preserved-swap", databases[first].snapshot_number().is_some());
         databases.swap(first, second);
         self.blocking.signal_all(first);
         self.blocking.signal_all(second);

@@ -10,6 +10,7 @@ use crate::engine::keyspace::Object;
 use crate::engine::keyspace::value::stream::{
     BYTES_MAX, IdBuf, Limits, Removed, Retention, Stream, StreamId,
 };
+use crate::engine::mutant;
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{Arg, Flags, KEY, KeyFlags, block, int, key_at, one_of, string, token};
 use crate::engine::time::Now;
@@ -116,7 +117,8 @@ fn xadd(call: &mut Call) -> Result {
         super::write_id(call.reply, id);
         return Ok(());
     }
-    let id = next_id(stream.last_id, new_id, &pairs, call.now)?;
+    let last = if mutant::is_on("reused-id") { stream.last_entry_id() } else { stream.last_id };
+    let id = next_id(last, new_id, &pairs, call.now)?;
     stream.append(id, &pairs, limits);
     if let (Some(Sender { producer, .. }), Some(name)) = (options.sender, &name) {
         stream.idempotency.get_or_insert_with(|| memory.into()).note(producer, name, id, now);

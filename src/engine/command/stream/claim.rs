@@ -6,6 +6,7 @@ use super::{FAST_WRITE, STREAM, no_group, noted, write, write_entry, write_id};
 use crate::engine::command::args::{Cursor, int};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::value::stream::{Group, Owner, Pending, Stream, StreamId};
+use crate::engine::mark::sometimes;
 use crate::engine::protocol::Reply;
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{KEY, KeyFlags, int as integer, key_at, string, token, unix_time};
@@ -103,6 +104,7 @@ impl Claim {
     ) -> Claimed {
         let pending = group.pending(id);
         let Some(entry) = stream.get(id) else {
+            sometimes!("claimed-gone", pending.is_some());
             group.acknowledge(id);
             return pending.map_or(Claimed::Not, Claimed::Gone);
         };
@@ -110,9 +112,10 @@ impl Claim {
             None if !self.force => return Claimed::Not,
             // Whoever forces an entry in is its first consumer, however it was asked for.
             None => 1,
-            Some(pending) if self.now.saturating_sub(pending.time()) < self.min_idle => return Claimed::Not,
+            Some(pending) if pending.idle(self.now) < self.min_idle => return Claimed::Not,
             Some(pending) => pending.deliveries,
         };
+        sometimes!("claimed-from-other", pending.is_some_and(|pending| pending.owner != Some(owner)));
         let counted = if self.just_id { deliveries } else { deliveries.saturating_add(1) };
         group.assign(id, owner, self.time, self.deliveries.unwrap_or(counted));
         group.served(owner, self.now);
@@ -329,7 +332,7 @@ fn xautoclaim(call: &mut Call) -> Result {
         let ids: Vec<StreamId> = {
             let looked_at = group.pending_from(start).take(count.saturating_mul(ATTEMPTS));
             let wanted = looked_at.filter(|(id, pending)| {
-                stream.get(*id).is_none() || claim.now.saturating_sub(pending.time()) >= claim.min_idle
+                stream.get(*id).is_none() || pending.idle(claim.now) >= claim.min_idle
             });
             wanted.take(count).map(|(id, _)| id).collect()
         };
@@ -358,4 +361,30 @@ fn next_start(group: &Group, start: StreamId, (count, ids): (usize, &[StreamId])
         _ => group.pending_from(start).nth(count.saturating_mul(ATTEMPTS)),
     };
     next.map(|(id, _)| id)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::config::Config;
+    use crate::engine::loopback::Loopback;
+
+    #[test]
+    fn what_may_be_claimed_at_once_may_be_so_after_the_clock_went_back() {
+        let mut world = Loopback::new(Config::default(), 1).expect("the defaults are fine");
+        world.now.unix_us = 1_700_000_000_000_000;
+        let client = world.connect();
+        world.send(client, b"XADD s 1-1 f v\r\nXGROUP CREATE s g 0\r\nXREADGROUP GROUP g a STREAMS s >\r\n");
+        for request in [
+            "XPENDING s g IDLE 0 - + 1",
+            "XCLAIM s g b 0 1-1 JUSTID",
+            "XAUTOCLAIM s g c 0 0 COUNT 1 JUSTID",
+            "XREADGROUP GROUP g d CLAIM 0 STREAMS s >",
+        ] {
+            world.now.unix_us -= 60_000_000;
+            world.take_heard(client);
+            world.send(client, format!("{request}\r\n").as_bytes());
+            let heard = world.take_heard(client);
+            assert!(String::from_utf8_lossy(&heard).contains("1-1"), "{request}");
+        }
+    }
 }

@@ -270,14 +270,14 @@ fn xpending(call: &mut Call) -> Result {
     let ones = owner.flatten().map(|owner| group.pending_of(owner, filter.start));
     let pending = everybodys.into_iter().flatten().chain(ones.into_iter().flatten());
     let pending = pending.take_while(|(id, _)| *id <= filter.end);
-    let idle = pending.filter(|(_, pending)| now.saturating_sub(pending.time()) >= filter.min_idle);
+    let idle = pending.filter(|(_, pending)| pending.idle(now) >= filter.min_idle);
     let (mark, mut written) = (reply.mark(), 0);
     for (id, pending) in idle.take(filter.count) {
         let consumer = pending.owner.and_then(|owner| group.consumer(owner));
         reply.array(4);
         write_id(reply, id);
         reply.bulk(consumer.map_or(b"", |consumer| &consumer.name));
-        reply.int(if consumer.is_some() { now.saturating_sub(pending.time()).max(0) } else { -1 });
+        reply.int(if consumer.is_some() { pending.idle(now) } else { -1 });
         reply.int(pending.deliveries);
         written += 1;
     }

@@ -9,6 +9,8 @@ use super::{STREAM, event, noted, read, write, write_entry, write_id, write_pair
 use crate::engine::command::call::Event;
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::value::stream::{Group, Owner, Pending, Stream, StreamId};
+use crate::engine::mark::sometimes;
+use crate::engine::mutant;
 use crate::engine::protocol::Reply;
 use crate::engine::session::Awaited;
 use crate::engine::spec::Arity::AtLeast;
@@ -206,7 +208,7 @@ impl Reader<'_> {
     fn claimable(&self, stream: &Stream, group: &Group, count: usize) -> Vec<(StreamId, Pending)> {
         let Some(min_idle) = self.options.claim else { return Vec::new() };
         let oldest = group.pending_by_time();
-        let idle = oldest.take_while(|(_, pending)| self.now.saturating_sub(pending.time()) >= min_idle);
+        let idle = oldest.take_while(|(_, pending)| pending.idle(self.now) >= min_idle);
         idle.filter(|(id, _)| stream.get(*id).is_some()).take(count).collect()
     }
 
@@ -230,7 +232,7 @@ impl Reader<'_> {
             reply.array(4);
             write_id(reply, id);
             write_pairs(reply, &entry);
-            reply.int(self.now.saturating_sub(pending.time()));
+            reply.int(pending.idle(self.now));
             reply.int(pending.deliveries);
             streams.count();
             group.assign(id, owner, self.now, pending.deliveries.saturating_add(1));
@@ -250,9 +252,15 @@ impl Reader<'_> {
         let Some(start) = group.last_id.next() else { return };
         for entry in stream.entries(start, StreamId::MAX) {
             if !streams.takes(reply) {
+                sometimes!("partial-delivery");
+                if mutant::is_on("lost-delivery") {
+                    stream.advance(group, entry.id);
+                }
                 break;
             }
-            stream.advance(group, entry.id);
+            if !(mutant::is_on("double-delivery") && entry.id == stream.last_id) {
+                stream.advance(group, entry.id);
+            }
             delivery.advanced = true;
             if self.options.claim.is_some() {
                 reply.array(4);
@@ -264,7 +272,8 @@ impl Reader<'_> {
                 write_entry(reply, &entry);
             }
             streams.count();
-            if !self.options.no_ack {
+            let unpended = mutant::is_on("unpended") && !delivery.assigned.is_empty();
+            if !self.options.no_ack && !unpended {
                 group.assign(entry.id, owner, self.now, 1);
                 group.served(owner, self.now);
                 delivery.assigned.extend(group.pending(entry.id).map(|pending| (entry.id, pending)));

@@ -4,6 +4,7 @@ use super::TRANSACTION;
 use crate::engine::acl::{Context, Reason};
 use crate::engine::command::table::CommandId;
 use crate::engine::command::{Call, Command, Error, Result, dispatch, permission};
+use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::engine::protocol::{Args, Argv, Reply};
 use crate::engine::server::Server;
@@ -74,10 +75,15 @@ fn exec(call: &mut Call) -> Result {
         return Err(Error::new("ERR EXEC without MULTI"));
     };
     let client = call.session.client();
-    let touched =
-        call.server.watch.is_dirty(client) || call.server.watched_key_expired(call.session, call.now);
-    call.server.unwatch(call.session);
-    if transaction.aborted {
+    let (changed, expired) =
+        (call.server.watch.is_dirty(client), call.server.watched_key_expired(call.session, call.now));
+    let touched = changed || expired;
+    sometimes!("changed-watch", changed);
+    sometimes!("expired-watch", expired);
+    if !mutant::is_on("sticky-watch") {
+        call.server.unwatch(call.session);
+    }
+    if transaction.aborted && !mutant::is_on("aborted-exec") {
         return Err(Error::EXEC_ABORT);
     }
     if touched && !mutant::is_on("watch-ignored") {
@@ -102,6 +108,10 @@ fn check_again(
         return Err(Error::NO_AUTH);
     }
     let Err(denied) = permission::check(server, session.user, id, args) else { return Ok(()) };
+    sometimes!("denied-in-exec");
+    if mutant::is_on("acl-exec") {
+        return Ok(());
+    }
     permission::refuse(server, (session, reply), id, args, (denied, Context::Multi), now);
     let why = match denied.reason {
         Reason::Command | Reason::Auth | Reason::Certificate => {
@@ -126,7 +136,11 @@ impl Server {
         mut queue: VecDeque<(CommandId, Argv)>,
         now: Now,
     ) {
-        while let Some((command, argv)) = queue.pop_front() {
+        let next = |queue: &mut VecDeque<_>| match mutant::is_on("reversed-exec") {
+            true => queue.pop_back(),
+            false => queue.pop_front(),
+        };
+        while let Some((command, argv)) = next(&mut queue) {
             let args = argv.args();
             match check_again(self, (session, reply), command, args, now) {
                 Ok(()) => _ = dispatch::call(self, session, reply, args, command, now),

@@ -2,6 +2,8 @@
 
 use super::TRANSACTION;
 use crate::engine::command::{Call, Command, Error, Result};
+use crate::engine::mark::sometimes;
+use crate::engine::mutant;
 use crate::engine::server::Server;
 use crate::engine::session::{Session, Watched};
 use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Flags, KEY, KeyFlags, keys_from};
@@ -41,12 +43,14 @@ fn watch(call: &mut Call) -> Result {
     let (client, db) = (call.session.client(), call.session.db);
     // A client whose keys have changed already needs no more of them.
     if !call.server.watch.is_dirty(client) {
-        for key in call.args.from(1).iter() {
+        let count = if mutant::is_on("first-watched") { 1 } else { usize::MAX };
+        for key in call.args.from(1).iter().take(count) {
             if call.session.watched.iter().any(|watched| watched.db == db && *watched.key == *key) {
                 continue;
             }
             let entry = call.server.databases[db].lookup(key);
             let expired = entry.is_some_and(|entry| entry.is_expired(call.now.unix_ms()));
+            sometimes!("expired-before-watch", expired);
             call.server.watch.add(db, key, client, expired);
             call.session.watched.push(Watched { db, key: key.into() });
         }

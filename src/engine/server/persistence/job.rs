@@ -3,6 +3,7 @@
 use super::Server;
 use super::aof::AofState;
 use crate::engine::effect::{Effect, JobKind, Level, Order};
+use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::engine::protocol::Reply;
 use crate::engine::rdb;
@@ -268,13 +269,17 @@ impl Server {
                 self.log(Level::Notice, "Background saving terminated with success".into());
             }
             Outcome::Failed(why) => {
+                sometimes!("save-failed");
                 // Who waits for it is told, and may try again.
                 saves.last_ok &= !background;
                 saves.failures += 1;
                 self.log(Level::Warning, format!("Background saving error: {why}"));
             }
             // As when an operator kills the process that saves: no reason to refuse writes.
-            Outcome::Stopped => self.log(Level::Warning, "Background saving terminated by signal 10".into()),
+            Outcome::Stopped => {
+                sometimes!("save-stopped");
+                self.log(Level::Warning, "Background saving terminated by signal 10".into());
+            }
         }
     }
 
@@ -295,6 +300,7 @@ impl Server {
                 self.answer_disk_waits(now);
             }
             Outcome::Failed(why) => {
+                sometimes!("rewrite-failed");
                 aof.rewritten = false;
                 aof.failures += 1;
                 self.log(Level::Warning, format!("Background AOF rewrite terminated with error: {why}"));

@@ -3,6 +3,7 @@
 use super::Server;
 use crate::engine::acl::UserId;
 use crate::engine::command::{dispatch, hash, list, set};
+use crate::engine::mark::sometimes;
 use crate::engine::protocol::{Args, Limits, Parser, Range, Reply, Step};
 use crate::engine::rdb::{self, Access, Loaded};
 use crate::engine::session::Session;
@@ -120,6 +121,7 @@ impl Server {
         }
         for Loaded { entry, access } in entries {
             if loading.drops_expired && entry.is_expired(now.unix_ms()) {
+                sometimes!("expired-in-load");
                 loading.keys.0 += 1;
                 continue;
             }

@@ -9,6 +9,7 @@ mod job;
 mod load;
 
 pub use crate::engine::effect::JobKind;
+use crate::engine::mark::sometimes;
 pub use aof::{Aof, AofState};
 pub use backup::{Backup, BackupState};
 pub use job::{Job, Outcome, Saves};
@@ -82,6 +83,7 @@ impl Server {
         if let Err(why) = &self.persistence.aof.written
             && self.persistence.aof.state == AofState::On
         {
+            sometimes!("refused-write");
             return Some(format!("MISCONF Errors writing to the AOF file: {why}"));
         }
         let saves = self.config.stop_writes_on_bgsave_error && !self.config.save.0.is_empty();

@@ -3,6 +3,7 @@
 
 use super::StreamId;
 use crate::engine::keyspace::value::ordered::OrderedMap;
+use crate::engine::mutant;
 use std::num::NonZeroU64;
 
 /// The time of entries that nobody owns: they come before all that somebody does.
@@ -47,6 +48,10 @@ impl Pending {
     /// When it was delivered, in Unix milliseconds; 0 if it was released.
     pub fn time(&self) -> i64 {
         if self.owner.is_some() { self.time } else { 0 }
+    }
+    /// For how many milliseconds it has waited; 0 if the clock went back since.
+    pub fn idle(&self, now: i64) -> i64 {
+        now.saturating_sub(self.time()).max(0)
     }
 }
 
@@ -248,7 +253,7 @@ impl Group {
         }
         self.by_time.insert((time, pending.order), id);
         if before.map(|before| before.owner) != Some(owner) {
-            if let Some(before) = before {
+            if let Some(before) = before.filter(|_| !mutant::is_on("shared-claim")) {
                 self.disown(id, before.owner);
             }
             match owner {
@@ -273,6 +278,9 @@ impl Group {
 
     /// Forgets a pending entry; whether it was pending.
     pub fn acknowledge(&mut self, id: StreamId) -> bool {
+        if mutant::is_on("ignored-ack") {
+            return self.pending(id).is_some();
+        }
         let Some(pending) = self.pending.remove(&id) else { return false };
         self.by_time.remove(&(pending.time, pending.order));
         self.disown(id, pending.owner);

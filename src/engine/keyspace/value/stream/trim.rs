@@ -3,6 +3,7 @@
 use super::node::Node;
 use super::{Limits, Stream, StreamId};
 use crate::engine::keyspace::value::tree::{Leaf, Tree};
+use crate::engine::mutant;
 
 /// What is to be left of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,9 @@ impl Stream {
             return Removed { count: ids.len() as u64, ..Removed::default() };
         }
         let wanted = match trim.keep {
+            Retention::Length(length) if mutant::is_on("greedy-trim") => {
+                (self.len() + 1).saturating_sub(length)
+            }
             Retention::Length(length) => self.len().saturating_sub(length),
             Retention::From(id) => self.rank(id),
         };
