@@ -18,7 +18,7 @@ pub fn show(calls: &[Call]) -> String {
             }
             Call::Script(inner) => {
                 commands.push("SCRIPT".to_owned());
-                commands.extend(inner.iter().map(|words| command(words)));
+                commands.extend(inner.iter().map(command));
                 commands.push("END".to_owned());
             }
             Call::Crash => unreachable!("no client asks for a crash"),

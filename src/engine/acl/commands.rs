@@ -82,9 +82,10 @@ impl Commands {
         }
         let what = what.to_ascii_lowercase();
         let (id, arg) = first_arg(&what, catalog)?;
+        // In order, so that equal rights are equal whatever was said first.
         let args = self.first_args.entry(id).or_default();
-        if !args.iter().any(|known| known == arg) {
-            args.push(arg.to_vec());
+        if let Err(place) = args.binary_search_by(|known| known[..].cmp(arg)) {
+            args.insert(place, arg.to_vec());
         }
         self.note(true, what);
         Ok(())

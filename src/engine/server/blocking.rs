@@ -187,10 +187,11 @@ impl Server {
     #[inline]
     pub fn signal_ready(&mut self, db: usize, key: &[u8]) {
         let in_unit = self.propagation.depth > 0;
-        if !self.blocking.is_empty() && !(in_unit && mutant::is_on("unseen-transaction")) {
-            sometimes!("transaction-serves", in_unit);
-            self.blocking.signal(db, key);
+        if self.blocking.is_empty() || in_unit && mutant::is_on("unseen-transaction") {
+            return;
         }
+        sometimes!("transaction-serves", in_unit);
+        self.blocking.signal(db, key);
     }
 
     /// Serves those who wait for keys that changed, until no key is left. Call it between commands.

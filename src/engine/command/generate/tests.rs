@@ -28,6 +28,8 @@ fn is_beyond_grammar(request: &[Vec<u8>]) -> bool {
         b"XADD" | b"XTRIM" => ["LIMIT", "IDMP", "IDMPAUTO"].into_iter().any(has),
         // How many ids follow is a number before them.
         b"XDELEX" | b"XACKDEL" => true,
+        // How many metrics follow is a number before them, and slots are for clusters.
+        b"HOTKEYS" => true,
         // The names of parameters and of DEBUG's subcommands are just strings to it.
         b"CONFIG" | b"DEBUG" => true,
         _ => false,

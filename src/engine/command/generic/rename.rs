@@ -91,8 +91,10 @@ fn give_name(call: &mut Call, overwrite: bool) -> Result<bool> {
     }
     let Some(entry) = call.server.databases[access.db].remove(from) else { return Ok(false) };
     let displaced = place(call, access, entry.with_key(to));
-    if mutant::is_on("endless-rename") {
-        call.server.databases[access.db].lookup_mut(to).map(|mut entry| entry.set_expiry(None));
+    if mutant::is_on("endless-rename")
+        && let Some(mut entry) = call.server.databases[access.db].lookup_mut(to)
+    {
+        entry.set_expiry(None);
     }
     call.changed(from, generic_event("rename_from"));
     arrived(call, access.db, to, generic_event("rename_to"), displaced);
@@ -140,8 +142,10 @@ fn copy(call: &mut Call) -> Result {
     };
     duplicate.set_clock(clock);
     let displaced = place(call, target, duplicate);
-    if mutant::is_on("endless-copy") {
-        call.server.databases[target.db].lookup_mut(to).map(|mut entry| entry.set_expiry(None));
+    if mutant::is_on("endless-copy")
+        && let Some(mut entry) = call.server.databases[target.db].lookup_mut(to)
+    {
+        entry.set_expiry(None);
     }
     call.server.dirty += 1;
     arrived(call, target.db, to, generic_event("copy_to"), displaced);
