@@ -137,6 +137,7 @@ impl mlua::FromLuaMulti for Frame {
     fn from_lua_multi(_: MultiValue, _: &Lua) -> mlua::Result<Self> {
         Err(mlua::Error::runtime("arguments are taken from the stack"))
     }
+    // SAFETY: mlua asks for it while its call runs, which is what it promises to whoever implements this.
     unsafe fn from_stack_multi(count: c_int, lua: &RawLua) -> mlua::Result<Self> {
         let state = lua.state();
         // SAFETY: reads the height of the stack of the running call, whose last `count` values are the arguments.
@@ -151,6 +152,7 @@ impl IntoLuaMulti for Answer {
             Answer::Value(value) => value.into_lua_multi(lua),
         }
     }
+    // SAFETY: as above; the value that was pushed is still on top.
     unsafe fn push_into_stack_multi(self, lua: &RawLua) -> mlua::Result<c_int> {
         match self {
             // mlua takes so many values from the top.
@@ -164,6 +166,7 @@ impl IntoLuaMulti for Answer {
 impl<'a> Stack<'a> {
     /// # Safety
     /// `state` is the one that runs, and as long as the stack lives nobody else uses its values above `base`.
+    // SAFETY: only callers can know that.
     unsafe fn new(lua: &'a Lua, state: *mut ffi::lua_State, base: c_int) -> Self {
         // Fails for a Lua with an allocator of somebody else only.
         let limit = lua.set_memory_limit(0).unwrap_or_default();

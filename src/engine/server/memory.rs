@@ -70,8 +70,8 @@ impl Server {
         let start = (self.config.latency_monitor_threshold > 0).then(stopwatch);
         let mut left = evictions_at_once(self.config.maxmemory_eviction_tenacity);
         let room = loop {
-            let fits = self.used_memory() <= self.config.maxmemory || mutant::is_on("endless-room");
-            if self.config.maxmemory == 0 || fits {
+            let most = self.config.maxmemory;
+            if most == 0 || self.used_memory() <= most || mutant::is_on("endless-room") {
                 break Room::Enough;
             }
             if left == 0 {
