@@ -3,6 +3,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use seedis::engine::protocol::request::encode;
+
 /// Counts the bytes that are allocated now, and the most there were.
 pub struct Counting;
 
@@ -60,11 +62,7 @@ unsafe impl GlobalAlloc for Counting {
 
 /// A command as clients send it.
 pub fn request(words: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        bytes.extend_from_slice(word);
-        bytes.extend_from_slice(b"\r\n");
-    }
+    let mut bytes = Vec::new();
+    encode(&mut bytes, words.iter().copied());
     bytes
 }

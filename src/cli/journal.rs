@@ -175,6 +175,8 @@ impl Visit for Text {
     }
 }
 
+// Its thread is one of the machine, which a simulated world does not have.
+#[cfg(not(madsim))]
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,27 +4,13 @@
 use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::net::{Address, ListenOptions, Listener, Stream};
+use super::testing::{Directory, run};
 use super::{fs, rng, sync, task, thread, time};
-
-/// Runs one test body on the runtime under test.
-#[cfg(not(madsim))]
-fn run<F: Future>(body: F) -> F::Output {
-    task::block_on_main(body).unwrap()
-}
-
-/// Runs one test body as a task of a node of a fresh world.
-#[cfg(madsim)]
-fn run<F: Future + 'static>(body: F) -> F::Output
-where
-    F::Output: 'static,
-{
-    super::simulation::run_on_node(7, body)
-}
 
 fn any_port() -> Address {
     Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
@@ -192,8 +178,7 @@ fn both_ends_know_both_addresses() {
 #[test]
 fn a_unix_socket_carries_bytes_and_replaces_a_stale_file() {
     run(async {
-        let directory = fs::temporary(&format!("seedis-{:x}", rng::seed()));
-        fs::create_dir(&directory).unwrap();
+        let directory = Directory::fresh();
         let path = directory.join("socket");
         fs::write(&path, b"stale").unwrap();
         let address = Address::Unix(path.clone());
@@ -330,8 +315,7 @@ fn a_thread_runs_its_own_tasks_and_reports_its_end() {
 #[test]
 fn files_are_replaced_whole_and_logs_grow() {
     run(async {
-        let directory = fs::temporary(&format!("seedis-{:x}", rng::seed()));
-        fs::create_dir(&directory).unwrap();
+        let directory = Directory::fresh();
         let (a, b) = (directory.join("a.conf"), directory.join("b.conf"));
         fs::write_atomically(&a, b"one").unwrap();
         fs::write_atomically(&a, b"two").unwrap();
@@ -352,20 +336,6 @@ fn files_are_replaced_whole_and_logs_grow() {
     });
 }
 
-/// A directory of this run's own.
-fn a_directory() -> PathBuf {
-    let directory = fs::temporary(&format!("seedis-{:x}", rng::seed()));
-    fs::create_dir(&directory).unwrap();
-    directory
-}
-
-/// Removes a directory's files; an empty directory in /tmp does no harm.
-async fn clear(directory: &Path) {
-    for (name, _) in fs::list(directory).unwrap() {
-        fs::remove_file(&directory.join(name)).await.unwrap();
-    }
-}
-
 fn read_file(path: &Path) -> Vec<u8> {
     let mut file = fs::File::open(path).unwrap();
     let (mut all, mut buffer) = (Vec::new(), [0; 1000]);
@@ -380,7 +350,7 @@ fn read_file(path: &Path) -> Vec<u8> {
 #[test]
 fn a_file_is_written_read_moved_in_and_cut() {
     run(async {
-        let directory = a_directory();
+        let directory = Directory::fresh();
         let path = directory.join("data");
         let mut file = fs::File::create(&path).unwrap();
         assert!(file.write(b"some").await.unwrap() > 0);
@@ -402,14 +372,13 @@ fn a_file_is_written_read_moved_in_and_cut() {
         assert_eq!(read_file(&path), [0, 0, 0, 0, 0, b'!', 0]);
         fs::File::create(&path).unwrap();
         assert_eq!(read_file(&path), b"");
-        clear(&directory).await;
     });
 }
 
 #[test]
 fn appending_begins_at_the_end_and_syncs_in_pieces() {
     run(async {
-        let directory = a_directory();
+        let directory = Directory::fresh();
         let path = directory.join("log");
         for part in [b"one", b"two"] {
             let mut file = fs::File::append_to(&path).unwrap();
@@ -420,14 +389,13 @@ fn appending_begins_at_the_end_and_syncs_in_pieces() {
         let mut reading = fs::File::open(&path).unwrap();
         // EBADF.
         assert_eq!(reading.write(b"x").await.unwrap_err().raw_os_error(), Some(9));
-        clear(&directory).await;
     });
 }
 
 #[test]
 fn names_come_and_go_while_files_stay_open() {
     run(async {
-        let directory = a_directory();
+        let directory = Directory::fresh();
         let [a, b, c] = ["a", "b", "c"].map(|name| directory.join(name));
         let mut file = fs::File::create(&a).unwrap();
         file.write_all(b"1").await.unwrap();
@@ -454,7 +422,7 @@ fn names_come_and_go_while_files_stay_open() {
 #[test]
 fn what_is_not_there_cannot_be_found() {
     run(async {
-        let directory = a_directory();
+        let directory = Directory::fresh();
         let (none, other) = (directory.join("none"), directory.join("other"));
         let kinds = [
             fs::File::open(&none).unwrap_err().kind(),

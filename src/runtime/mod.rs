@@ -38,3 +38,5 @@ pub use chosen::simulation;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+pub mod testing;

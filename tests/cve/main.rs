@@ -5,6 +5,7 @@
 
 use seedis::engine::config::{Config, Origin};
 use seedis::engine::loopback::Loopback;
+use seedis::engine::protocol::request::encode;
 use seedis::engine::server::batch::Flow;
 use seedis::engine::text::crc64::crc64;
 use std::process::Command;
@@ -48,10 +49,8 @@ impl World {
 }
 
 fn request(words: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        bytes.extend([format!("${}\r\n", word.len()).as_bytes(), word, b"\r\n"].concat());
-    }
+    let mut bytes = Vec::new();
+    encode(&mut bytes, words.iter().copied());
     bytes
 }
 

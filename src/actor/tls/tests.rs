@@ -6,6 +6,7 @@ use super::setup::{Setup, provider};
 use super::stream::TlsStream;
 use crate::engine::config::{Config, TlsAuthClients, TlsAuthClientsUser};
 use crate::runtime::net::{Address, ListenOptions, Listener, Stream};
+use crate::runtime::testing::{Directory, run};
 use crate::runtime::{fs, task};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,7 +15,6 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 const AUTHORITY: &[u8] = include_bytes!("../../../tests/tls/ca.pem");
@@ -27,26 +27,12 @@ const FILES: [(&str, &[u8]); 6] = [
     ("alice.key", include_bytes!("../../../tests/tls/alice.key")),
 ];
 
-#[cfg(not(madsim))]
-fn run<F: Future>(body: F) -> F::Output {
-    task::block_on_main(body).unwrap()
-}
-
-#[cfg(madsim)]
-fn run<F: Future + 'static>(body: F) -> F::Output
-where
-    F::Output: 'static,
-{
-    crate::runtime::simulation::run_on_node(7, body)
-}
-
 /// The files, in a directory of their own.
-struct Files(PathBuf);
+struct Files(Directory);
 
 impl Files {
-    fn new(test: &str) -> Self {
-        let directory = fs::temporary(&format!("seedis-tls-{test}-{}", crate::runtime::process::pid()));
-        fs::create_dir(&directory).unwrap();
+    fn new() -> Self {
+        let directory = Directory::fresh();
         for (name, content) in FILES {
             fs::write_atomically(&directory.join(name), content).unwrap();
         }
@@ -65,14 +51,6 @@ impl Files {
             tls_auth_clients: TlsAuthClients::Optional,
             ..Config::default()
         }
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        // Simulated disks go with their world.
-        #[cfg(not(madsim))]
-        std::fs::remove_dir_all(&self.0).unwrap();
     }
 }
 
@@ -184,7 +162,7 @@ async fn echo(listener: Listener, setup: Setup) -> io::Result<TlsStream> {
 
 async fn conversation(protocols: &str) {
     let (listener, address) = listen();
-    let files = Files::new(&format!("conversation{protocols}"));
+    let files = Files::new();
     let mut config = files.config();
     (config.tls_protocols, config.tls_auth_clients_user) = (protocols.into(), TlsAuthClientsUser::CommonName);
     let setup = Setup::new(&config).unwrap();
@@ -222,7 +200,7 @@ async fn refusal(config: Config, begin: impl AsyncFnOnce(Stream) -> io::Result<(
 #[test]
 fn who_is_not_welcome_is_told_so() {
     run(async {
-        let files = Files::new("welcome");
+        let files = Files::new();
         let config = || files.config();
         let strict = Config { tls_auth_clients: TlsAuthClients::Yes, ..config() };
         let talk = |certificate| {
@@ -249,7 +227,7 @@ fn who_is_not_welcome_is_told_so() {
 #[test]
 fn what_is_wrong_with_files_and_parameters_is_said() {
     run(async {
-        let files = Files::new("wrong");
+        let files = Files::new();
         let (config, file) = (|| files.config(), |name| files.path(name));
         let refused = |config: Config| Setup::new(&config).map(drop).unwrap_err();
         let missing = refused(Config { tls_cert_file: Vec::new(), ..config() });

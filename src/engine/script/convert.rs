@@ -107,24 +107,28 @@ impl<'a> Reader<'a> {
     }
 
     fn push_map(&mut self, stack: &mut Stack) -> mlua::Result<()> {
-        stack.push_table(0, 0);
-        let table = stack.len();
-        for index in 1..=self.count() {
-            check(stack, index)?;
-            self.push(stack)?;
-            self.push(stack)?;
-            stack.set_pair(table);
-        }
-        Ok(())
+        self.push_keys(stack, Self::push)
     }
 
     fn push_set(&mut self, stack: &mut Stack) -> mlua::Result<()> {
+        self.push_keys(stack, |_, stack| {
+            stack.push_boolean(true);
+            Ok(())
+        })
+    }
+
+    /// A table whose values `push_value` pushes.
+    fn push_keys(
+        &mut self,
+        stack: &mut Stack,
+        push_value: impl Fn(&mut Self, &mut Stack) -> mlua::Result<()>,
+    ) -> mlua::Result<()> {
         stack.push_table(0, 0);
         let table = stack.len();
         for index in 1..=self.count() {
             check(stack, index)?;
             self.push(stack)?;
-            stack.push_boolean(true);
+            push_value(self, stack)?;
             stack.set_pair(table);
         }
         Ok(())
