@@ -3,11 +3,12 @@
 //! With one thread, connections call it directly through an `Rc`; with several, it has a thread of its
 //! own and serves a mailbox. The difference ends here.
 
+use super::clock::Clock;
+use super::migrate::Errand;
 use super::{log, users};
 use crate::engine::config::Config;
 use crate::engine::effect::{Effect, Shutdown};
 use crate::engine::server::certificates::Certificates;
-use crate::engine::server::migration::Migration;
 use crate::engine::server::{Server, Usage};
 use crate::engine::session::ClientId;
 use crate::engine::time::Now;
@@ -62,9 +63,7 @@ pub struct Keyspace {
     server: RefCell<Server>,
     /// Who looks after each client, by slot.
     attendants: RefCell<Vec<Option<Rc<dyn Attend>>>>,
-    /// What to add to the monotonic clock for the wall clock, in microseconds; read anew with each tick,
-    /// so that a batch costs one reading of a clock and not two.
-    wall_offset: Cell<i64>,
+    clock: Clock,
     /// When the ticker will wake.
     armed: Cell<u64>,
     rearm: Notify,
@@ -72,7 +71,7 @@ pub struct Keyspace {
     config_file: Option<PathBuf>,
     outside: RefCell<Option<Weak<dyn Outside>>>,
     files: RefCell<Option<Rc<dyn Files>>>,
-    migrations: RefCell<Option<mpsc::UnboundedSender<Migration>>>,
+    migrations: RefCell<Option<mpsc::UnboundedSender<Errand>>>,
     /// A client lost its attendant: it is leaving.
     left: Notify,
 }
@@ -87,7 +86,7 @@ impl Keyspace {
         Rc::new(Keyspace {
             server: RefCell::new(server),
             attendants: RefCell::new(Vec::new()),
-            wall_offset: Cell::new(wall_offset()),
+            clock: Clock::of_machine(),
             armed: Cell::new(0),
             rearm: Notify::new(),
             requests,
@@ -101,9 +100,7 @@ impl Keyspace {
 
     /// What time it is, and the stopwatch at that moment.
     pub fn moment(&self) -> (Now, u64) {
-        let ns = time::stopwatch();
-        let mono_us = ns / 1000;
-        (Now { unix_us: mono_us as i64 + self.wall_offset.get(), mono_us }, ns)
+        self.clock.moment()
     }
 
     /// What time it is.
@@ -123,7 +120,7 @@ impl Keyspace {
     }
 
     /// Says who hands keys over to other servers.
-    pub fn set_migrations(&self, migrations: Option<mpsc::UnboundedSender<Migration>>) {
+    pub fn set_migrations(&self, migrations: Option<mpsc::UnboundedSender<Errand>>) {
         *self.migrations.borrow_mut() = migrations;
     }
 
@@ -213,6 +210,11 @@ impl Keyspace {
     fn perform(&self, server: &mut Server, effect: Effect) {
         let request = match effect {
             Effect::Log(level, text) => return log::write(level, &text),
+            Effect::Clock { step, client } => {
+                self.clock.step(step);
+                server.clock_moved(client, self.now());
+                return self.rearm.notify_one();
+            }
             Effect::Stall(us) => return time::stall(Duration::from_micros(us)),
             Effect::RewriteConfig { client, all } => return self.rewrite_config(server, client, all),
             Effect::LoadUsers(client) => {
@@ -230,7 +232,7 @@ impl Keyspace {
                 if let (Some(migration), Some(out)) =
                     (server.take_migration(client), &*self.migrations.borrow())
                 {
-                    let _ = out.send(migration);
+                    let _ = out.send((migration, self.clock.ahead_us()));
                 }
                 return;
             }
@@ -290,15 +292,19 @@ impl Keyspace {
     pub async fn keep_time(self: Rc<Self>) {
         let mut sleep = time::Sleep::until(0);
         loop {
-            self.wall_offset.set(wall_offset());
+            self.clock.follow_wall();
             let now = self.now();
             let deadline = self.with(now, |server| {
                 server.usage = usage();
+                if self.clock.is_frozen() {
+                    // Much of what waits for a round waits for no moment.
+                    server.hasten_round();
+                }
                 server.tick(now);
                 server.next_deadline(now)
             });
             self.armed.set(deadline);
-            sleep.reset(deadline);
+            sleep.reset(self.clock.machine_us(deadline));
             let rearm = self.rearm.notified();
             let mut rearm = std::pin::pin!(rearm);
             std::future::poll_fn(|context| {
@@ -310,11 +316,6 @@ impl Keyspace {
             .await;
         }
     }
-}
-
-fn wall_offset() -> i64 {
-    let now = time::now();
-    now.unix_us - now.mono_us as i64
 }
 
 fn usage() -> Usage {

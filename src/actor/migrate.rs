@@ -5,6 +5,7 @@
 
 use super::keyspace::Keyspace;
 use crate::engine::server::migration::{Answer, Migration, Outcome, Target};
+use crate::engine::time::Now;
 use crate::runtime::net::{Address, Detached, Stream, resolve};
 use crate::runtime::sync::mpsc;
 use crate::runtime::{task, thread, time};
@@ -53,6 +54,9 @@ impl Failure {
     }
 }
 
+/// A migration, and how far the engine's wall clock is ahead of this machine's, in microseconds.
+pub type Errand = (Migration, i64);
+
 /// Starts the task that carries out migrations.
 pub fn start(keyspace: &Rc<Keyspace>) {
     let (migrations, inbox) = mpsc::unbounded_channel();
@@ -63,19 +67,19 @@ pub fn start(keyspace: &Rc<Keyspace>) {
 /// Connections that nobody uses, and since when; the longest first.
 type Idle = VecDeque<(Target, Detached, u64)>;
 
-async fn serve(keyspace: Rc<Keyspace>, mut inbox: mpsc::UnboundedReceiver<Migration>) {
+async fn serve(keyspace: Rc<Keyspace>, mut inbox: mpsc::UnboundedReceiver<Errand>) {
     let mut idle = Idle::new();
     loop {
         let next = match idle.front() {
             None => Ok(inbox.recv().await),
             Some((.., since)) => {
-                let left = (since + KEPT_US).saturating_sub(keyspace.now().mono_us);
+                let left = (since + KEPT_US).saturating_sub(time::now().mono_us);
                 time::timeout(Duration::from_micros(left), inbox.recv()).await
             }
         };
         match next {
-            Ok(Some(migration)) => {
-                let (client, outcome) = (migration.client, carry_out(migration, &mut idle).await);
+            Ok(Some(errand)) => {
+                let (client, outcome) = (errand.0.client, carry_out(errand, &mut idle).await);
                 let now = keyspace.now();
                 keyspace.with(now, |server| server.migrated(client, outcome, now));
             }
@@ -86,11 +90,11 @@ async fn serve(keyspace: Rc<Keyspace>, mut inbox: mpsc::UnboundedReceiver<Migrat
     }
 }
 
-async fn carry_out(migration: Migration, idle: &mut Idle) -> Outcome {
-    let target = migration.target.clone();
+async fn carry_out(errand: Errand, idle: &mut Idle) -> Outcome {
+    let target = errand.0.target.clone();
     let kept = idle.iter().position(|(of, ..)| *of == target).and_then(|place| idle.remove(place));
     let kept = kept.map(|(_, connection, _)| connection);
-    let talk = match thread::spawn_runtime("migrate", move || talk(migration, kept)) {
+    let talk = match thread::spawn_runtime("migrate", move || talk(errand, kept)) {
         Ok(talk) => talk.join().await.ok(),
         Err(_) => None,
     };
@@ -105,13 +109,14 @@ async fn carry_out(migration: Migration, idle: &mut Idle) -> Outcome {
 }
 
 /// Hands the keys over; gives back the connection if it can be used again.
-async fn talk(mut migration: Migration, kept: Option<Detached>) -> (Outcome, Option<Detached>) {
+async fn talk((mut migration, ahead_us): Errand, kept: Option<Detached>) -> (Outcome, Option<Detached>) {
     let mut outcome = Outcome::default();
     let mut connection = match meet(&migration, kept).await {
         Ok(connection) => connection,
         Err(failure) => return (Outcome { error: Some(failure.text()), ..outcome }, None),
     };
-    let (requests, count) = migration.restores(time::now());
+    let now = time::now();
+    let (requests, count) = migration.restores(Now { unix_us: now.unix_us + ahead_us, ..now });
     let exchanged = connection.exchange(&requests, count, |index, answer| match answer {
         Answer::Ok => outcome.restored.push(index),
         Answer::Error(why) => _ = outcome.error.get_or_insert_with(|| Failure::Refused(why).text()),

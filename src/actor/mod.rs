@@ -4,12 +4,14 @@
 //! about it, and carries out what the engine asks for.
 //!
 //! - [`keyspace`] owns an [`crate::engine::server::Server`] and carries out its effects.
+//! - [`clock`] says what time it is for the engine.
 //! - [`connection`] owns a socket: bytes in, whole batches to the keyspace, replies out.
 //! - [`post`] stands between the keyspace and connections on other threads ([`message`] is what they say).
 //! - [`listener`] accepts connections; [`tls`] has some of them encrypted.
 //! - [`migrate`] hands keys over to other servers.
 //! - [`wiring`] builds, supervises and stops them all; only it knows them all.
 
+pub mod clock;
 pub mod connection;
 pub mod keyspace;
 pub mod listener;

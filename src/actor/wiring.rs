@@ -76,6 +76,11 @@ pub async fn run(start: Start) -> Result<End, String> {
     let premises = Rc::new(Premises { listeners, gate, settings, oom_score });
     keyspace.set_outside(&premises);
     warn_of_what_is_missing(&config);
+    if config.test_clock {
+        let text = "WARNING: test-clock is on: clients can stop and move this server's clock (DEBUG CLOCK), and keys \
+                    expire accordingly. It is for tests, never for data that matters.";
+        log::write(Level::Warning, text);
+    }
     log::write(Level::Notice, "Server initialized");
     let clock = task::spawn_local("clock", keyspace.clone().keep_time());
     let mut wishes = Wishes { keyspace: keyspace.clone(), inbox, signals, clock, by_signal: false };

@@ -3,6 +3,7 @@
 use super::config::{Config, ShutdownOnSignal};
 use super::protocol::Argv;
 use super::session::ClientId;
+use super::time::Now;
 
 /// How important a log line is, as `loglevel` orders them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +100,34 @@ pub enum BackupStep {
     DeleteAof,
 }
 
+/// What DEBUG CLOCK does to the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockStep {
+    /// It stands still.
+    Freeze,
+    /// It goes on from where it is.
+    Resume,
+    /// So many microseconds pass at once.
+    Advance(u64),
+    /// It shows this moment, in microseconds since the Unix epoch.
+    Set(i64),
+}
+
+impl ClockStep {
+    /// What a clock shows afterwards. Time passes with a step forward; a step back moves the wall clock alone, as
+    /// somebody does who corrects it.
+    pub fn applied_to(self, now: Now) -> Now {
+        match self {
+            ClockStep::Freeze | ClockStep::Resume => now,
+            ClockStep::Advance(us) => now.later(us),
+            ClockStep::Set(unix_us) => {
+                let forward = u64::try_from(unix_us.saturating_sub(now.unix_us)).unwrap_or(0);
+                Now { unix_us, ..now.later(forward) }
+            }
+        }
+    }
+}
+
 /// One thing that the outside must do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -175,6 +204,13 @@ pub enum Effect {
     Migrate(ClientId),
     /// Do nothing at all for so many microseconds (DEBUG SLEEP).
     Stall(u64),
+    /// Move the clock that the engine is told, and tell it so (`Server::clock_moved`). Only with `test-clock`.
+    Clock {
+        /// How.
+        step: ClockStep,
+        /// Who waits for it.
+        client: ClientId,
+    },
     /// Stop the server.
     Shutdown(Shutdown),
     /// Go on, although a stop has begun.

@@ -197,6 +197,11 @@ impl Loopback {
                 if let Effect::Configured { before, client, .. } = &effect {
                     self.server.finish_config(*client, Config::clone(before), Ok(()));
                 }
+                if let Effect::Clock { step, client } = effect {
+                    // Time stands still here unless it is told to pass.
+                    self.now = step.applied_to(self.now);
+                    self.server.clock_moved(client, self.now);
+                }
                 if let Effect::Migrate(client) = effect {
                     self.server.take_migration(client);
                     let error = Some(b"IOERR error or timeout connecting to the client".to_vec());

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod backup;
+mod clock;
 mod crash;
 mod disk;
 mod functions;

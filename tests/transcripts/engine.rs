@@ -60,6 +60,7 @@ fn line(effect: &Effect) -> Option<String> {
         Effect::SaveUsers(_) => "save-users".to_owned(),
         Effect::RewriteConfig { .. } => "rewrite-config".to_owned(),
         Effect::Stall(us) => format!("stall {us}us"),
+        Effect::Clock { step, .. } => format!("clock {step:?}"),
         Effect::Shutdown(how) => format!("shutdown {how:?}"),
         Effect::Crash(how) => format!("crash {how}"),
         Effect::AbortShutdown => "abort shutdown".to_owned(),

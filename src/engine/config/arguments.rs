@@ -18,7 +18,7 @@ pub struct Arguments {
 
 impl Arguments {
     /// Reads the arguments that follow the program's name. A value may begin with `--` if it is the first
-    /// one of its parameter; `--save` and `--sentinel` go without one.
+    /// one of its parameter; `--save`, `--sentinel` and `--test-clock` go without one.
     pub fn parse<A: AsRef<[u8]>>(args: &[A]) -> Self {
         let args: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
         let mut parsed = Self::default();
@@ -60,6 +60,10 @@ impl Arguments {
         let valueless = next_is_option || last;
         if valueless && directive.eq_ignore_ascii_case(b"save") {
             self.directives.extend(b"\"\"");
+            return true;
+        }
+        if valueless && directive.eq_ignore_ascii_case(b"test-clock") {
+            self.directives.extend(b"yes");
             return true;
         }
         valueless && directive.eq_ignore_ascii_case(b"sentinel")

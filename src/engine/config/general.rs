@@ -50,5 +50,7 @@ macro_rules! general {
         extended_redis_compatibility: bool = false;
         /// Name of the availability zone, told to clients by HELLO and INFO.
         availability_zone: Vec<u8> = text("");
+        /// Let DEBUG CLOCK stop and move the server's clock, for tests of what takes long.
+        test_clock: bool = false => Immutable | Hidden | Passing;
     } } };
 }

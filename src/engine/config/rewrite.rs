@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::load::trim;
-use super::row::Form;
+use super::row::{Flag, Form};
 use super::{Config, TABLE, find};
 use crate::engine::text::split::split_args;
 
@@ -122,7 +122,10 @@ impl Config {
         for row in TABLE {
             match row.form(self) {
                 Form::Absent => {}
-                Form::Line(value) => new.put(row.name, &value, row.show(self) != row.show(&usual)),
+                Form::Line(value) => {
+                    let needed = row.show(self) != row.show(&usual) && !row.is(Flag::Passing);
+                    new.put(row.name, &value, needed);
+                }
                 Form::Lines(mut lines) => {
                     // Where the file has too few lines for all, those that it needs come first. Redis lets
                     // the others take them, so that its file only settles at the second rewrite.

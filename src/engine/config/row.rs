@@ -51,6 +51,8 @@ pub enum Flag {
     NotWhileLoading,
     /// Setting the same value again must be applied again: it names a file that may have changed.
     Reapply,
+    /// It holds for this start: CONFIG REWRITE adds no line for it.
+    Passing,
 }
 
 /// How a value appears in a configuration file.

@@ -58,7 +58,7 @@ fn every_name_of_both_is_known_and_shown_alike() {
         assert!(find(name.as_bytes()).is_some(), "{name}");
     }
     // Ours alone.
-    const OWN: &str = "aof-checksums";
+    const OWN: &str = "aof-checksums\ntest-clock";
     let known: BTreeSet<_> = [REDIS, REDIS_HIDDEN, VALKEY, OWN]
         .iter()
         .flat_map(|text| text.lines())
@@ -380,6 +380,20 @@ fn later_sources_win_and_lines_are_counted_through() {
     assert_eq!((config.port, config.hz, config.timeout), (3, 20, 1));
     let error = Config::default().apply_args(&["--port", "zzz"], &mut no_includes).unwrap_err();
     assert_eq!(error.place.unwrap().line, 2);
+}
+
+#[test]
+fn what_holds_for_one_start_is_asked_for_by_its_name_and_not_written() {
+    let mut config = Config::default();
+    config.apply_args(&["--test-clock", "--port", "7"], &mut |_| Err("none".to_owned())).unwrap();
+    assert!(config.test_clock && config.port == 7);
+    assert_eq!(rewrite(&config, "").lines().filter(|line| line.starts_with("test-clock")).count(), 0);
+    assert!(rewrite(&config, "test-clock no\n").contains("test-clock yes\n"));
+    let mut config = Config::default();
+    config.apply_args(&["--test-clock", "no", "--hz", "20"], &mut |_| Err("none".to_owned())).unwrap();
+    assert!(!config.test_clock && config.hz == 20);
+    config.apply_args(&["--test-clock"], &mut |_| Err("none".to_owned())).unwrap();
+    assert!(config.test_clock);
 }
 
 #[test]

@@ -42,6 +42,25 @@ impl Server {
         self.stats.cron_ns += (self.environment.stopwatch)().saturating_sub(start);
     }
 
+    /// What is done `hz` times a second is done with the next tick, though its time may not have come.
+    pub fn hasten_round(&mut self) {
+        self.cron.due = 0;
+    }
+
+    /// A client had the clock moved, to `now` (`Effect::Clock`). It gets its reply once all that is over has ended: so
+    /// whoever reads next sees the same on every run.
+    pub fn clock_moved(&mut self, client: ClientId, now: Now) {
+        if let Some(mut session) = self.clients.take(client) {
+            // Whoever makes time pass has not idled.
+            session.active = now.mono_us;
+            self.clients.put_back(session);
+        }
+        self.hasten_round();
+        self.tick(now);
+        while !self.cron_paused && !self.expire_due(now) {}
+        self.finish_outside(client, Ok(()));
+    }
+
     fn run_cron(&mut self, now: Now) {
         if self.is_busy() {
             return self.run_busy(now);
@@ -105,11 +124,11 @@ impl Server {
         self.deadlines.first().map_or(cron, |(at, _)| cron.min(*at))
     }
 
-    /// Removes keys whose time is over, as many as one tick may.
-    fn expire_due(&mut self, now: Now) {
+    /// Removes keys whose time is over, as many as one tick may. Tells whether no more can be done now.
+    fn expire_due(&mut self, now: Now) -> bool {
         self.cron.lags = false;
         if self.active_expire_off || self.pause.is_on() || self.persistence.loading.is_some() {
-            return;
+            return true;
         }
         let effort = self.config.active_expire_effort.clamp(1, 10) as usize;
         let budget = EXPIRY_A_TICK + EXPIRY_A_TICK / 4 * (effort - 1);
@@ -137,6 +156,7 @@ impl Server {
             // Where little of what was looked at is due, the rest can wait for the next round.
             self.cron.lags = stale > (11 - effort) as f64;
         }
+        done.complete
     }
 
     fn expire_in(&mut self, db: usize, budget: usize, now: Now) -> ExpireStep {

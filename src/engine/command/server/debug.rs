@@ -2,7 +2,7 @@
 //! steers parts that do not exist (dict resizing, listpack sizes) is accepted.
 
 use super::SERVER;
-use super::{config, debug_protocol, digest, save};
+use super::{config, debug_clock, debug_protocol, digest, save};
 use crate::engine::command::args::{int, not_negative};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::config::ProtectedAction;
@@ -38,6 +38,9 @@ pub(super) fn not_allowed(command: &str, option: &str) -> Error {
 }
 
 fn debug(call: &mut Call) -> Result {
+    if debug_clock::is_meant(call) {
+        return debug_clock::step(call);
+    }
     let allowed: ProtectedAction = call.server.config.enable_debug_command;
     if !allowed.allows(call.session.peer.is_local()) {
         return Err(not_allowed("DEBUG", "enable-debug-command"));
@@ -306,6 +309,8 @@ fn help(call: &mut Call) -> Result {
         "    Crashes as a failed assertion does.",
         "CHANGE-REPL-ID",
         "    Changes the replication id.",
+        "CLOCK <FREEZE|ADVANCE <ms>|SET <ms>|RESUME>",
+        "    Stops, moves or resumes the server's clock; only with --test-clock.",
         "CONFIG-REWRITE-FORCE-ALL",
         "    As CONFIG REWRITE, with parameters that have their default too.",
         "CRASH-AND-RECOVER",

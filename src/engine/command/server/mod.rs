@@ -8,6 +8,7 @@ mod command_docs;
 mod config;
 mod control;
 mod debug;
+mod debug_clock;
 mod debug_protocol;
 mod digest;
 mod facts;
