@@ -58,8 +58,8 @@ fn nodes<S: Source>(reader: &mut Reader<S>) -> Result<Stream, Error> {
     for _ in 0..reader.count()? {
         let id = reader.string()?.try_into().map(u128::from_be_bytes);
         let id = id.map_err(|_| reader.invalid("a node's id that is none"))?;
-        let run = listpack_run(reader.string()?).map(|(run, _)| run.into_owned());
-        let node = run.and_then(|run| Node::from_run(from_u128(id), run));
+        let run = listpack_run(reader.string()?).map(|(run, _)| run);
+        let node = run.and_then(|run| Node::from_run(from_u128(id), &run));
         nodes.push(node.map_err(|fault| reader.invalid(fault))?);
     }
     Stream::from_nodes(nodes).map_err(|fault| reader.invalid(fault))

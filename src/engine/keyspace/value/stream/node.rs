@@ -15,10 +15,12 @@
 //! gets its flag; a node without any other is removed.
 
 mod check;
+mod run;
 
 use super::StreamId;
 use crate::engine::keyspace::value::listpack::{self, Buffer, Element, Elements};
 use crate::engine::keyspace::value::tree::{Leaf, SplitAt};
+use run::Run;
 
 const DELETED: i64 = 1;
 const SAME_FIELDS: i64 = 2;
@@ -40,10 +42,7 @@ pub struct Limits {
 
 /// Entries that follow one another.
 #[derive(Clone, Debug, Default)]
-pub struct Node {
-    id: StreamId,
-    run: Vec<u8>,
-}
+pub struct Node(Run);
 
 /// What stands at the beginning of a node.
 #[derive(Clone, Copy)]
@@ -75,7 +74,7 @@ impl Leaf for Node {
     const MAX_WEIGHT: usize = 4;
 
     fn len(&self) -> u64 {
-        if self.run.is_empty() { 0 } else { self.header().live as u64 }
+        if self.run().is_empty() { 0 } else { self.header().live as u64 }
     }
 
     fn weight(&self) -> usize {
@@ -83,7 +82,7 @@ impl Leaf for Node {
     }
 
     fn memory_usage(&self) -> usize {
-        self.run.capacity()
+        self.0.memory_usage()
     }
 
     fn split(&mut self, _: SplitAt) -> Self {
@@ -95,7 +94,7 @@ impl Leaf for Node {
     }
 
     fn lower_key(&self) -> StreamId {
-        self.id
+        self.id()
     }
 }
 
@@ -109,24 +108,25 @@ impl Node {
         pairs.iter().step_by(2).for_each(|field| Element::from_bytes(field).encode(&mut run));
         Element::Int(0).encode(&mut run);
         encode_entry(&mut run, (0, 0), pairs, true);
-        Node { id, run: run.to_vec() }
+        Node(Run::new(id, &run))
     }
 
     /// The id from which those of its entries are counted.
     pub fn id(&self) -> StreamId {
-        self.id
+        self.0.id()
     }
 
     /// Its bytes.
+    #[inline]
     pub fn run(&self) -> &[u8] {
-        &self.run
+        self.0.bytes()
     }
 
     /// Whether an entry whose fields and values have so many `bytes` belongs into a node of its own.
     pub fn is_full(&self, bytes: usize, limits: Limits) -> bool {
         let most = Some(limits.bytes as usize).filter(|most| (1..BYTES_MAX).contains(most));
         let Header { live, deleted, .. } = self.header();
-        self.run.len() + LISTPACK_FRAME + bytes >= most.unwrap_or(BYTES_MAX)
+        self.run().len() + LISTPACK_FRAME + bytes >= most.unwrap_or(BYTES_MAX)
             || limits.entries > 0 && (live + deleted) as u64 >= limits.entries
     }
 
@@ -135,23 +135,25 @@ impl Node {
         let header = self.header();
         let mut entry = Buffer::new();
         // Differences wrap: the sequence is often less than that of the node.
-        let delta = (id.ms.wrapping_sub(self.id.ms) as i64, id.seq.wrapping_sub(self.id.seq) as i64);
+        let base = self.id();
+        let delta = (id.ms.wrapping_sub(base.ms) as i64, id.seq.wrapping_sub(base.seq) as i64);
         encode_entry(&mut entry, delta, pairs, self.has_fields(&header, pairs));
-        self.run.extend_from_slice(&entry);
+        self.0.append(&entry);
         self.count(header.live + 1, header.deleted);
     }
 
     /// Gives spare memory back: nothing will be appended any more.
     pub fn shrink(&mut self) {
-        self.run.shrink_to_fit();
+        self.0.shrink();
     }
 
     /// The entries, deleted ones too.
     pub fn entries(&self) -> Entries<'_> {
         let header = self.header();
-        let terminator = listpack::skip(&self.run, header.fields_at, header.fields);
-        let front = listpack::next(&self.run, terminator);
-        Entries { node: self, fields: header.fields, front, back: self.run.len() }
+        let run = self.run();
+        let terminator = listpack::skip(run, header.fields_at, header.fields);
+        let front = listpack::next(run, terminator);
+        Entries { node: self, fields: header.fields, front, back: run.len() }
     }
 
     /// Deletes the entry of this id; whether it was there.
@@ -176,14 +178,16 @@ impl Node {
 
     /// Flags are integers of one byte, all of them.
     fn mark_deleted(&mut self, at: usize) {
-        self.run[at] |= DELETED as u8;
+        let flags = self.run()[at] | DELETED as u8;
+        self.0.replace(at, at + 1, &[flags]);
     }
 
     #[inline]
     fn header(&self) -> Header {
-        let (live, at) = listpack::element_at(&self.run, 0);
-        let (deleted, at) = listpack::element_at(&self.run, at);
-        let (fields, fields_at) = listpack::element_at(&self.run, at);
+        let run = self.run();
+        let (live, at) = listpack::element_at(run, 0);
+        let (deleted, at) = listpack::element_at(run, at);
+        let (fields, fields_at) = listpack::element_at(run, at);
         let int = |element: Element| element.integer().unwrap_or_default();
         Header { live: int(live), deleted: int(deleted), fields: int(fields) as usize, fields_at }
     }
@@ -193,20 +197,16 @@ impl Node {
         let mut counts = Buffer::new();
         Element::Int(live).encode(&mut counts);
         Element::Int(deleted).encode(&mut counts);
-        let end = listpack::skip(&self.run, 0, 2);
-        if end == counts.len() {
-            self.run[..end].copy_from_slice(&counts);
-        } else {
-            self.run.splice(..end, counts);
-        }
+        let end = listpack::skip(self.run(), 0, 2);
+        self.0.replace(0, end, &counts);
     }
 
     /// Whether these are the fields of the node.
     fn has_fields(&self, header: &Header, pairs: &[&[u8]]) -> bool {
-        let mut at = header.fields_at;
+        let (run, mut at) = (self.run(), header.fields_at);
         header.fields == pairs.len() / 2
             && pairs.iter().step_by(2).all(|field| {
-                let (own, next) = listpack::element_at(&self.run, at);
+                let (own, next) = listpack::element_at(run, at);
                 at = next;
                 match own {
                     Element::Str(bytes) => bytes == *field,
@@ -248,7 +248,7 @@ impl<'a> Entry<'a> {
 
     /// Its fields with their values.
     pub fn pairs(&self) -> Pairs<'a> {
-        let Node { run, .. } = self.node;
+        let run = self.node.run();
         let same = self.flags & SAME_FIELDS != 0;
         let fields = same.then(|| Elements::between(run, self.node.header().fields_at..run.len()));
         Pairs { fields, values: Elements::between(run, self.body..run.len()), left: self.fields }
@@ -257,7 +257,7 @@ impl<'a> Entry<'a> {
     /// Where the next one begins.
     fn end(&self) -> usize {
         let elements = if self.flags & SAME_FIELDS != 0 { self.fields } else { 2 * self.fields };
-        listpack::skip(&self.node.run, self.body, elements + 1)
+        listpack::skip(self.node.run(), self.body, elements + 1)
     }
 }
 
@@ -292,7 +292,7 @@ pub struct Entries<'a> {
 impl<'a> Entries<'a> {
     #[inline]
     fn entry_at(&self, at: usize) -> Entry<'a> {
-        let run = &self.node.run;
+        let run = self.node.run();
         let mut next = at;
         let mut int = || {
             let (element, after) = listpack::element_at(run, next);
@@ -301,7 +301,7 @@ impl<'a> Entries<'a> {
         };
         let (flags, ms, seq) = (int(), int(), int());
         let fields = if flags & SAME_FIELDS != 0 { self.fields } else { int() as usize };
-        let StreamId { ms: base_ms, seq: base_seq } = self.node.id;
+        let StreamId { ms: base_ms, seq: base_seq } = self.node.id();
         let id = StreamId::new(base_ms.wrapping_add(ms as u64), base_seq.wrapping_add(seq as u64));
         Entry { id, node: self.node, at, flags, fields, body: next }
     }
@@ -326,7 +326,7 @@ impl DoubleEndedIterator for Entries<'_> {
         if self.front >= self.back {
             return None;
         }
-        let run = &self.node.run;
+        let run = self.node.run();
         let mut at = listpack::previous(run, self.back);
         let elements = listpack::element_at(run, at).0.integer().unwrap_or_default();
         for _ in 0..elements {
@@ -360,7 +360,7 @@ mod tests {
             b"\x03\x01\x01\x01\xdf\xf7\x02\x81x\x02\xdf\xff\x02\x05\x01",
             b"\x00\x01\x01\x01\xdf\xf8\x02\x01\x01\x81f\x02\x81x\x02\x06\x01",
         ];
-        assert_eq!(node.run, expected.concat());
+        assert_eq!(node.run(), expected.concat());
     }
 
     proptest! {

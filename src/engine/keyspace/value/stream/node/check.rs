@@ -1,6 +1,6 @@
 //! Nodes that come from outside.
 
-use super::{DELETED, Node, SAME_FIELDS};
+use super::{DELETED, Node, Run, SAME_FIELDS};
 use crate::engine::keyspace::value::listpack::{Element, Elements};
 use crate::engine::keyspace::value::stream::StreamId;
 
@@ -10,8 +10,8 @@ type Fault = &'static str;
 impl Node {
     /// The node that `id` and these elements say, if they do: each in its place, ids in order and none before
     /// `id`, counts true. The elements themselves are sound.
-    pub fn from_run(id: StreamId, mut run: Vec<u8>) -> Result<Node, Fault> {
-        let mut reader = Reader { elements: Elements::new(&run), end: run.len() };
+    pub fn from_run(id: StreamId, run: &[u8]) -> Result<Node, Fault> {
+        let mut reader = Reader { elements: Elements::new(run), end: run.len() };
         let (live, deleted, fields) = (reader.count()?, reader.count()?, reader.count()?);
         reader.skip(fields)?;
         if fields == 0 || reader.int()? != 0 {
@@ -20,8 +20,7 @@ impl Node {
         if reader.entries(id, fields)? != (live, deleted) {
             return Err("a node with other entries than it counts");
         }
-        run.shrink_to_fit();
-        Ok(Node { id, run })
+        Ok(Node(Run::new(id, run)))
     }
 }
 
