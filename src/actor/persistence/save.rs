@@ -7,6 +7,7 @@ use super::absolute;
 use crate::actor::keyspace::Keyspace;
 use crate::actor::log::reason;
 use crate::engine::VERSION;
+use crate::engine::aof::Rewrite;
 use crate::engine::aof::frame::{self, Annotations};
 use crate::engine::config::{Config, REDIS_VERSION};
 use crate::engine::effect::{JobKind, Order};
@@ -14,7 +15,7 @@ use crate::engine::keyspace::Entry;
 use crate::engine::keyspace::eviction::Clock;
 use crate::engine::mutant;
 use crate::engine::protocol::request;
-use crate::engine::rdb::{Access, FileWriter, Header, Options, payload};
+use crate::engine::rdb::{Access, FileWriter, Header, Options};
 use crate::engine::server::snapshot::Chunk;
 use crate::runtime::sync::{mpsc, oneshot};
 use crate::runtime::{fs, process, task, thread, time};
@@ -154,6 +155,7 @@ enum Encoder {
     },
     Commands {
         out: Vec<u8>,
+        entry: Option<Rewrite>,
         db: Option<usize>,
         compress: bool,
         frame: frame::Writer,
@@ -278,7 +280,8 @@ impl Plan {
             let out = format!("{}{}", time.unwrap_or_default(), own_line()).into_bytes();
             let annotations = Annotations { time: false, checksums: self.checksums };
             let frame = frame::Writer::new();
-            return Encoder::Commands { out, db: None, compress: self.compress, frame, annotations };
+            let compress = self.compress;
+            return Encoder::Commands { out, entry: None, db: None, compress, frame, annotations };
         }
         let options = Options { compress: self.compress, version: self.order.version };
         let header = Header {
@@ -330,14 +333,7 @@ impl Encoder {
                 });
                 file.begin(entry, access);
             }
-            // RESTORE sets any value and every expiry within it, in one command.
-            Encoder::Commands { out, compress, .. } => {
-                let key = entry.key().to_vec();
-                let at = entry.expires_at().unwrap_or(0).to_string();
-                let value = payload::dump(entry, *compress);
-                let args = [b"RESTORE".as_slice(), &key, at.as_bytes(), &value, b"ABSTTL"];
-                request::encode(out, args.into_iter());
-            }
+            Encoder::Commands { entry: rewrite, .. } => *rewrite = Some(Rewrite::new(entry)),
         }
     }
 
@@ -348,7 +344,9 @@ impl Encoder {
                 drop(file.step(BUFFER));
                 !file.is_busy()
             }
-            Encoder::Commands { .. } => true,
+            Encoder::Commands { out, entry, compress, .. } => {
+                entry.as_mut().is_none_or(|entry| entry.step(out, BUFFER, *compress))
+            }
         }
     }
 

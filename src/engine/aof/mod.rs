@@ -28,8 +28,10 @@ pub mod frame;
 pub mod manifest;
 pub mod message;
 pub mod recovery;
+mod rewrite;
 pub mod scan;
 
 pub use frame::Writer;
 pub use manifest::Manifest;
+pub use rewrite::Rewrite;
 pub use scan::Scanner;

@@ -143,6 +143,34 @@ pub fn encode<'a>(out: &mut Vec<u8>, args: impl ExactSizeIterator<Item = &'a [u8
     }
 }
 
+/// A request whose arguments come one by one: their number stands in front of them, and is known when all have come.
+#[derive(Debug, Default)]
+pub struct Builder {
+    args: Vec<u8>,
+    count: usize,
+}
+
+impl Builder {
+    /// Adds an argument.
+    pub fn arg(&mut self, arg: &[u8]) {
+        header(&mut self.args, b'$', arg.len());
+        self.args.extend_from_slice(arg);
+        self.args.extend_from_slice(b"\r\n");
+        self.count += 1;
+    }
+    /// Bytes of the arguments so far.
+    pub fn bytes(&self) -> usize {
+        self.args.len()
+    }
+    /// Writes the request, and begins another.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        header(out, b'*', self.count);
+        out.extend_from_slice(&self.args);
+        self.args.clear();
+        self.count = 0;
+    }
+}
+
 /// What a client may send.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

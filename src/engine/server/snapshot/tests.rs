@@ -2,6 +2,7 @@
 //! value with a description made at that moment.
 
 use super::Chunk;
+use crate::engine::aof::Rewrite;
 use crate::engine::command::generate;
 use crate::engine::config::Config;
 use crate::engine::keyspace::eviction::Policy;
@@ -9,6 +10,7 @@ use crate::engine::keyspace::value::stream::{Stream, StreamId};
 use crate::engine::keyspace::value::{IntBuf, array};
 use crate::engine::keyspace::{Database, Entry};
 use crate::engine::loopback::Loopback;
+use crate::engine::protocol::request;
 use crate::engine::rng::Rng;
 use crate::engine::server::Environment;
 use proptest::prelude::*;
@@ -59,11 +61,25 @@ fn describe_stream(text: &mut String, stream: &Stream) {
     for entry in stream.entries(StreamId::MIN, StreamId::MAX) {
         write!(text, "{:?} {:?} ", entry.id, entry.pairs().collect::<Vec<_>>()).expect("memory");
     }
+    describe_groups(text, stream, true);
+}
+
+/// The groups of a stream; `seen`: also when consumers were last heard of.
+fn describe_groups(text: &mut String, stream: &Stream, seen: bool) {
     for (name, group) in stream.groups() {
-        let pending: Vec<_> = group.pending_from(StreamId::MIN).collect();
-        let consumers: Vec<_> = group.consumers().collect();
-        write!(text, "{name:?} {:?} {pending:?} {consumers:?}", (group.last_id, group.entries_read))
+        let name_of = |owner| group.consumer(owner).map(|consumer| &consumer.name);
+        let pending = group.pending_from(StreamId::MIN);
+        let pending: Vec<_> = pending
+            .map(|(id, pending)| (id, pending.owner.map(name_of), pending.time(), pending.deliveries))
+            .collect();
+        let consumers = group.consumers().map(|(_, consumer)| {
+            let heard_of = seen.then_some((consumer.seen, consumer.active));
+            (&consumer.name, consumer.pending, heard_of)
+        });
+        let (consumers, released): (Vec<_>, Vec<_>) = (consumers.collect(), group.released_from(0).collect());
+        write!(text, "{name:?} {:?} {pending:?} {released:?}", (group.last_id, group.entries_read))
             .expect("memory");
+        write!(text, "{consumers:?}").expect("memory");
     }
 }
 
@@ -165,10 +181,14 @@ impl World {
     fn compare(&mut self) {
         let mut found = Contents::new();
         let mut fresh = Loopback::new(Config::default(), 99).expect("fine");
+        let mut commands = Vec::new();
         for Chunk { db, entries, .. } in std::mem::take(&mut self.chunks) {
             for entry in entries {
                 let old = found.insert((db, entry.key().to_vec()), describe(&entry));
                 assert!(old.is_none(), "{db} {entry:?} is there twice");
+                let (name, mut rewrite) = (db.to_string(), Rewrite::new(entry.duplicate(entry.key())));
+                request::encode(&mut commands, [b"SELECT", name.as_bytes()].into_iter());
+                while !rewrite.step(&mut commands, self.rng.below(1000) as usize, false) {}
                 fresh.server.databases[db].put(entry);
             }
         }
@@ -179,6 +199,34 @@ impl World {
         let client = fresh.connect();
         fresh.send(client, b"DEBUG DIGEST\r\n");
         assert_eq!(fresh.take_heard(client), self.digest);
+        self.compare_replayed(&commands, &fresh.server.databases);
+    }
+
+    /// The snapshot as commands: a server that runs them holds the same, but for when consumers were last heard of.
+    fn compare_replayed(&self, commands: &[u8], expected: &[Database]) {
+        let mut replayed = Loopback::new(Config::default(), 98).expect("fine");
+        replayed.now = self.server.now;
+        replayed.server.begin_loading(0, replayed.now);
+        let (bytes, _) = replayed.server.replay(commands, replayed.now).expect("commands");
+        assert_eq!(bytes, commands.len());
+        replayed.server.end_loading();
+        let client = replayed.connect();
+        replayed.send(client, b"DEBUG DIGEST\r\n");
+        assert_eq!(replayed.take_heard(client), self.digest);
+        let streams = |databases: &[Database]| -> Contents {
+            let numbered = databases.iter().enumerate();
+            let entries = numbered.flat_map(|(db, database)| database.iter().map(move |entry| (db, entry)));
+            let streams = entries.filter_map(|(db, entry)| Some((db, entry, entry.stream()?)));
+            let described = streams.map(|(db, entry, stream)| {
+                let state =
+                    (stream.last_id, stream.max_deleted_id, stream.entries_added, &stream.idempotency);
+                let mut text = format!("{state:?}");
+                describe_groups(&mut text, stream, false);
+                ((db, entry.key().to_vec()), text)
+            });
+            described.collect()
+        };
+        assert_eq!(streams(&replayed.server.databases), streams(expected));
     }
 
     /// Something that may change keys.
