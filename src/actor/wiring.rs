@@ -371,6 +371,9 @@ impl Outside for Premises {
         if let Some(setup) = tls {
             self.gate.change(setup);
         }
+        if changed("dir") && config.appendonly {
+            log::write(Level::Warning, AOF_STAYS);
+        }
         self.settings.apply(config);
         Ok(())
     }
@@ -379,6 +382,9 @@ impl Outside for Premises {
         self.gate.certificates()
     }
 }
+
+const AOF_STAYS: &str = "The append-only file stays in the directory that it was opened in. Turn appendonly off and on again \
+     to have it in the new one, before the server is restarted there.";
 
 /// Goes to `dir`, which CONFIG GET gives in full.
 fn enter(config: &mut Config) -> io::Result<()> {

@@ -192,3 +192,34 @@ fn what_nobody_appends_to_can_be_loaded_as_well() {
     assert_eq!(client.call(&["LRANGE", "list", "0", "-1"]), "a b");
     assert_eq!(client.call(&["GET", "key"]), "value");
 }
+
+/// `dir` moves while files are written: they end where they began.
+#[test]
+fn files_stay_where_they_began_when_dir_moves() {
+    let (mut server, mut client) = start(&["--appendonly", "yes", "--enable-protected-configs", "yes"]);
+    let before = server.directory.0.clone();
+    let after = before.join("elsewhere");
+    std::fs::create_dir(&after).unwrap();
+    let slow = ["CONFIG", "SET", "rdb-key-save-delay", "300000"];
+    assert_eq!(client.call(&slow), "OK");
+    assert_eq!(client.call(&["BGSAVE"]), "Background saving started");
+    assert_eq!(client.call(&["CONFIG", "SET", "dir", after.to_str().unwrap()]), "OK");
+    server.wait_for("The append-only file stays in the directory that it was opened in.");
+    wait_until(&mut client, "rdb_saves", "1");
+    assert!(before.join("dump.rdb").exists() && !after.join("dump.rdb").exists());
+    // Nor does a rewrite need to move its file to another device.
+    let temporary = format!("temp-rewriteaof-bg-{}.aof", server.pid());
+    assert_eq!(client.call(&["BGREWRITEAOF"]), "Background append only file rewriting started");
+    while !before.join(&temporary).exists() {}
+    wait_until(&mut client, "aof_rewrites", "1");
+    assert!(before.join("appendonlydir/appendonly.aof.2.base.rdb").exists());
+    assert_eq!(client.call(&["DEBUG", "LOADAOF"]), "OK");
+    assert_eq!(client.call(&["GET", "key"]), "value");
+    // It moves when it begins anew, and so does what is saved.
+    assert_eq!(client.call(&["CONFIG", "SET", "rdb-key-save-delay", "0"]), "OK");
+    assert_eq!(client.call(&["CONFIG", "SET", "appendonly", "no"]), "OK");
+    assert_eq!(client.call(&["CONFIG", "SET", "appendonly", "yes"]), "OK");
+    while !after.join("appendonlydir/appendonly.aof.manifest").exists() {}
+    assert_eq!(client.call(&["SAVE"]), "OK");
+    assert!(after.join("dump.rdb").exists());
+}

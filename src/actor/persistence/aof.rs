@@ -36,7 +36,7 @@ const PATIENCE_MIN: u64 = 50;
 const PATIENCE_MAX: u64 = 10_000;
 
 /// The files of one history, as the writer finds or makes them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Directory {
     /// Where they are.
     pub path: PathBuf,

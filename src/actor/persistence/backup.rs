@@ -4,7 +4,7 @@ use super::aof::Directory;
 use super::load;
 use super::message::ToAof;
 use super::save::directory_of;
-use super::{Persistence, directory};
+use super::{Persistence, absolute};
 use crate::actor::log::{self, reason};
 use crate::engine::aof::manifest::manifest_name;
 use crate::engine::effect::{BackupStep, Level};
@@ -12,9 +12,7 @@ use crate::engine::server::Server;
 use crate::engine::session::ClientId;
 use crate::runtime::sync::{mpsc, oneshot};
 use crate::runtime::{fs, thread};
-use std::ffi::OsStr;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -37,7 +35,12 @@ const CLOSED: &str = "the append-only file was closed";
 impl Persistence {
     /// Begins a step; what concerns the stream happens at once.
     pub(super) fn begin_step(&self, server: &mut Server, step: BackupStep) {
-        let into = PathBuf::from(OsStr::from_bytes(&server.config.backupdirname));
+        let here = || absolute(&server.config.backupdirname);
+        if let BackupStep::Prepare(_) = step {
+            // It stays there when `dir` changes.
+            *self.backup.borrow_mut() = Some(here());
+        }
+        let into = self.backup.borrow().clone().unwrap_or_else(here);
         let step = match step {
             BackupStep::Prepare(client) => Step::Prepare(into, client),
             BackupStep::Pin => {
@@ -52,7 +55,7 @@ impl Persistence {
                 Step::Sealed(answer, client)
             }
             BackupStep::Clear(client) => Step::Clear(into, client),
-            BackupStep::DeleteAof => Step::DeleteAof(directory(&server.config)),
+            BackupStep::DeleteAof => Step::DeleteAof(self.directory(&server.config)),
         };
         // Nobody listens only when the server stops.
         let _ = self.steps.send(step);

@@ -44,6 +44,10 @@ pub struct Persistence {
     me: Weak<Persistence>,
     /// The writer of the append-only file.
     aof: RefCell<Option<mpsc::UnboundedSender<ToAof>>>,
+    /// Where the append-only file is, or was last: it stays there when `dir` changes.
+    place: RefCell<Option<PathBuf>>,
+    /// Where the files of the backup are.
+    backup: RefCell<Option<PathBuf>>,
     /// One that was told to close answers here when it has.
     closing: RefCell<Option<oneshot::Receiver<Result<(), String>>>>,
     /// The position of the stream after what was sent there.
@@ -79,12 +83,14 @@ fn absolute(name: &[u8]) -> PathBuf {
     process::working_directory().map_or(name.clone(), |dir| dir.join(name))
 }
 
-fn directory(config: &Config) -> Directory {
-    Directory {
-        path: absolute(&config.appenddirname),
-        prefix: config.appendfilename.clone(),
-        keep_history: config.aof_disable_auto_gc,
-    }
+/// Where an append-only file would be now.
+fn here(config: &Config) -> PathBuf {
+    absolute(&config.appenddirname)
+}
+
+/// The files of an append-only file in this directory.
+fn directory(path: PathBuf, config: &Config) -> Directory {
+    Directory { path, prefix: config.appendfilename.clone(), keep_history: config.aof_disable_auto_gc }
 }
 
 impl Files for Persistence {
@@ -121,6 +127,8 @@ impl Persistence {
             keyspace: keyspace.clone(),
             me: me.clone(),
             aof: RefCell::default(),
+            place: RefCell::default(),
+            backup: RefCell::default(),
             closing: RefCell::default(),
             sent: Cell::new(0),
             grew: Cell::new(false),
@@ -172,6 +180,17 @@ impl Persistence {
         Ok(())
     }
 
+    /// Where the append-only file is, or was last.
+    fn directory(&self, config: &Config) -> Directory {
+        directory(self.place.borrow().clone().unwrap_or_else(|| here(config)), config)
+    }
+
+    /// Where an append-only file begins, and then stays.
+    fn begin_directory(&self, config: &Config) -> Directory {
+        *self.place.borrow_mut() = Some(here(config));
+        self.directory(config)
+    }
+
     fn setup(&self, mends: bool) -> load::Setup {
         let now = self.keyspace.now();
         self.keyspace.with_quiet(|server| load::Setup {
@@ -197,7 +216,10 @@ impl Persistence {
     /// Loads the append-only file; `opens`: and has it written from now on.
     async fn load_aof(self: &Rc<Self>, opens: bool) -> Result<bool, String> {
         let setup = self.setup(opens);
-        let directory = self.keyspace.with_quiet(|server| directory(&server.config));
+        let directory = self.keyspace.with_quiet(|server| match opens {
+            true => self.begin_directory(&server.config),
+            false => self.directory(&server.config),
+        });
         let (out, inbox) = mpsc::channel(load::QUEUE);
         let loader = thread::spawn_runtime("load", move || load::aof(directory, setup, out));
         self.take_loaded(inbox).await?;
@@ -358,7 +380,8 @@ impl Persistence {
         if order.kind == JobKind::Rewrite && server.persistence.aof.is_on() {
             if self.aof.borrow().is_none() {
                 let (reports, inbox) = mpsc::unbounded_channel();
-                let (directory, policy) = (directory(&server.config), Policy::from(&server.config));
+                let directory = self.begin_directory(&server.config);
+                let policy = Policy::from(&server.config);
                 // What was propagated before is in the snapshot.
                 let waiting = server.propagation.waiting() as u64;
                 let first = server.propagation.offset() - waiting;
@@ -383,13 +406,15 @@ impl Persistence {
         }
         self.tell_aof(ToAof::Saving(true));
         let clock = server.clock(self.keyspace.now());
-        let plan = Plan::new(&order, &server.config, clock);
+        let alone =
+            (!server.persistence.aof.is_on()).then(|| directory(here(&server.config), &server.config));
+        let base = alone.clone().unwrap_or_else(|| self.directory(&server.config));
+        let plan = Plan::new(&order, &server.config, clock, &base);
         let (chunks, inbox) = mpsc::channel(save::QUEUE);
         let walk = task::spawn_local("snapshot", save::walk(self.keyspace.clone(), chunks));
         let (wanted, given_up) = oneshot::channel();
         *self.running.borrow_mut() = Some(Running { walk, _wanted: wanted });
         let source = save::Source { chunks: inbox, given_up };
-        let alone = (!server.persistence.aof.is_on()).then(|| directory(&server.config));
         task::spawn_local("job", me.finish_job(plan, source, alone));
     }
 

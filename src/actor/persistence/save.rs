@@ -4,6 +4,7 @@
 //! The queue between them is short: when the medium is slow, the walk waits, not the clients.
 
 use super::absolute;
+use super::aof::Directory;
 use crate::actor::keyspace::Keyspace;
 use crate::actor::log::reason;
 use crate::engine::VERSION;
@@ -68,8 +69,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// As the configuration says.
-    pub fn new(order: &Order, config: &Config, clock: Clock) -> Self {
+    /// As the configuration says. What becomes the base of an append-only file is written beside its directory: `dir`
+    /// may have moved to another device, and files cannot be moved between them.
+    pub fn new(order: &Order, config: &Config, clock: Clock, aof: &Directory) -> Self {
         let pid = process::pid();
         let base = order.kind == JobKind::Rewrite;
         let (name, spaced) = if base {
@@ -78,7 +80,7 @@ impl Plan {
             (format!("temp-{pid}.rdb"), config.rdb_save_incremental_fsync)
         };
         Plan {
-            temporary: absolute(name.as_bytes()),
+            temporary: if base { directory_of(&aof.path).join(name) } else { absolute(name.as_bytes()) },
             target: (!base).then(|| absolute(&config.dbfilename)),
             is_rdb: !base || config.aof_use_rdb_preamble,
             compress: config.rdbcompression,

@@ -95,7 +95,8 @@ fn set(call: &mut Call) -> Result {
     let (pairs, []) = args.as_chunks() else { return Err(Error::SYNTAX) };
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
     let before = Box::new(call.server.config.clone());
-    let origin = Origin { local: call.session.peer.is_local(), loading: false };
+    let origin =
+        Origin { local: call.session.peer.is_local(), loading: call.server.persistence.loading.is_some() };
     let changed = call.server.config.set(&pairs, origin).map_err(|error| Error::text(error.to_string()))?;
     call.server.apply_config();
     if !changed.is_empty() {
