@@ -34,6 +34,8 @@ use std::time::Duration;
 
 /// Microseconds that `key-load-delay` waits at most before it looks at the configuration again.
 const DELAY_STEP: u64 = 10_000;
+/// Microseconds between looks at whether a script that is loaded has ended.
+const SLICE_US: u64 = 1000;
 /// How long the writer of a file that nobody wants any more is waited for at the end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -241,44 +243,68 @@ impl Persistence {
     async fn take_loaded(&self, mut inbox: mpsc::Receiver<Loaded>) -> Result<(), String> {
         let mut commands = Vec::new();
         while let Some(loaded) = inbox.recv().await {
-            let now = self.keyspace.now();
             let mut keys = 0;
-            self.keyspace.with(now, |server| match loaded {
-                Loaded::Entries { db, entries, end } => {
-                    keys = entries.len() as u64;
-                    let loaded = server.load_entries(db, entries, now);
-                    loaded.map_err(|why| format!("{why} (before offset {end} of the file)"))
-                }
-                Loaded::Library(source) => server.load_library_of_file(&source),
-                Loaded::Commands { bytes, offset, file } => {
-                    let start = offset - commands.len() as u64;
-                    commands.extend_from_slice(&bytes);
-                    let ran = server.replay(&commands, now).map_err(|(at, why)| {
-                        let file = String::from_utf8_lossy(&file);
-                        format!("{why} {file} at offset {}", start + at as u64)
-                    });
-                    let (ran, count) = ran?;
-                    commands.drain(..ran);
-                    keys = count;
-                    Ok(())
-                }
-                Loaded::DropExpired(drops) => {
-                    server.drop_expired(drops);
-                    Ok(())
-                }
-                Loaded::Total(bytes) => {
-                    server.note_total(bytes);
-                    Ok(())
-                }
-                Loaded::Progress(bytes) => {
-                    server.note_loaded(bytes);
-                    Ok(())
-                }
-            })?;
+            if let Loaded::Commands { bytes, offset, file } = loaded {
+                let start = offset - commands.len() as u64;
+                commands.extend_from_slice(&bytes);
+                keys = self.replay(&mut commands, start, &file).await?;
+            } else {
+                let now = self.keyspace.now();
+                self.keyspace.with(now, |server| match loaded {
+                    Loaded::Entries { db, entries, end } => {
+                        keys = entries.len() as u64;
+                        let loaded = server.load_entries(db, entries, now);
+                        loaded.map_err(|why| format!("{why} (before offset {end} of the file)"))
+                    }
+                    Loaded::Library(source) => server.load_library_of_file(&source),
+                    Loaded::DropExpired(drops) => {
+                        server.drop_expired(drops);
+                        Ok(())
+                    }
+                    Loaded::Total(bytes) => {
+                        server.note_total(bytes);
+                        Ok(())
+                    }
+                    Loaded::Progress(bytes) => {
+                        server.note_loaded(bytes);
+                        Ok(())
+                    }
+                    Loaded::Commands { .. } => Ok(()),
+                })?;
+            }
             self.delay(keys).await;
             task::yield_now().await;
         }
         Ok(())
+    }
+
+    /// Runs the commands of a file that are there as a whole, and takes them out; they began at `start` of it. Says how many
+    /// they were.
+    async fn replay(&self, commands: &mut Vec<u8>, mut start: u64, file: &[u8]) -> Result<u64, String> {
+        let mut count = 0;
+        loop {
+            let now = self.keyspace.now();
+            let ran = self.keyspace.with(now, |server| server.replay(commands, now));
+            let (ran, more) = ran.map_err(|(at, why)| {
+                let file = String::from_utf8_lossy(file);
+                format!("{why} {file} at offset {}", start + at as u64)
+            })?;
+            commands.drain(..ran);
+            (start, count) = (start + ran as u64, count + more);
+            if !self.wait_for_script().await {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// Waits until no script is busy; says whether one was.
+    async fn wait_for_script(&self) -> bool {
+        let is_busy = || self.keyspace.with_quiet(|server| server.is_busy());
+        let was_busy = is_busy();
+        while is_busy() {
+            time::sleep_until(time::now().mono_us + SLICE_US).await;
+        }
+        was_busy
     }
 
     /// `key-load-delay`: tests want loading to last, and to change that meanwhile.

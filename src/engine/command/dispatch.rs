@@ -220,8 +220,10 @@ fn gate(
         let context = if session.transaction.is_some() { Context::Multi } else { Context::Toplevel };
         return Err(permission::refuse(server, (session, reply), id, args, (denied, context), now));
     }
+    let loading = server.persistence.loading.is_some() && !flags.has(Flags::LOADING);
     if server.is_busy() && !flags.has(Flags::ALLOW_BUSY) {
-        return Err(server.busy_error());
+        // It may be one that is loaded.
+        return Err(if loading { Error::LOADING } else { server.busy_error() });
     }
     if !server.tracking.is_empty() {
         server.limit_tracking();
@@ -248,10 +250,7 @@ fn gate(
             "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
         )));
     }
-    if server.persistence.loading.is_some() && !flags.has(Flags::LOADING) {
-        return Err(Error::LOADING);
-    }
-    Ok(())
+    if loading { Err(Error::LOADING) } else { Ok(()) }
 }
 
 /// What a RESP2 client may send while it is subscribed.

@@ -150,8 +150,11 @@ impl Server {
         self.propagation.depth -= 1;
         let mut session = match self.clients.take(client) {
             Some(session) => session,
-            // Its client is gone; what it began is still finished.
-            None => running.session,
+            None => match &mut self.persistence.loading {
+                Some(loading) if client.id == 0 => loading.take_replayer(),
+                // Its client is gone; what it began is still finished.
+                _ => running.session,
+            },
         };
         let is_there = self.clients.find(client.id) == Some(client);
         let silent = self.unblock(&mut session).is_some_and(|blocked| blocked.silent);
@@ -185,6 +188,10 @@ impl Server {
         if is_there {
             self.wake(&mut session);
             self.clients.put_back(session);
+        } else if client.id == 0
+            && let Some(loading) = &mut self.persistence.loading
+        {
+            loading.put_back(session);
         }
     }
 

@@ -264,8 +264,10 @@ impl Server {
         let callee = order.run.callee.clone();
         let is_function = callee.is_function();
         let patience = match self.config.busy_reply_threshold {
-            // What is replayed has no client that could wait.
-            threshold if threshold > 0 && order.session.id > 0 => Patience::First(threshold),
+            // Whoever has no client cannot wait, but for what is loaded.
+            threshold if threshold > 0 && (order.session.id > 0 || self.persistence.loading.is_some()) => {
+                Patience::First(threshold)
+            }
             _ => Patience::Endless,
         };
         let full = self.config.maxmemory > 0 && !self.make_room(now);

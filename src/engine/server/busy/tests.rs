@@ -2,6 +2,7 @@
 
 use crate::engine::config::Config;
 use crate::engine::loopback::Loopback;
+use crate::engine::protocol::request;
 
 fn world() -> (Loopback, usize, usize) {
     let config = Config { busy_reply_threshold: 2, ..Config::default() };
@@ -73,4 +74,38 @@ fn a_library_that_never_ends_is_refused() {
     assert_eq!(ask(&mut world, other, "FUNCTION KILL"), "+OK\r\n");
     world.advance(5_000);
     assert!(ask(&mut world, a, "PING").starts_with("-ERR Script killed by user with FUNCTION KILL."));
+}
+
+/// A script in an append-only file: others are answered meanwhile, and what follows it waits.
+#[test]
+fn a_script_that_is_loaded_keeps_nobody_waiting() {
+    let (mut world, a, _) = world();
+    let script = "redis.call('SELECT', 2) redis.call('SET', 'k', 1) for i = 1, 4000000 do end return redis.call('INCR', 'k')";
+    let mut file = Vec::new();
+    for words in [
+        &["SELECT", "1"][..],
+        &["MULTI"],
+        &["EVAL", script, "0"],
+        &["SET", "after", "1"],
+        &["EXEC"],
+        &["SET", "last", "1"],
+    ] {
+        request::encode(&mut file, words.iter().map(|word| word.as_bytes()));
+    }
+    world.server.begin_loading(0, world.now);
+    let (ran, count) = world.server.replay(&file, world.now).expect("commands");
+    assert!(world.server.is_busy() && ran < file.len() && count == 5);
+    assert!(ask(&mut world, a, "GET k").starts_with("-LOADING"));
+    assert!(ask(&mut world, a, "INFO").starts_with("-BUSY"));
+    world.advance(50_000);
+    assert!(!world.server.is_busy());
+    assert!(ask(&mut world, a, "INFO").contains("loading:1"));
+    let (rest, count) = world.server.replay(&file[ran..], world.now).expect("commands");
+    assert_eq!((ran + rest, count), (file.len(), 1));
+    world.server.end_loading();
+    assert_eq!(
+        ask(&mut world, a, "SELECT 1\r\nMGET k after last"),
+        "+OK\r\n*3\r\n$-1\r\n$1\r\n1\r\n$1\r\n1\r\n"
+    );
+    assert_eq!(ask(&mut world, a, "SELECT 2\r\nGET k"), "+OK\r\n$1\r\n2\r\n");
 }

@@ -30,6 +30,19 @@ pub struct Loading {
     allowed_expired: bool,
 }
 
+impl Loading {
+    /// The client whose commands are run, to be given back: what called a script that was busy goes on as it.
+    pub fn take_replayer(&mut self) -> Box<Session> {
+        std::mem::take(&mut self.replayer)
+    }
+
+    /// Gives it back; nobody hears what it was told.
+    pub fn put_back(&mut self, mut replayer: Box<Session>) {
+        replayer.reply = Reply::default();
+        self.replayer = replayer;
+    }
+}
+
 impl Server {
     /// Up to which sizes loaded collections are small.
     pub fn rdb_limits(&self) -> rdb::Limits {
@@ -142,7 +155,7 @@ impl Server {
     }
 
     /// Runs the commands of an append-only file that lie in `input` as a whole; says how many bytes and how many commands
-    /// that were.
+    /// that were. The others come after a script that is busy then.
     pub fn replay(&mut self, input: &[u8], now: Now) -> Result<(usize, u64), (usize, String)> {
         let Some(loading) = &mut self.persistence.loading else { return Ok((input.len(), 0)) };
         let mut session = std::mem::take(&mut loading.replayer);
@@ -191,6 +204,9 @@ impl Server {
             reply.advance(all);
             at += length;
             count += 1;
+            if self.is_busy() {
+                break;
+            }
         }
         Ok((at, count))
     }
