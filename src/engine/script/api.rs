@@ -121,6 +121,17 @@ impl<'a> Machine<'a> {
 
     /// Does what it is told.
     pub fn serve(&mut self, input: Input) -> Output {
+        let compiles = matches!(input, Input::Compile(..) | Input::Load(_));
+        let output = self.answer(input);
+        if compiles {
+            // What compiling leaves behind is more than it keeps: without this it doubles the memory of many libraries.
+            // Where it fails there is no memory, which others will be told.
+            let _ = self.lua.gc_step();
+        }
+        output
+    }
+
+    fn answer(&mut self, input: Input) -> Output {
         match input {
             Input::Compile(digest, source) => Output::Done(self.compile(digest, &source)),
             Input::Forget(digest) => Output::Done(self.code.forget(&Callee::Script(digest))),
@@ -573,7 +584,10 @@ fn command(
     }
     let mut command = state.command.take();
     command.clear();
-    if !append_arguments(stack, &mut command.argv) {
+    let sound = append_arguments(stack, &mut command.argv);
+    // There may be as many as Lua's stack has room for, and the answer needs some.
+    stack.truncate(0);
+    if !sound {
         return Ok(Err(Raised::refusal(WRONG_ARGUMENTS)));
     }
     if !state.running.get() {

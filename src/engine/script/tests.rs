@@ -50,6 +50,19 @@ fn eval_in(interpreter: &mut Interpreter, source: &str) -> String {
     }
 }
 
+/// As many arguments as Lua's stack has room for leave room for the answer.
+#[test]
+fn commands_with_thousands_of_arguments() {
+    for count in (7900..8000).step_by(9).chain([7999]) {
+        let call = format!(
+            "local t = {{}} for i = 1, {count} do t[i] = i end return #redis.call('DEL', 'k', unpack(t))"
+        );
+        assert_eq!(eval(&call), format!(":{}\r\n", count + 2));
+        let call = call.replace(".call('DEL', 'k'", ".pcall({}");
+        assert!(eval(&call.replace("return #", "return ")).contains("must be strings or integers"));
+    }
+}
+
 #[test]
 fn values_become_replies() {
     assert_eq!(eval("return 3.7"), ":3\r\n");
