@@ -77,7 +77,8 @@ impl Server {
         } else if !self.is_busy() {
             self.count_call(session, args, id, (ns, reply_bytes, failed), now);
         }
-        if !self.monitors.is_empty() && !resumed {
+        let flags = self.commands.entry(id).row.flags;
+        if !self.monitors.is_empty() && !resumed && !flags.any(Flags::SKIP_MONITOR | Flags::ADMIN) {
             self.feed_monitors(session, args, id, now);
         }
     }
@@ -139,13 +140,10 @@ impl Server {
         }
     }
 
-    /// Shows a command to the clients that monitor.
+    /// Shows a command to the clients that monitor: most when they are over, scripts before their own commands.
     #[cold]
-    fn feed_monitors(&mut self, session: &Session, args: Args, id: CommandId, now: Now) {
+    pub fn feed_monitors(&mut self, session: &Session, args: Args, id: CommandId, now: Now) {
         let row = self.commands.entry(id).row;
-        if row.flags.any(Flags::SKIP_MONITOR | Flags::ADMIN) {
-            return;
-        }
         let (seconds, micros) = (now.unix_secs(), now.unix_us.rem_euclid(1_000_000));
         let mut line =
             format!("{seconds}.{micros:06} [{} {}]", session.db, session.peer.address).into_bytes();

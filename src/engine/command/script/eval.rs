@@ -87,7 +87,15 @@ pub(super) fn count_keys(call: &Call) -> Result<usize> {
     usize::try_from(keys).map_err(|_| Error::new("ERR Number of keys can't be negative"))
 }
 
+/// Monitors see a script before its commands.
+fn show(call: &mut Call) {
+    if !call.server.monitors.is_empty() {
+        call.server.feed_monitors(call.session, call.args, call.command, call.now);
+    }
+}
+
 fn eval(call: &mut Call, read_only: bool) -> Result {
+    show(call);
     count_keys(call)?;
     let source = call.args.at(1);
     let digest = sha1(source);
@@ -99,6 +107,7 @@ fn eval(call: &mut Call, read_only: bool) -> Result {
 }
 
 fn evalsha(call: &mut Call, read_only: bool) -> Result {
+    show(call);
     let missing = Error::new("NOSCRIPT No matching script. Please use EVAL.");
     count_keys(call)?;
     let digest = parse_digest(call.args.at(1)).ok_or(missing.clone())?;
@@ -107,6 +116,7 @@ fn evalsha(call: &mut Call, read_only: bool) -> Result {
 }
 
 fn fcall(call: &mut Call, read_only: bool) -> Result {
+    show(call);
     let found = call.server.scripting.functions.find(call.args.at(1));
     let function = found.ok_or(Error::new("ERR Function not found"))?;
     let (name, flags) = (function.name.clone(), function.flags);
