@@ -146,22 +146,27 @@ fn sort_destination(row: &Command, args: Args) -> Option<CallKey> {
     Some(CallKey { index: destination?, flags: row.keys.last()?.flags })
 }
 
-/// The third argument of MIGRATE, or what follows KEYS if that is empty; a password may spell the same word.
+/// The third argument of MIGRATE, or what follows KEYS if that is empty.
 fn migrated(row: &Command, args: Args) -> Option<Vec<CallKey>> {
-    let (mut index, mut keys) = (6, 3..4);
-    while let Some(option) = args.get(index) {
-        index += match option.to_ascii_uppercase().as_slice() {
+    let keys = match keys_of_migrate(args) {
+        Some(index) if args.at(3).is_empty() => index + 1..args.len(),
+        _ => 3..4,
+    };
+    let flags = row.keys.first()?.flags;
+    Some(keys.map(|index| CallKey { index, flags }).collect())
+}
+
+/// Where KEYS is among the arguments of MIGRATE; a password may spell the same word.
+pub fn keys_of_migrate(args: Args) -> Option<usize> {
+    let mut index = 6;
+    loop {
+        index += match args.get(index)?.to_ascii_uppercase().as_slice() {
             b"AUTH" => 2,
             b"AUTH2" => 3,
-            b"KEYS" if args.at(3).is_empty() => {
-                keys = index + 1..args.len();
-                break;
-            }
+            b"KEYS" => return Some(index),
             _ => 1,
         };
     }
-    let flags = row.keys.first()?.flags;
-    Some(keys.map(|index| CallKey { index, flags }).collect())
 }
 
 /// The keys after STREAMS, which may also be the name of a group or a consumer.
@@ -209,6 +214,8 @@ fn settle_flags(row: &Command, args: Args, keys: &mut [CallKey]) {
             KeyFlags::RW | KeyFlags::UPDATE
         }
         "SET" => KeyFlags::OW | KeyFlags::UPDATE,
+        "DELEX" if args.len() < 4 => KeyFlags::RM | KeyFlags::DELETE,
+        "DELEX" => KeyFlags::RW | KeyFlags::DELETE,
         "BITFIELD" if only_gets(args) => KeyFlags::RO | KeyFlags::ACCESS,
         "BITFIELD" => KeyFlags::RW | KeyFlags::ACCESS | KeyFlags::UPDATE,
         _ => return,
@@ -221,7 +228,7 @@ fn only_gets(args: Args) -> bool {
     let mut index = 2;
     while let Some(option) = args.get(index) {
         index += match option.to_ascii_uppercase().as_slice() {
-            b"GET" => 3,
+            b"GET" if index + 2 < args.len() => 3,
             b"OVERFLOW" => 2,
             _ => return false,
         };

@@ -1,14 +1,14 @@
 //! COMMAND: what is known about the commands, from their rows.
 
 use super::SERVER;
-use super::command_docs;
+use super::{command_docs, command_keys};
 use crate::engine::command::key_specs;
 use crate::engine::command::table::{CommandId, Entry, Table};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::protocol::Reply;
 use crate::engine::spec::{
     Arity::{AtLeast, Exactly},
-    Begin, CallKey, Categories, Find, Flags, Keys, one_of, pattern, string,
+    Begin, Categories, Find, Flags, Keys, one_of, pattern, string,
 };
 use crate::engine::text::glob;
 
@@ -55,7 +55,7 @@ pub(super) const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of arguments to the command",
         summary: "Returns the keys of a full command.",
         args: &[string("command"), string("arg").multiple().optional()],
-        run: getkeys,
+        run: command_keys::getkeys,
         ..COMMAND
     },
     Command {
@@ -66,7 +66,7 @@ pub(super) const COMMANDS: &[Command] = &[
         complexity: "O(N) where N is the number of arguments to the command",
         summary: "Returns the keys of a full command and how it uses each.",
         args: &[string("command"), string("arg").multiple().optional()],
-        run: getkeysandflags,
+        run: command_keys::getkeysandflags,
         ..COMMAND
     },
     Command {
@@ -144,43 +144,6 @@ fn docs(call: &mut Call) -> Result {
     call.reply.map(ids.len());
     for id in ids {
         command_docs::write(call.reply, table, id);
-    }
-    Ok(())
-}
-
-/// The keys of the full command in the arguments.
-fn keys(call: &Call) -> Result<Vec<CallKey>> {
-    const UNKNOWN: Error = Error::new("ERR Invalid command specified");
-    let table = &call.server.commands;
-    let args = call.args.from(2);
-    let mut id = table.find(args.at(0)).ok_or(UNKNOWN)?;
-    if !table.entry(id).children.is_empty() && args.len() > 1 {
-        id = table.find_child(id, args.at(1)).ok_or(UNKNOWN)?;
-    }
-    let row = table.entry(id).row;
-    if row.keys.is_empty() {
-        return Err(Error::new("ERR The command has no key arguments"));
-    }
-    if !row.arity.accepts(args.len()) {
-        return Err(Error::new("ERR Invalid number of arguments specified for command"));
-    }
-    key_specs::keys_of(row, args).ok_or(Error::new("ERR Invalid arguments specified for command"))
-}
-
-fn getkeys(call: &mut Call) -> Result {
-    let keys = keys(call)?;
-    call.reply.array(keys.len());
-    keys.iter().for_each(|key| call.reply.bulk(call.args.at(2 + key.index)));
-    Ok(())
-}
-
-fn getkeysandflags(call: &mut Call) -> Result {
-    let keys = keys(call)?;
-    call.reply.array(keys.len());
-    for key in keys {
-        call.reply.array(2);
-        call.reply.bulk(call.args.at(2 + key.index));
-        words(call.reply, key.flags.names());
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod acl_audit;
 mod backup;
 mod command;
 mod command_docs;
+mod command_keys;
 mod config;
 mod control;
 mod debug;
