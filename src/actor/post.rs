@@ -5,6 +5,7 @@ use super::connection::socket::Socket;
 use super::connection::thread;
 use super::keyspace::{Attend, Keyspace};
 use super::message::{Batch, Letter, News, Order, Report, Turn};
+use crate::engine::buggify::buggify;
 use crate::engine::server::Server;
 use crate::engine::server::batch::Flow;
 use crate::engine::session::{ClientId, Closing};
@@ -156,7 +157,8 @@ impl Post {
         loop {
             let open = poll_fn(|context| {
                 *self.clerk.borrow_mut() = Some(context.waker().clone());
-                if let Poll::Ready(count) = inbox.poll_recv_many(context, &mut turns, TURNS) {
+                let most = if buggify!("one-report") { 1 } else { TURNS };
+                if let Poll::Ready(count) = inbox.poll_recv_many(context, &mut turns, most) {
                     return Poll::Ready(count > 0);
                 }
                 let written = self.letters.borrow().iter().any(|letters| !letters.is_empty());

@@ -6,6 +6,7 @@
 
 pub mod acl;
 pub mod aof;
+pub mod buggify;
 pub mod command;
 pub mod config;
 pub mod effect;

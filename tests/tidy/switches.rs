@@ -1,4 +1,4 @@
-//! Mutants and marks of the simulator: they go by names, which must be those of the lists.
+//! Mutants, marks and rare choices of the simulator: they go by names, which must be those of the lists.
 
 use super::source::Source;
 
@@ -11,9 +11,10 @@ pub struct Switch {
 }
 
 /// All such lists.
-pub const SWITCHES: [Switch; 2] = [
+pub const SWITCHES: [Switch; 3] = [
     Switch { list: "src/engine/mutant.rs", used: "is_on(\"" },
     Switch { list: "src/engine/mark.rs", used: "sometimes!(\"" },
+    Switch { list: "src/engine/buggify.rs", used: "buggify!(\"" },
 ];
 
 /// Complains about names that are used and not listed, listed and not used, or listed twice.

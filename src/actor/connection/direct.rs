@@ -2,8 +2,9 @@
 
 use super::input::Input;
 use super::socket::Socket;
-use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, ReadBuffer, TURNS, would_block};
+use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, ReadBuffer, TURNS, at_once, would_block};
 use crate::actor::keyspace::{Attend, Keyspace};
+use crate::engine::buggify::buggify;
 use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::engine::server::Server;
@@ -112,6 +113,9 @@ impl Connection {
                 Poll::Ready(true) => {}
                 Poll::Ready(false) => return Poll::Ready(()),
             }
+            if buggify!("one-turn") {
+                break;
+            }
         }
         context.waker().wake_by_ref();
         Poll::Pending
@@ -152,7 +156,8 @@ impl Connection {
                 if output.is_empty() {
                     return Ok((0, server.output_waiting(*client)));
                 }
-                let mut written = socket.try_write(output)?;
+                let most = if buggify!("small-write") { output.len().div_ceil(2) } else { output.len() };
+                let mut written = socket.try_write(&output[..most])?;
                 sometimes!("short-write", written < output.len());
                 if mutant::is_on("short-write") {
                     written = output.len();
@@ -193,7 +198,7 @@ impl Connection {
         if self.pending.is_empty() && self.flow != Flow::Blocked {
             let shared = self.shared.clone();
             let mut buffer = shared.borrow_mut();
-            return match self.socket.poll_read(context, &mut buffer) {
+            return match self.socket.poll_read(context, at_once(&mut buffer)) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Err(_)) => Poll::Ready(false),
                 Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),

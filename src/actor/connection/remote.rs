@@ -6,8 +6,9 @@
 use super::input::Input;
 use super::socket::Socket;
 use super::thread::Office;
-use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, TURNS, would_block};
+use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, TURNS, at_once, would_block};
 use crate::actor::message::{Batch, News, Order, Report};
+use crate::engine::buggify::buggify;
 use crate::engine::server::batch::Flow;
 use crate::engine::session::ClientId;
 use std::cell::{Cell, RefCell};
@@ -149,6 +150,9 @@ impl Connection {
                 Poll::Ready(true) => {}
                 Poll::Ready(false) => return Poll::Ready(()),
             }
+            if buggify!("one-turn") {
+                break;
+            }
         }
         context.waker().wake_by_ref();
         Poll::Pending
@@ -232,7 +236,9 @@ impl Connection {
     /// Sends what waits, as far as it can.
     fn write(&mut self, context: &mut Context<'_>) -> Result<(), ()> {
         while let Some(front) = self.output.front() {
-            match self.socket.try_write(&front[self.sent..]) {
+            let rest = &front[self.sent..];
+            let most = if buggify!("small-write") { rest.len().div_ceil(2) } else { rest.len() };
+            match self.socket.try_write(&rest[..most]) {
                 Ok(count) => {
                     self.waiting -= count;
                     self.mailbox.written.set(self.mailbox.written.get() + count);
@@ -273,7 +279,7 @@ impl Connection {
     fn read(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         let count = if self.input.is_empty() {
             let mut buffer = self.office.buffer();
-            match self.socket.poll_read(context, &mut buffer) {
+            match self.socket.poll_read(context, at_once(&mut buffer)) {
                 Poll::Ready(Ok(count)) => {
                     let mut bytes = self.office.spare();
                     bytes.extend_from_slice(&buffer[..count]);

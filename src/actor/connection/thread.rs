@@ -6,6 +6,7 @@ use super::socket::Detached;
 use super::{ReadBuffer, read_buffer};
 use crate::actor::log::{self, reason};
 use crate::actor::message::{Letter, News, Order, Report, Turn};
+use crate::engine::buggify::buggify;
 use crate::engine::effect::Level;
 use crate::engine::session::ClientId;
 use crate::runtime::sync::mpsc;
@@ -181,6 +182,9 @@ async fn carry(thread: usize, turns: mpsc::Sender<Turn>, office: Rc<Office>) {
         poll_fn(|context| office.poll_reports(&mut due, context)).await;
         // Waking the keyspace costs more than looking once more which other connections have input.
         task::yield_now().await;
+        if buggify!("late-reports") {
+            task::yield_now().await;
+        }
         let reports = office.reports.take();
         process::publish_heap();
         // The keyspace is gone only when the server stops.

@@ -14,6 +14,7 @@ use crate::actor::log::{self, reason};
 use crate::engine::aof::frame::Annotations;
 use crate::engine::aof::manifest::{Format, manifest_name, temporary_manifest_name};
 use crate::engine::aof::{Manifest, Writer, message};
+use crate::engine::buggify::buggify;
 use crate::engine::config::Appendfsync;
 use crate::engine::effect::Level;
 use crate::engine::mark::sometimes;
@@ -359,6 +360,7 @@ impl Log {
             && !self.is_dirty()
             && self.gathered_end < self.expected_end
             && now < self.gather_until
+            && !buggify!("hasty-group")
     }
 
     /// Waits for messages, or until there is something to do. `false` when nobody is left.
@@ -479,7 +481,13 @@ impl Log {
         }
         let (mut frame, mut out) = (self.frame, Vec::new());
         let unix_s = now.unix_secs().max(0) as u64;
-        frame.group(self.gathered.iter().map(Vec::as_slice), unix_s, self.annotations(), &mut out);
+        // However the stream is parted, the parts are whole units.
+        let first = usize::from(buggify!("split-group") && self.gathered.len() > 1);
+        for part in [&self.gathered[..first], &self.gathered[first..]] {
+            if !part.is_empty() {
+                frame.group(part.iter().map(Vec::as_slice), unix_s, self.annotations(), &mut out);
+            }
+        }
         if self.append(&out, frame).await.is_ok() || mutant::is_on("lost-retry") {
             self.gathered.clear();
             self.written_end = self.gathered_end;
@@ -529,14 +537,16 @@ impl Log {
         let now = time::now().mono_us;
         let due = match self.policy.fsync {
             // Not even a save is a reason to leave it out.
-            Appendfsync::Always => true,
+            // Put off, it is due at once again.
+            Appendfsync::Always => !buggify!("late-sync"),
             Appendfsync::Everysec if mutant::is_on("lazy-everysec") => now >= self.synced_at + 20 * SECOND,
-            Appendfsync::Everysec => !self.spares_medium() && now >= self.synced_at + SECOND,
-            Appendfsync::No => false,
+            Appendfsync::Everysec if now < self.synced_at + SECOND => buggify!("early-sync"),
+            Appendfsync::Everysec => !self.spares_medium(),
+            Appendfsync::No => buggify!("early-sync"),
         };
         if due && self.is_dirty() {
             let _ = self.sync().await;
-        } else if self.is_unsealed() && now >= self.came_at + SECOND {
+        } else if self.is_unsealed() && (now >= self.came_at + SECOND || buggify!("early-seal")) {
             // Nothing has come for long: the end gets its checksum.
             let _ = self.seal().await;
         }

@@ -9,6 +9,7 @@ use crate::engine::aof::manifest::{Format, manifest_name};
 use crate::engine::aof::recovery::{Aftermath, Circumstances, Verdict, judge};
 use crate::engine::aof::scan::{Damage, End, Item as Part, begins_rdb};
 use crate::engine::aof::{Manifest, Scanner, message};
+use crate::engine::buggify::buggify;
 use crate::engine::config::REDIS_VERSION;
 use crate::engine::effect::Level;
 use crate::engine::mark::sometimes;
@@ -373,7 +374,7 @@ impl History<'_> {
     ) -> Result<(Result<End, Damage>, bool), String> {
         let failed = |error: io::Error| message::read_failed(name, reason(&error));
         let mut scanner = Scanner::new(start, length);
-        let mut buffer = vec![0; CHUNK];
+        let mut buffer = vec![0; if buggify!("small-load") { 61 } else { CHUNK }];
         file.seek(start).map_err(failed)?;
         loop {
             let count = file.read(&mut buffer).map_err(failed)?;

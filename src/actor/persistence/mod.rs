@@ -16,6 +16,7 @@ use self::aof::{Directory, Log};
 use self::message::{FromAof, Loaded, Policy, ToAof};
 use super::keyspace::{Files, Keyspace};
 use super::log;
+use crate::engine::buggify::buggify;
 use crate::engine::config::Config;
 use crate::engine::effect::{DataFile, Effect, JobKind, Level, Order, Shutdown};
 use crate::engine::server::Server;
@@ -375,6 +376,9 @@ impl Persistence {
     async fn send_turns(self: Rc<Self>) {
         loop {
             self.turn.notified().await;
+            if buggify!("late-stream") {
+                task::yield_now().await;
+            }
             self.grew.set(false);
             self.keyspace.with_quiet(|server| self.send_stream(server));
         }

@@ -10,6 +10,7 @@ use crate::actor::log::reason;
 use crate::engine::VERSION;
 use crate::engine::aof::Rewrite;
 use crate::engine::aof::frame::{self, Annotations};
+use crate::engine::buggify::buggify;
 use crate::engine::config::{Config, REDIS_VERSION};
 use crate::engine::effect::{JobKind, Order};
 use crate::engine::keyspace::Entry;
@@ -239,6 +240,7 @@ impl<'a> Writer<'a> {
 
     /// Writes what is encoded, if it is this much.
     async fn drain(&mut self, enough: usize) -> std::io::Result<()> {
+        let enough = if buggify!("small-block") { 1 } else { enough };
         if self.encoder.buffered() < enough {
             return Ok(());
         }

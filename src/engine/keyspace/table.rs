@@ -21,6 +21,7 @@ mod segment;
 use super::entry::{Entry, NewValue};
 use super::snapshot::Versions;
 use super::value::Object;
+use crate::engine::buggify::buggify;
 use crate::engine::mutant;
 use crate::engine::rng::Rng;
 use bucket::SLOTS;
@@ -346,8 +347,8 @@ impl Table {
             if segment.has_room() {
                 return index;
             }
-            if segment.len() >= MAX_BUCKETS && self.directory.may_split(segment.depth(), self.segments.len())
-            {
+            let is_large = segment.len() >= MAX_BUCKETS || buggify!("early-split");
+            if is_large && self.directory.may_split(segment.depth(), self.segments.len()) {
                 self.split(index);
             } else {
                 self.rebuild(index, 1);

@@ -2,6 +2,7 @@
 
 use super::Server;
 use super::describe::Shown;
+use crate::engine::buggify::buggify;
 use crate::engine::command::dispatch;
 use crate::engine::command::table::CommandId;
 use crate::engine::effect::Level;
@@ -162,7 +163,8 @@ impl Server {
             if session.blocked.is_some() || session.closing != Closing::No {
                 break Flow::Blocked;
             }
-            if ran >= TURN || reply.len() >= scratch.enough || std::mem::take(&mut session.yields) {
+            let is_over = ran >= TURN || ran > 0 && buggify!("short-turn");
+            if is_over || reply.len() >= scratch.enough || std::mem::take(&mut session.yields) {
                 break Flow::Again;
             }
             let (parsed, stop) = self.parse_ahead(session, input, consumed, &mut scratch);
@@ -208,7 +210,7 @@ impl Server {
         let limits =
             Limits { bulk: self.config.longest_string() as i64, authenticated: !self.needs_auth(session) };
         // AUTH changes the limits of what follows it.
-        let ahead = if session.authenticated { AHEAD } else { 1 };
+        let ahead = if session.authenticated && !buggify!("one-ahead") { AHEAD } else { 1 };
         let mut at = from;
         while scratch.requests.len() < ahead {
             let first = scratch.ranges.len();

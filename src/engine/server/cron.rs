@@ -1,6 +1,7 @@
 //! What happens by the clock: waits that end, keys that expire, clients that idle.
 
 use super::Server;
+use crate::engine::buggify::buggify;
 use crate::engine::effect::Level;
 use crate::engine::keyspace::{Due, ExpireStep};
 use crate::engine::mark::sometimes;
@@ -118,6 +119,9 @@ impl Server {
         if self.is_busy() {
             return self.next_slice(now);
         }
+        if buggify!("early-tick") {
+            return now.mono_us;
+        }
         let garbage = !self.garbage.is_empty() || self.tracking.table.has_garbage();
         let busy = self.cron.lags || self.evicting || garbage || self.is_sweeping();
         let cron = if busy { self.cron.due.min(now.mono_us + SOON_US) } else { self.cron.due };
@@ -131,7 +135,8 @@ impl Server {
             return true;
         }
         let effort = self.config.active_expire_effort.clamp(1, 10) as usize;
-        let budget = EXPIRY_A_TICK + EXPIRY_A_TICK / 4 * (effort - 1);
+        let usual = EXPIRY_A_TICK + EXPIRY_A_TICK / 4 * (effort - 1);
+        let budget = if buggify!("small-expiry") { 1 } else { usual };
         let mut done = ExpireStep { complete: true, ..ExpireStep::default() };
         for _ in 0..self.databases.len() {
             let db = self.cron.database % self.databases.len();
@@ -200,6 +205,10 @@ impl Server {
                 }
                 self.clients.put_back(session);
             }
+            // The next tick, which is due at once, goes on.
+            if buggify!("one-timeout") {
+                return;
+            }
         }
     }
 
@@ -221,8 +230,9 @@ impl Server {
     /// Ends clients that idle longer than `timeout`, checks soft limits, gives memory back.
     fn look_after_clients(&mut self, now: Now) {
         let from = self.cron.client;
-        let batch = self.clients.after(from, CLIENTS_A_ROUND);
-        self.cron.client = if batch.len() < CLIENTS_A_ROUND { 0 } else { batch[batch.len() - 1].id };
+        let most = if buggify!("few-clients") { 1 } else { CLIENTS_A_ROUND };
+        let batch = self.clients.after(from, most);
+        self.cron.client = if batch.len() < most { 0 } else { batch[batch.len() - 1].id };
         let timeout = self.config.timeout * 1_000_000;
         for client in batch {
             let Some(mut session) = self.clients.take(client) else { continue };

@@ -1,6 +1,7 @@
 //! `maxmemory`: how much is used, what to forget when it is too much, and freeing without a pause.
 
 use super::Server;
+use crate::engine::buggify::buggify;
 use crate::engine::command::call::Event;
 use crate::engine::config::KeyspaceEvents;
 use crate::engine::keyspace::eviction::Clock;
@@ -68,7 +69,8 @@ impl Server {
         }
         let stopwatch = self.environment.stopwatch;
         let start = (self.config.latency_monitor_threshold > 0).then(stopwatch);
-        let mut left = evictions_at_once(self.config.maxmemory_eviction_tenacity);
+        let usual = evictions_at_once(self.config.maxmemory_eviction_tenacity);
+        let mut left = if buggify!("few-evictions") { 1 } else { usual };
         let room = loop {
             let most = self.config.maxmemory;
             if most == 0 || self.used_memory() <= most || mutant::is_on("endless-room") {
@@ -120,7 +122,7 @@ impl Server {
 
     /// Frees an entry, at once if that is quick.
     pub fn discard_entry(&mut self, entry: Entry) {
-        if entry.free_effort() > FREE_AT_ONCE {
+        if entry.free_effort() > FREE_AT_ONCE || buggify!("free-later") {
             let mut garbage = Garbage::new();
             garbage.push(entry);
             self.discard_all(garbage, 1);
@@ -129,7 +131,7 @@ impl Server {
 
     /// Frees a value that was replaced, at once if that is quick.
     pub fn discard(&mut self, object: Box<Object>) {
-        if object.free_effort() > FREE_AT_ONCE {
+        if object.free_effort() > FREE_AT_ONCE || buggify!("free-later") {
             self.discard_entry(Entry::new(b"", NewValue::Object(object), None, 0));
         }
     }
@@ -148,7 +150,8 @@ impl Server {
     /// Frees one slice of what was discarded. Returns whether there is more.
     pub fn free_slice(&mut self) -> bool {
         let Some(discarded) = self.garbage.front_mut() else { return false };
-        if discarded.garbage.free_some(SLICE) {
+        let slice = if buggify!("small-slice") { 1 } else { SLICE };
+        if discarded.garbage.free_some(slice) {
             self.stats.lazyfreed_objects += discarded.objects;
             self.garbage.pop_front();
         }

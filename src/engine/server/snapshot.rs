@@ -4,6 +4,7 @@
 //! at the pace at which it can take them. How that works is in `keyspace/snapshot.rs`.
 
 use super::Server;
+use crate::engine::buggify::buggify;
 use crate::engine::keyspace::{Entry, Garbage};
 
 /// Entries looked at in one step: some 100 us when none of them is in the cache. A segment is always finished,
@@ -87,7 +88,8 @@ impl Server {
             chunk.take(database);
         } else if let Some(database) = self.databases.iter_mut().find(|db| db.snapshot_number().is_some()) {
             chunk.db = number(database)?;
-            database.snapshot_step(STEP, &mut garbage);
+            let step = if buggify!("small-step") { 1 } else { STEP };
+            database.snapshot_step(step, &mut garbage);
             chunk.take(database);
         }
         chunk.last = self.databases.iter().all(|db| db.snapshot_number().is_none());

@@ -5,6 +5,7 @@
 
 use super::Server;
 use super::delivery::Message;
+use crate::engine::buggify::buggify;
 use crate::engine::command::key_specs::find_keys;
 use crate::engine::command::{Command, Group};
 use crate::engine::mark::sometimes;
@@ -101,7 +102,7 @@ impl Server {
     pub fn limit_tracking(&mut self) {
         let limit = self.config.tracking_table_max_keys;
         let is_over = |server: &Self| limit > 0 && server.tracking.table.len() as u64 > limit;
-        if !is_over(self) {
+        if !is_over(self) && !buggify!("forgotten-readers") {
             self.tracking.attempts = 0;
             return;
         }
