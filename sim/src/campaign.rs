@@ -24,6 +24,10 @@ pub const UNDECIDED: &str = "undecided";
 /// Has a process say which situations it reached, and begins the line in which it does.
 pub const MARKS: &str = "--marks";
 
+/// Begins the line that says which kinds of faults happened, and that of the rare choices that were taken.
+pub const FAULTS: &str = "--faults";
+pub const BUGGIFIED: &str = "--buggified";
+
 /// Situations that a campaign is not blamed for if it does not reach them: too rare for the number of seeds below.
 const RARE: &[&str] = &[
     "claimed-from-other",
@@ -210,6 +214,9 @@ pub struct Tally {
     pub failed: Vec<(u64, u8)>,
     /// In how many worlds each situation was reached.
     marks: BTreeMap<String, usize>,
+    /// In how many worlds each kind of fault happened, and each rare choice was taken.
+    pub kinds: BTreeMap<String, usize>,
+    pub sites: BTreeMap<String, usize>,
 }
 
 impl Tally {
@@ -225,6 +232,8 @@ impl Tally {
             undecided: 0,
             failed: Vec::new(),
             marks: BTreeMap::new(),
+            kinds: BTreeMap::new(),
+            sites: BTreeMap::new(),
         }
     }
 
@@ -235,9 +244,12 @@ impl Tally {
         self.faults += counted(said, "faults") as u64;
         self.operations += counted(said, "operations") as u64 + counted(said, "units") as u64;
         self.simulated_s += counted(said, "s simulated");
-        let marks = said.lines().find_map(|line| line.strip_prefix(MARKS));
-        for name in marks.unwrap_or_default().split_ascii_whitespace() {
-            *self.marks.entry(name.to_owned()).or_default() += 1;
+        let lists = [(MARKS, &mut self.marks), (FAULTS, &mut self.kinds), (BUGGIFIED, &mut self.sites)];
+        for (head, counts) in lists {
+            let names = said.lines().find_map(|line| line.strip_prefix(head));
+            for name in names.unwrap_or_default().split_ascii_whitespace() {
+                *counts.entry(name.to_owned()).or_default() += 1;
+            }
         }
         match outcome.ended.code {
             0 if said.contains(UNDECIDED) => self.undecided += 1,

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use seedis::engine::{mark, mutant};
+use seedis::engine::{buggify, mark, mutant};
+use seedis::runtime::simulation::FaultKind;
 
-use crate::campaign::{Campaign, MARKS, UNDECIDED, processors};
+use crate::campaign::{BUGGIFIED, Campaign, FAULTS, MARKS, UNDECIDED, processors};
+use crate::census::Census;
 use crate::mutants::Hunt;
 use crate::replay;
 use crate::report::{self, Head};
@@ -24,6 +26,7 @@ usage: cargo sim run --seed N [--profile NAME] [--mutant NAME] [--verbose]
        cargo sim run [--seeds A..B] [--time 10m] [--profile NAME] [--jobs N] [--mutant NAME]
                      [--keep-going] [--twice] [--against PROGRAM]
        cargo sim crash (the same options): power failures and the files that outlive them
+       cargo sim faults --seeds A..B [--profile NAME] [--jobs N]: which kinds really happened
        cargo sim mutants [NAME or AREA ...] [--seeds A..B] [--profile NAME] [--jobs N]
        cargo sim mutants --list
        cargo sim shrink --seed N [--profile NAME] [--mutant NAME] [--jobs N] [-o FILE], or FILE
@@ -43,6 +46,7 @@ pub fn main() -> ExitCode {
         Ok(Task::One(seed, options)) => one(seed, &options),
         Ok(Task::Many(campaign)) => campaign.run(),
         Ok(Task::Hunt(hunt)) => hunt.run(),
+        Ok(Task::Faults(census)) => census.run(),
         Ok(Task::Replay { file, scenario, options, no_mutant }) => {
             replay::one(&file, *scenario, *options, no_mutant)
         }
@@ -75,6 +79,7 @@ enum Task {
     One(u64, Box<Options>),
     Many(Box<Campaign>),
     Hunt(Hunt),
+    Faults(Box<Census>),
     Replay { file: String, scenario: Box<Scenario>, options: Box<Options>, no_mutant: bool },
     Shrink(Box<shrink::Task>),
     Report { title: String, again: String, seed: u64, options: Box<Options>, output: PathBuf },
@@ -174,6 +179,10 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
         "run" => read.options.kind = Kind::Run,
         "crash" => read.options.kind = Kind::Crash,
         "scenarios" => return Ok(Task::Scenarios),
+        "faults" => {
+            let seeds = read.seeds.ok_or("give --seeds")?;
+            return Ok(Task::Faults(Box::new(Census { seeds, jobs, profile: read.options.profile })));
+        }
         "replay" => return read.replay(),
         "shrink" => return read.shrink(jobs),
         "report" => return read.report(),
@@ -293,7 +302,12 @@ pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
         }
     };
     if options.tells_marks {
-        println!("{MARKS} {}", Vec::from_iter(mark::take()).join(" "));
+        let marks = mark::take();
+        world::note_pressure(&marks);
+        println!("{MARKS} {}", Vec::from_iter(marks).join(" "));
+        let faults = FaultKind::take_fired().into_iter().map(FaultKind::name);
+        println!("{FAULTS} {}", Vec::from_iter(faults).join(" "));
+        println!("{BUGGIFIED} {}", buggify::fired().join(" "));
     }
     code
 }

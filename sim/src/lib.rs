@@ -15,6 +15,8 @@ pub mod resp;
 #[cfg(madsim)]
 mod campaign;
 #[cfg(madsim)]
+mod census;
+#[cfg(madsim)]
 pub mod command;
 #[cfg(madsim)]
 mod mutants;

@@ -282,6 +282,17 @@ impl Expected {
     }
 }
 
+impl Expected {
+    /// What is left of it when a script has had it: Lua's numbers are doubles.
+    fn through_lua(self) -> Self {
+        match self {
+            Expected::Exactly(Reply::Int(number)) => Expected::from(number as f64 as i64),
+            Expected::Array(items) => Expected::Array(items.into_iter().map(Self::through_lua).collect()),
+            other => other,
+        }
+    }
+}
+
 impl From<Reply> for Expected {
     fn from(reply: Reply) -> Self {
         Expected::Exactly(reply)
@@ -325,13 +336,20 @@ impl State {
                 for state in self.as_of(&call.keys(), at) {
                     outcomes.extend(state.apply(session, arguments, at));
                 }
+                if seen.is_none() && self.forgets == Forgets::Volatile {
+                    // It may have been refused, for what the client knows.
+                    outcomes.push((self.clone(), Reply::Null.into()));
+                }
             }
             Call::Transaction { commands, .. } => {
                 for state in self.ready(session, at) {
                     outcomes.extend(state.transaction(session, commands, at));
                 }
             }
-            Call::Script(commands) => outcomes = self.all(session, commands, at),
+            Call::Script(commands) => {
+                let all = self.all(session, commands, at).into_iter();
+                outcomes = all.map(|(state, expected)| (state, expected.through_lua())).collect();
+            }
             Call::Crash => outcomes.push((State::of(self.forgets), Reply::ok().into())),
         }
         let admitted =

@@ -346,3 +346,22 @@ fn a_script_goes_on_after_an_error() {
     let after = State::default().after(1, &Call::Script(commands.to_vec()), moment(0, 0), Some(&replies));
     assert_eq!(after.len(), 1);
 }
+
+#[test]
+fn a_script_rounds_large_numbers_and_what_it_stores_is_exact() {
+    let set = Call::command("SET a 2000018400003000017");
+    let state = State::default().after(1, &set, moment(0, 0), Some(&Reply::ok())).remove(0);
+    let decrement = Call::Script(vec![vec![b"DECR".to_vec(), b"a".to_vec()]]);
+    let rounded = Reply::Array(vec![Reply::Int(2_000_018_400_003_000_064)]);
+    let after = state.after(1, &decrement, moment(0, 0), Some(&rounded)).remove(0);
+    let exact = Reply::Bulk(b"2000018400003000016".to_vec());
+    assert_eq!(after.after(1, &Call::command("GET a"), moment(0, 0), Some(&exact)).len(), 1);
+}
+
+#[test]
+fn what_was_not_answered_may_have_been_refused_where_memory_is_short() {
+    let set = Call::command("SET k 1");
+    assert_eq!(State::of(Forgets::Nothing).after(1, &set, moment(0, 0), None).len(), 1);
+    let short = State::of(Forgets::Volatile);
+    assert!(short.after(1, &set, moment(0, 0), None).contains(&short));
+}

@@ -2,9 +2,9 @@
 
 use seedis::runtime::simulation::{Death, Draws};
 
-use super::settings::ServerFaults;
 use super::{
-    Client, Fault, Leave, Listen, Machine, Message, Other, Publisher, Scenario, Settings, Step, Trouble, Way,
+    Client, Fault, Leave, Listen, Machine, Message, Other, Publisher, Scenario, Settings, Step, TASKS,
+    Trouble, Way,
 };
 use crate::model::Call;
 use crate::model::Forgets;
@@ -32,13 +32,11 @@ pub fn of(seed: u64) -> Scenario {
 /// The scenario of a seed whose plan is about something.
 pub fn of_profile(seed: u64, profile: Profile) -> Scenario {
     let plan = Plan::of(seed, profile);
-    let server =
-        ServerFaults { accept_failures: plan.faults.accept_failures, drift_ppm: plan.faults.drift_ppm };
     let (faults, peace_us) = faults(&plan, &mut Draws::named(seed, "faults"));
     Scenario {
         seed,
         expectation: None,
-        settings: Settings::of(&plan.config, &plan.link, &plan.faults.disk, &server),
+        settings: Settings::of(&plan.config, &plan.link, &plan.faults.disk, &plan.faults.server),
         faults,
         peace_us,
         machines: (0..plan.clients).map(|number| machine(seed, number, &plan, peace_us)).collect(),
@@ -54,6 +52,7 @@ fn machine(seed: u64, number: usize, plan: &Plan, peace_us: u64) -> Machine {
     if number == 0 {
         others.extend((plan.forgets == Forgets::Anything).then_some(Other::Auditor));
         others.extend(plan.guests.then_some(Other::Guest));
+        others.extend(plan.nuisances.iter().map(|what| Other::Nuisance(*what)));
     }
     if !plan.pubsub {
         return Machine { client, others, ..Machine::default() };
@@ -74,7 +73,11 @@ fn machine(seed: u64, number: usize, plan: &Plan, peace_us: u64) -> Machine {
 
 fn client(seed: u64, number: usize, plan: &Plan) -> Client {
     let mut draws = Draws::named(seed, &format!("protocols of client {number}"));
-    let resp3 = (0..CONNECTIONS).map(|_| draws.chance(500_000) && known("HELLO")).collect();
+    let mut resp3: Vec<bool> = (0..CONNECTIONS).map(|_| draws.chance(500_000) && known("HELLO")).collect();
+    if !resp3.contains(&true) {
+        // As a scenario says it: not at all.
+        resp3.clear();
+    }
     let mut workload = Workload::new(seed, number, plan);
     let mut client = Client { resp3, ..Client::default() };
     for batch in 0..plan.batches + PEACEFUL_BATCHES {
@@ -127,6 +130,9 @@ fn publisher(number: usize, peace_us: u64, draws: &mut Draws) -> Publisher {
 enum Kind {
     OneWay,
     BothWays,
+    Isolation,
+    SwizzleClog,
+    ActorPanic,
     Reset,
     Restart,
     ClientDeath,
@@ -142,6 +148,9 @@ fn enabled(faults: &Faults) -> Vec<Kind> {
         }
     };
     add(faults.partitions, &[Kind::OneWay, Kind::BothWays]);
+    add(faults.isolation, &[Kind::Isolation]);
+    add(faults.swizzles, &[Kind::SwizzleClog]);
+    add(faults.panics, &[Kind::ActorPanic]);
     add(faults.resets, &[Kind::Reset, Kind::Reset]);
     add(faults.restarts, &[Kind::Restart]);
     add(faults.client_deaths, &[Kind::ClientDeath]);
@@ -181,6 +190,9 @@ fn trouble(kind: Kind, client: usize, draws: &mut Draws) -> Trouble {
             };
             Trouble::Partition { client, way, for_us: draws.between(1, 5_000) * 1000 }
         }
+        Kind::Isolation => Trouble::Isolation { for_us: draws.between(1, 3_000) * 1000 },
+        Kind::SwizzleClog => Trouble::SwizzleClog { for_us: draws.between(10, 5_000) * 1000 },
+        Kind::ActorPanic => Trouble::ActorPanic { task: draws.pick::<&str>(&TASKS) },
         Kind::Reset => Trouble::Reset { client },
         Kind::Restart => Trouble::Restart { death: death(draws), for_us: draws.between(1, 2_000) * 1000 },
         Kind::ClientDeath => Trouble::ClientDeath { client, death: death(draws) },

@@ -11,12 +11,12 @@ mod settings;
 mod text;
 mod words;
 
-use seedis::runtime::simulation::Death;
+use seedis::runtime::simulation::{Death, FaultKind};
 
 use crate::model::Call;
 pub use draw::{CHANNELS, of, of_profile};
 
-pub use settings::{Settings, Values};
+pub use settings::{ServerFaults, Settings, Values};
 
 /// A world, before it begins.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,6 +63,56 @@ pub enum Other {
     Guest,
     /// Looks whether `maxmemory` holds in the end.
     Auditor,
+    /// Does what no decent client does, again and again.
+    Nuisance(Nuisance),
+}
+
+/// What indecent clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nuisance {
+    /// Reads its replies a few bytes at a time.
+    SlowReader,
+    /// Sends until all buffers are full, and reads nothing.
+    NeverReads,
+    /// Leaves between MULTI and EXEC.
+    DropInTransaction,
+    /// Sends ten thousand commands at once.
+    LongPipeline,
+    /// Announces more bytes than a request may have.
+    OversizeBulk,
+    /// Sends what is no request.
+    Garbage,
+    /// Connects and leaves, many times at once.
+    ReconnectStorm,
+    /// Has somebody killed who waits for a key.
+    KilledWaiter,
+}
+
+impl Nuisance {
+    pub const ALL: [Nuisance; 8] = [
+        Nuisance::SlowReader,
+        Nuisance::NeverReads,
+        Nuisance::DropInTransaction,
+        Nuisance::LongPipeline,
+        Nuisance::OversizeBulk,
+        Nuisance::Garbage,
+        Nuisance::ReconnectStorm,
+        Nuisance::KilledWaiter,
+    ];
+
+    /// The fault that it is.
+    pub fn kind(self) -> FaultKind {
+        match self {
+            Nuisance::SlowReader => FaultKind::SlowReader,
+            Nuisance::NeverReads => FaultKind::NeverReads,
+            Nuisance::DropInTransaction => FaultKind::DropInTransaction,
+            Nuisance::LongPipeline => FaultKind::LongPipeline,
+            Nuisance::OversizeBulk => FaultKind::OversizeBulk,
+            Nuisance::Garbage => FaultKind::Garbage,
+            Nuisance::ReconnectStorm => FaultKind::ReconnectStorm,
+            Nuisance::KilledWaiter => FaultKind::KilledWaiter,
+        }
+    }
 }
 
 /// A client that sends batches.
@@ -129,6 +179,10 @@ pub struct Fault {
 pub enum Trouble {
     /// Nothing gets through between the server and a client.
     Partition { client: usize, way: Way, for_us: u64 },
+    /// Nothing gets through between the server and anybody.
+    Isolation { for_us: u64 },
+    /// The links of some clients clog, one after the other, and open in another order.
+    SwizzleClog { for_us: u64 },
     /// One connection of a client is reset.
     Reset { client: usize },
     /// The server dies and is started again.
@@ -139,6 +193,8 @@ pub enum Trouble {
     Jump { by_us: i64 },
     /// The server's process stands still.
     Pause { for_us: u64 },
+    /// One of the server's tasks panics when it is about to go on.
+    ActorPanic { task: &'static str },
 }
 
 /// Seen from the client.
@@ -154,9 +210,14 @@ impl Trouble {
     pub fn lasts_us(&self) -> u64 {
         match self {
             Trouble::Partition { for_us, .. }
+            | Trouble::Isolation { for_us }
+            | Trouble::SwizzleClog { for_us }
             | Trouble::Restart { for_us, .. }
             | Trouble::Pause { for_us } => *for_us,
-            Trouble::Reset { .. } | Trouble::ClientDeath { .. } | Trouble::Jump { .. } => 0,
+            Trouble::Reset { .. }
+            | Trouble::ClientDeath { .. }
+            | Trouble::Jump { .. }
+            | Trouble::ActorPanic { .. } => 0,
         }
     }
 
@@ -166,10 +227,18 @@ impl Trouble {
             Trouble::Partition { client, .. }
             | Trouble::Reset { client }
             | Trouble::ClientDeath { client, .. } => Some(*client),
-            Trouble::Restart { .. } | Trouble::Jump { .. } | Trouble::Pause { .. } => None,
+            Trouble::Isolation { .. }
+            | Trouble::SwizzleClog { .. }
+            | Trouble::Restart { .. }
+            | Trouble::Jump { .. }
+            | Trouble::Pause { .. }
+            | Trouble::ActorPanic { .. } => None,
         }
     }
 }
+
+/// Tasks of the server that may panic: the others must not notice.
+pub const TASKS: [&str; 1] = ["connection"];
 
 impl Scenario {
     /// The machine of this number, made if there is none.

@@ -1,7 +1,7 @@
 //! How the server is configured and how its network, disk and clock behave: what differs from the usual, one
 //! line each, so that a line less is a world with one thing less in it.
 
-use seedis::runtime::simulation::{DiskFaults, Link};
+use seedis::runtime::simulation::{DiskFaults, Link, Schedule};
 
 /// One line: its subject (`config`, `link`, `disk` or `server`), a name, a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,16 @@ pub struct ServerFaults {
     pub accept_failures: u32,
     /// Parts per million by which its clock runs fast.
     pub drift_ppm: i32,
+    /// By how many seconds its wall clock is ahead, all the time.
+    pub skew_s: i64,
+    /// Its timers fire at multiples of so many microseconds.
+    pub timer_grain_us: u64,
+    /// How many connections it may have open before it has no descriptor left; 0 is no limit.
+    pub descriptors: usize,
+    /// Who of its tasks goes first.
+    pub schedule: Schedule,
+    /// Whether it does rare things on purpose, see [`seedis::engine::buggify`].
+    pub buggify: bool,
 }
 
 /// What every server of a world is told, so that clients reach it and nothing is kept.
@@ -111,7 +121,16 @@ macro_rules! plain_fields {
     };
 }
 
-plain_fields!(u32, u64, usize, i32, bool);
+plain_fields!(u32, u64, usize, i32, i64, bool);
+
+impl Field for Schedule {
+    fn show(&self) -> String {
+        self.word().to_owned()
+    }
+    fn read(text: &str) -> Option<Self> {
+        Schedule::ALL.into_iter().find(|schedule| schedule.word() == text)
+    }
+}
 
 impl Field for (u64, u64) {
     fn show(&self) -> String {
@@ -158,11 +177,11 @@ macro_rules! named {
     };
 }
 
-named!(Link: latency_us segment loss bandwidth window cut resets short_writes);
+named!(Link: latency_us tail bursts segment loss bandwidth window cut resets short_writes merges);
 named!(DiskFaults: latency_us sync_latency_us stalls stall_us capacity open_errors read_errors write_errors
     name_errors sync_errors lying_syncs lost_directory_syncs short_reads short_writes bit_rot
     misdirected_reads misdirected_writes);
-named!(ServerFaults: accept_failures drift_ppm);
+named!(ServerFaults: accept_failures drift_ppm skew_s timer_grain_us descriptors schedule buggify);
 
 #[cfg(test)]
 mod tests {
@@ -173,9 +192,9 @@ mod tests {
         let config = format!("{ALWAYS}hz 10\nsave \"1 2\"\n");
         let link = Link { latency_us: (1, 9), bandwidth: Some(7), ..Link::default() };
         let disk = DiskFaults { sync_errors: 5, ..DiskFaults::default() };
-        let server = ServerFaults { drift_ppm: -3, ..ServerFaults::default() };
+        let server = ServerFaults { drift_ppm: -3, schedule: Schedule::Starving, ..ServerFaults::default() };
         let settings = Settings::of(&config, &link, &disk, &server);
-        assert_eq!(settings.0.len(), 6);
+        assert_eq!(settings.0.len(), 7);
         assert_eq!(settings.values(), Ok(Values { config, link, disk, server }));
     }
 

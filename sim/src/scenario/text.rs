@@ -10,8 +10,8 @@ use seedis::runtime::simulation::Death;
 use super::settings::Setting;
 use super::words;
 use super::{
-    Client, Expectation, Fault, Leave, Listen, Machine, Message, Other, Publisher, Scenario, Step, Trouble,
-    Way,
+    Client, Expectation, Fault, Leave, Listen, Machine, Message, Nuisance, Other, Publisher, Scenario, Step,
+    TASKS, Trouble, Way,
 };
 
 /// Machines are made up to the highest number, so it is bounded.
@@ -70,6 +70,7 @@ impl Machine {
                 }
                 Other::Guest => writeln!(f, "\nguest {number}")?,
                 Other::Auditor => writeln!(f, "\nauditor {number}")?,
+                Other::Nuisance(what) => writeln!(f, "\nnuisance {number} {}", what.kind().name())?,
             }
         }
         Ok(())
@@ -113,6 +114,8 @@ impl fmt::Display for Trouble {
                 };
                 write!(f, "partition client {client} {way} for {}", seconds(*for_us))
             }
+            Trouble::Isolation { for_us } => write!(f, "isolate for {}", seconds(*for_us)),
+            Trouble::SwizzleClog { for_us } => write!(f, "swizzle for {}", seconds(*for_us)),
             Trouble::Reset { client } => write!(f, "reset client {client}"),
             Trouble::Restart { death, for_us } => {
                 write!(f, "restart {} for {}", death_word(death), seconds(*for_us))
@@ -123,6 +126,7 @@ impl fmt::Display for Trouble {
                 write!(f, "jump {sign}{}", seconds(by_us.unsigned_abs()))
             }
             Trouble::Pause { for_us } => write!(f, "stop for {}", seconds(*for_us)),
+            Trouble::ActorPanic { task } => write!(f, "panic {task}"),
         }
     }
 }
@@ -199,7 +203,7 @@ impl Reader {
                 self.scenario.machine(number).subscriber = Some(Vec::new());
                 self.section = Section::Subscriber { number };
             }
-            "caching" | "guest" | "auditor" => {
+            "caching" | "guest" | "auditor" | "nuisance" => {
                 let number = line.machine()?;
                 let other = line.other(word)?;
                 self.scenario.machine(number).others.push(other);
@@ -221,11 +225,14 @@ impl Reader {
                 let way = line.choice(&[("in", Way::In), ("out", Way::Out), ("both", Way::Both)])?;
                 Trouble::Partition { client, way, for_us: line.lasting()? }
             }
+            "isolate" => Trouble::Isolation { for_us: line.lasting()? },
+            "swizzle" => Trouble::SwizzleClog { for_us: line.lasting()? },
             "reset" => Trouble::Reset { client: line.client()? },
             "restart" => Trouble::Restart { death: line.death()?, for_us: line.lasting()? },
             "kill" => Trouble::ClientDeath { client: line.client()?, death: line.death()? },
             "jump" => Trouble::Jump { by_us: line.signed_seconds()? },
             "stop" => Trouble::Pause { for_us: line.lasting()? },
+            "panic" => Trouble::ActorPanic { task: line.choice(&TASKS.map(|task| (task, task)))? },
             other => return Err(format!("unknown fault {other:?}")),
         };
         if let Some(client) = trouble.client() {
@@ -364,13 +371,19 @@ impl<'a> Line<'a> {
     }
 
     fn other(&mut self, word: &str) -> Result<Other, Complaint> {
-        if word != "caching" {
-            return Ok(if word == "guest" { Other::Guest } else { Other::Auditor });
-        }
-        self.exactly("rounds")?;
-        let rounds = self.number()? as usize;
-        self.exactly("groups")?;
-        Ok(Other::Caching { rounds, groups: self.number()?.max(1) })
+        Ok(match word {
+            "guest" => Other::Guest,
+            "auditor" => Other::Auditor,
+            "nuisance" => {
+                Other::Nuisance(self.choice(&Nuisance::ALL.map(|what| (what.kind().name(), what)))?)
+            }
+            _ => {
+                self.exactly("rounds")?;
+                let rounds = self.number()? as usize;
+                self.exactly("groups")?;
+                Other::Caching { rounds, groups: self.number()?.max(1) }
+            }
+        })
     }
 
     /// `resp 2 3 ...`, or nothing.
@@ -427,6 +440,9 @@ at 1 restart power for 0.000001
 at 1.5 kill client 1 process
 at 2 jump -3.5
 at 2 stop for 1
+at 2 isolate for 0.5
+at 2.5 swizzle for 1
+at 3 panic connection
 at 4.25 peace
 
 client 0 resp 2 3
@@ -451,6 +467,8 @@ caching 2 rounds 5 groups 3
 guest 2
 
 auditor 2
+
+nuisance 2 slow-reader
 "#;
 
     fn read(text: &str) -> Scenario {
@@ -461,7 +479,7 @@ auditor 2
     fn what_is_written_is_read_again() {
         let scenario = read(FILE);
         assert_eq!(scenario.machines.len(), 3);
-        assert_eq!(scenario.faults.len(), 6);
+        assert_eq!(scenario.faults.len(), 9);
         assert_eq!(scenario.faults[4].trouble, Trouble::Jump { by_us: -3_500_000 });
         let without_comment = FILE.split_once("it.\n").map_or(FILE, |(_, rest)| rest);
         assert_eq!(read(&scenario.to_string()), scenario);
@@ -490,6 +508,8 @@ auditor 2
             ("at 1 reset server", "line 1: \"server\" where \"client\" belongs"),
             ("at 1 reset client 100", "line 1: 100 is too many machines"),
             ("at 1 restart softly for 1", "line 1: \"softly\" is none of process, power"),
+            ("at 1 panic keyspace", "line 1: \"keyspace\" is none of connection"),
+            ("server schedule fair", "line 1: \"fair\" is no value for schedule"),
             ("at 2 jump 1\nat 1 jump 1", "line 2: faults stand in the order of their times"),
             ("client 0\n  sing a", "line 2: unknown word \"sing\" in a client"),
             ("client 0\n  pause", "line 2: something is missing at the end"),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use madsim::runtime::{Handle, NodeHandle};
-use seedis::runtime::simulation::{self, Link, SimClock, SimDisk, SimNet};
+use seedis::runtime::simulation::{
+    self, Death, Draws, FaultKind, Link, NodeId, SimClock, SimDisk, SimNet, SimSchedule,
+};
 use seedis::runtime::time;
 
 use super::film;
@@ -25,6 +27,8 @@ pub async fn rage(
     net.set_accept_failures(server.id(), values.server.accept_failures);
     SimDisk::current().set_faults(server.id(), values.disk.clone());
     clock.set_drift(server.id(), values.server.drift_ppm);
+    let most = Some(values.server.descriptors).filter(|most| *most > 0);
+    net.set_most_accepted(server.id(), most);
     let until = async |at_us: u64| {
         let left_ns = (began_ns + at_us * 1000).saturating_sub(clock.true_ns());
         time::sleep(Duration::from_nanos(left_ns)).await;
@@ -36,12 +40,12 @@ pub async fn rage(
         film::mark("faults", "fault", lasts_ns, || trouble.to_string());
         let lane = trouble.client().map_or("server".to_owned(), |client| format!("client {client}"));
         film::mark(&lane, "down", lasts_ns, || trouble.to_string());
-        act(trouble, server, clients, recorder).await;
+        act(trouble, scenario.seed, server, clients, recorder).await;
     }
     until(scenario.peace_us).await;
 }
 
-async fn act(trouble: &Trouble, server: &NodeHandle, clients: &[NodeHandle], recorder: &Recorder) {
+async fn act(trouble: &Trouble, seed: u64, server: &NodeHandle, clients: &[NodeHandle], recorder: &Recorder) {
     let net = SimNet::current();
     let s = server.id();
     let lasts = Duration::from_micros(trouble.lasts_us());
@@ -58,11 +62,21 @@ async fn act(trouble: &Trouble, server: &NodeHandle, clients: &[NodeHandle], rec
             net.heal(s, c);
             net.heal(c, s);
         }
+        Trouble::Isolation { .. } => {
+            net.isolate(s);
+            time::sleep(lasts).await;
+            net.unblock(s);
+        }
+        Trouble::SwizzleClog { .. } => {
+            let nodes: Vec<NodeId> = clients.iter().map(NodeHandle::id).collect();
+            swizzle(&nodes, lasts, &mut Draws::named(seed, &trouble.to_string())).await;
+        }
         Trouble::Reset { client } => _ = net.reset_connection(s, clients[client].id()),
         Trouble::Restart { death, .. } => {
             // Without persistence, all is forgotten. Noted before: nothing can be seen between.
             let crash = recorder.invoke(recorder.session("server", None), Call::Crash);
             simulation::kill(s, death);
+            note_death(death);
             time::sleep(lasts).await;
             let now_ns = SimClock::current().true_ns();
             recorder.settle(crash, Reply::ok(), Some(now_ns));
@@ -71,10 +85,45 @@ async fn act(trouble: &Trouble, server: &NodeHandle, clients: &[NodeHandle], rec
         Trouble::ClientDeath { client, death } => simulation::kill(clients[client].id(), death),
         Trouble::Jump { by_us } => recorder.jump(by_us),
         Trouble::Pause { .. } => {
+            FaultKind::Pause.fired();
             Handle::current().pause(s);
             time::sleep(lasts).await;
             Handle::current().resume(s);
         }
+        Trouble::ActorPanic { task } => SimSchedule::current().panic_next(s, task),
+    }
+}
+
+/// The server has died.
+pub fn note_death(death: Death) {
+    match death {
+        Death::Process => FaultKind::Kill.fired(),
+        Death::Power => FaultKind::PowerCut.fired(),
+    }
+}
+
+/// Clogs the links of some nodes one after the other, and opens them in another order.
+async fn swizzle(nodes: &[NodeId], lasts: Duration, draws: &mut Draws) {
+    let net = SimNet::current();
+    let mut chosen: Vec<NodeId> = nodes.iter().copied().filter(|_| draws.chance(700_000)).collect();
+    // Each clogs and opens once.
+    let step = lasts / (2 * chosen.len() as u32).max(1);
+    for clogs in [true, false] {
+        shuffle(&mut chosen, draws);
+        for &node in &chosen {
+            if clogs {
+                net.clog(node)
+            } else {
+                net.unblock(node)
+            }
+            time::sleep(step).await;
+        }
+    }
+}
+
+fn shuffle<T>(items: &mut [T], draws: &mut Draws) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, draws.below(last as u64 + 1) as usize);
     }
 }
 
@@ -85,8 +134,10 @@ pub fn heal(values: &Values, server: &NodeHandle, clients: &[NodeHandle], record
     film::mark("faults", "peace", 0, || "peace".to_owned());
     let net = SimNet::current();
     net.set_accept_failures(server.id(), 0);
+    net.set_most_accepted(server.id(), None);
+    SimSchedule::current().panic_no_more(server.id());
     SimDisk::current().set_faults(server.id(), values.disk.healed());
-    let link = Link { loss: 0, resets: 0, cut: false, ..values.link.clone() };
+    let link = Link { loss: 0, resets: 0, cut: false, tail: 0, bursts: 0, ..values.link.clone() };
     net.set_default_link(link.clone());
     for client in clients {
         for (from, to) in [(client.id(), server.id()), (server.id(), client.id())] {

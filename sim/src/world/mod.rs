@@ -11,29 +11,34 @@ mod faults;
 pub mod film;
 mod guest;
 mod memory;
+mod nuisance;
 pub(crate) mod plan;
 mod pubsub;
 mod recorder;
 pub(crate) mod workload;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use madsim::runtime::{Handle, NodeHandle, Runtime};
+use madsim::task::NodeId;
 use seedis::actor::log::Settings;
 use seedis::actor::wiring::{self, End, Start};
 use seedis::engine::config::Config;
-use seedis::engine::{memory as heap, mutant};
+use seedis::engine::{buggify, memory as heap, mutant};
 use seedis::runtime::net::Address;
-use seedis::runtime::simulation::{self, Signal, SimDisk, SimMachine, SimNet};
+use seedis::runtime::simulation::{
+    self, Draws, FaultKind, Schedule, Signal, SimClock, SimDisk, SimMachine, SimNet, SimSchedule,
+};
 use seedis::runtime::time;
 
 use crate::history;
 use crate::linearizability::{self, Verdict};
 use crate::model::{Forgets, State};
-use crate::scenario::{Machine, Other, Scenario};
+use crate::scenario::{Machine, Other, Scenario, ServerFaults};
 use client::Seat;
 use plan::Plan;
 pub use plan::Profile;
@@ -193,6 +198,7 @@ impl fmt::Display for Report {
 /// Runs the world of a seed. Once in a process: see [`crate::command`].
 pub fn run(seed: u64, options: &Options) -> Result<Report, Failure> {
     mutant::choose(options.mutant);
+    FaultKind::take_fired();
     let panics: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = panics.clone();
     // Actors catch their panics; a world with one has failed all the same.
@@ -249,6 +255,7 @@ async fn life(scenario: &Scenario, options: &Options) -> Result<Summary, Failure
     SimNet::current().set_default_link(values.link.clone());
     let ended: Ended = Arc::default();
     let server = start_server(&values.config, &ended);
+    arrange(server.id(), scenario.seed, &values.server);
     if film::is_on() {
         SimDisk::current().record(server.id());
         crash::log::keep(options.verbose);
@@ -276,6 +283,30 @@ async fn life(scenario: &Scenario, options: &Options) -> Result<Summary, Failure
     }
     stop(&server, &ended).await?;
     judge(&recorder, forgets(&values.config), scenario.faults.len())
+}
+
+/// How the server is from its beginning.
+fn arrange(server: NodeId, seed: u64, faults: &ServerFaults) {
+    let clock = SimClock::current();
+    clock.set_skew(server, faults.skew_s * 1_000_000);
+    clock.set_timer_grain(server, faults.timer_grain_us);
+    choose_ways(server, seed, faults.schedule, faults.buggify);
+}
+
+/// Who of the server's tasks goes first, and whether it does rare things on purpose.
+fn choose_ways(server: NodeId, seed: u64, schedule: Schedule, buggify: bool) {
+    SimSchedule::current().set(server, schedule);
+    buggify::choose(buggify.then(|| Draws::named(seed, "buggify").draw()));
+}
+
+/// Faults that only the server itself can tell.
+pub fn note_pressure(marks: &BTreeSet<&'static str>) {
+    if marks.contains("evicted") || marks.contains("refused-oom") {
+        FaultKind::MemoryThrash.fired();
+    }
+    if marks.contains("preserved") {
+        FaultKind::SnapshotPressure.fired();
+    }
 }
 
 /// Makes the machines of the clients and starts what runs on them.
@@ -317,6 +348,7 @@ fn others(
         }
         Other::Guest => guest::start(node, seed, address.clone(), recorder),
         Other::Auditor => memory::start(node, address.clone(), recorder),
+        Other::Nuisance(what) => nuisance::start(node, seed, number, *what, address.clone(), recorder),
     };
     machine.others.iter().map(start).collect()
 }

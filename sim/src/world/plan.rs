@@ -1,10 +1,11 @@
 //! What a seed decides before anything happens. Each run enables a random subset of what can go wrong
 //! (swarm testing, Groce and others 2012): faults that are always on hide each other.
 
-use seedis::runtime::simulation::{DiskFaults, Draws, Link};
+use seedis::runtime::simulation::{DiskFaults, Draws, Link, Schedule};
 
 use super::workload::{TOPICS, Topic, known};
 use crate::model::Forgets;
+use crate::scenario::{Nuisance, ServerFaults};
 
 /// The world of a seed.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Plan {
     pub caching: bool,
     /// Whether there is a client with few rights.
     pub guests: bool,
+    /// What indecent clients do.
+    pub nuisances: Vec<Nuisance>,
     /// What is forgotten when the memory is full.
     pub forgets: Forgets,
     /// The server's configuration file.
@@ -45,18 +48,24 @@ pub struct Plan {
 pub struct Faults {
     /// How long, in milliseconds.
     pub span_ms: u64,
+    /// Nothing does: what fails has nothing to do with faults.
+    pub is_calm: bool,
     pub partitions: bool,
     pub resets: bool,
-    /// Of a million calls of `accept`.
-    pub accept_failures: u32,
+    /// Nothing gets to the server or from it.
+    pub isolation: bool,
+    /// Links of clients clog one after the other.
+    pub swizzles: bool,
+    /// A task of the server panics.
+    pub panics: bool,
     /// The server loses its process or its power, and starts again.
     pub restarts: bool,
     /// A client's machine dies.
     pub client_deaths: bool,
     /// The server's clock jumps.
     pub jumps: bool,
-    /// Parts per million by which the server's clock runs fast.
-    pub drift_ppm: i32,
+    /// What is wrong with the server itself.
+    pub server: ServerFaults,
     /// The server's process stands still for a while.
     pub pauses: bool,
     /// Of a million batches, how many a client leaves in the middle.
@@ -129,12 +138,15 @@ impl Plan {
             pubsub: draws.chance(500_000) && known("SUBSCRIBE"),
             caching: false,
             guests: false,
+            nuisances: Vec::new(),
             forgets: Forgets::Nothing,
             config: config(threads, &mut draws),
             link,
             faults,
         };
         plan.add_features(&mut Draws::named(seed, "features of the plan"));
+        plan.add_rarities(&mut Draws::named(seed, "rarities of the plan"));
+        plan.add_ways(&mut Draws::named(seed, "ways of the plan"));
         plan.lean(profile, &mut Draws::named(seed, "profile of the plan"));
         plan.settle(&mut Draws::named(seed, "consequences of the plan"));
         plan
@@ -148,6 +160,40 @@ impl Plan {
         if draws.chance(120_000) {
             self.forgets = *draws.pick(&[Forgets::Volatile, Forgets::Anything, Forgets::Anything]);
         }
+    }
+
+    /// Adds faults that a few worlds have.
+    fn add_rarities(&mut self, draws: &mut Draws) {
+        let rare =
+            |draws: &mut Draws, value: u64| if draws.chance(100_000) { draws.between(1, value) } else { 0 };
+        self.link.merges = if draws.chance(200_000) { draws.between(50_000, 500_000) as u32 } else { 0 };
+        if self.faults.is_calm {
+            return;
+        }
+        self.link.tail = rare(draws, 30_000) as u32;
+        self.link.bursts = rare(draws, 3_000) as u32;
+        self.faults.isolation = draws.chance(100_000);
+        self.faults.swizzles = draws.chance(100_000);
+        self.faults.panics = draws.chance(100_000);
+        let server = &mut self.faults.server;
+        server.skew_s = rare(draws, 30_000_000) as i64 * if draws.chance(500_000) { 1 } else { -1 };
+        server.timer_grain_us = if draws.chance(100_000) { *draws.pick(&[1_000, 4_000, 15_600]) } else { 0 };
+        server.descriptors = if draws.chance(100_000) { draws.between(2, 5) as usize } else { 0 };
+        if draws.chance(250_000) {
+            // Much takes its time, and for ever in tiny segments.
+            let is_wide = self.link.segment >= 1000 && self.link.window >= 16_000;
+            let is_much = |what: Nuisance| matches!(what, Nuisance::LongPipeline | Nuisance::NeverReads);
+            let may = |what: &&Nuisance| is_wide || !is_much(**what);
+            let choices: Vec<Nuisance> = Nuisance::ALL.iter().filter(may).copied().collect();
+            self.nuisances = (0..draws.between(1, 2)).map(|_| *draws.pick(&choices)).collect();
+            self.nuisances.dedup();
+        }
+    }
+
+    /// Draws how the server goes its ways, which is no fault.
+    fn add_ways(&mut self, draws: &mut Draws) {
+        self.faults.server.schedule = schedule(draws);
+        self.faults.server.buggify = draws.chance(500_000);
     }
 
     /// Has the plan be about what a profile is about.
@@ -190,6 +236,8 @@ impl Plan {
         }
         // What is flushed in doubt is too much doubt.
         self.flushes &= !self.expiry;
+        // What comes for who was killed must stay, and would be flushed.
+        self.nuisances.retain(|what| !self.flushes || *what != Nuisance::KilledWaiter);
         if self.pubsub && draws.chance(200_000) {
             self.config += "client-output-buffer-limit pubsub 400 200 1\n";
         }
@@ -198,6 +246,7 @@ impl Plan {
         }
         // Any command may be refused, also where the model has no place for that.
         (self.transactions, self.guests, self.long_values) = (false, false, false);
+        self.nuisances.clear();
         self.scripts &= self.forgets == Forgets::Anything;
         self.pubsub &= self.forgets == Forgets::Anything;
         let among = if self.forgets == Forgets::Anything { "allkeys" } else { "volatile" };
@@ -207,6 +256,15 @@ impl Plan {
         self.config += &format!("maxmemory {room}\nmaxmemory-policy {among}-{by}\n");
         self.config += &format!("maxmemory-samples {}\n", draws.between(1, 10));
         self.config += &format!("maxmemory-eviction-tenacity {}\n", draws.pick(&[0, 10, 100]));
+    }
+}
+
+/// How ready tasks are chosen among: mostly as fair as can be.
+pub fn schedule(draws: &mut Draws) -> Schedule {
+    match draws.below(100) {
+        0..15 => Schedule::Priorities,
+        15..25 => Schedule::Starving,
+        _ => Schedule::Uniform,
     }
 }
 
@@ -241,26 +299,25 @@ fn link(draws: &mut Draws) -> Link {
 fn faults(draws: &mut Draws) -> Faults {
     // One world in six is calm: what fails there has nothing to do with faults.
     if draws.chance(166_667) {
-        return Faults { span_ms: 500, ..Faults::default() };
+        return Faults { span_ms: 500, is_calm: true, ..Faults::default() };
     }
     let mut enabled = || draws.chance(300_000);
+    let (partitions, resets) = (enabled(), enabled());
+    let accept_failures = if enabled() { 200_000 } else { 0 };
     let mut faults = Faults {
-        span_ms: 0,
-        partitions: enabled(),
-        resets: enabled(),
-        accept_failures: if enabled() { 200_000 } else { 0 },
+        partitions,
+        resets,
         restarts: enabled(),
         client_deaths: enabled(),
         jumps: enabled(),
-        drift_ppm: if enabled() { 1 } else { 0 },
-        pauses: enabled(),
-        abandon: if enabled() { 100_000 } else { 0 },
-        disk: DiskFaults::default(),
+        ..Faults::default()
     };
+    let drifts = enabled();
+    faults.pauses = enabled();
+    faults.abandon = if enabled() { 100_000 } else { 0 };
     faults.span_ms = draws.between(500, 10_000);
-    if faults.drift_ppm != 0 {
-        faults.drift_ppm = draws.between(0, 400_000) as i32 - 200_000;
-    }
+    let drift_ppm = if drifts { draws.between(0, 400_000) as i32 - 200_000 } else { 0 };
+    faults.server = ServerFaults { accept_failures, drift_ppm, ..ServerFaults::default() };
     faults
 }
 

@@ -9,6 +9,7 @@ use ::madsim::rand::GlobalRng;
 use ::madsim::task::NodeId;
 use ::madsim::time::TimeHandle;
 
+use super::kind::FaultKind;
 use crate::engine::time::Now;
 
 /// The clocks of all nodes. Without a call of its methods every node has the true time.
@@ -28,6 +29,8 @@ struct Clock {
     drift_ppm: i32,
     /// How far the wall clock is from monotonic time plus the world's epoch.
     offset_us: i64,
+    /// Timers fire at multiples of this, if it is not 0.
+    grain_us: u64,
 }
 
 impl Clock {
@@ -82,12 +85,39 @@ impl SimClock {
 
     /// True time at which a node's monotonic clock will show `mono_us`.
     pub fn true_ns_of(&self, node: NodeId, mono_us: u64) -> u64 {
-        self.clock(node).true_ns(mono_us.saturating_mul(1000))
+        let clock = self.clock(node);
+        let tick_us = match clock.grain_us {
+            0 => mono_us,
+            grain_us => mono_us.checked_next_multiple_of(grain_us).unwrap_or(mono_us),
+        };
+        if tick_us > mono_us {
+            FaultKind::CoarseTimers.fired();
+        }
+        clock.true_ns(tick_us.saturating_mul(1000))
     }
 
     /// Moves a node's wall clock by `delta_us`, as an operator or NTP does. Monotonic time goes on.
     pub fn jump(&self, node: NodeId, delta_us: i64) {
+        match delta_us {
+            0 => {}
+            1.. => FaultKind::JumpForward.fired(),
+            _ => FaultKind::JumpBack.fired(),
+        }
         self.lock().entry(node).or_default().offset_us += delta_us;
+    }
+
+    /// Has a node's wall clock be off by `offset_us` all the time.
+    pub fn set_skew(&self, node: NodeId, offset_us: i64) {
+        if offset_us != 0 {
+            FaultKind::Skew.fired();
+        }
+        self.lock().entry(node).or_default().offset_us = offset_us;
+    }
+
+    /// Has the timers of a node fire at multiples of `grain_us` of its monotonic time only, as those of a kernel that
+    /// counts in ticks; 0 for exact ones.
+    pub fn set_timer_grain(&self, node: NodeId, grain_us: u64) {
+        self.lock().entry(node).or_default().grain_us = grain_us;
     }
 
     /// Makes both clocks of a node run fast by parts per million (slow if negative) from now on. A
@@ -97,6 +127,9 @@ impl SimClock {
     /// If the clock would stop or run backwards.
     pub fn set_drift(&self, node: NodeId, parts_per_million: i32) {
         assert!(parts_per_million > -1_000_000);
+        if parts_per_million != 0 {
+            FaultKind::Drift.fired();
+        }
         let since_ns = self.true_ns();
         let mut clocks = self.lock();
         let clock = clocks.entry(node).or_default();
@@ -129,6 +162,31 @@ mod tests {
             let after = time::now();
             assert!(after.mono_us >= before.mono_us && after.mono_us < before.mono_us + 1000);
             assert!((after.unix_us - before.unix_us + 5_000_000).abs() < 1000);
+        });
+    }
+
+    #[test]
+    fn a_skewed_clock_is_off_all_the_time_and_runs_on() {
+        simulation::run_on_node(4, async {
+            let truth = time::now();
+            SimClock::current().set_skew(plugin::node(), -3_600_000_000);
+            let start = time::now();
+            assert!((start.unix_us - truth.unix_us + 3_600_000_000).abs() < 1000);
+            time::sleep(Duration::from_secs(2)).await;
+            assert!((time::now().unix_us - start.unix_us - 2_000_000).abs() < 1000);
+        });
+    }
+
+    #[test]
+    fn coarse_timers_are_late_and_never_early() {
+        simulation::run_on_node(5, async {
+            SimClock::current().set_timer_grain(plugin::node(), 10_000);
+            let start = time::now().mono_us;
+            time::sleep(Duration::from_micros(1)).await;
+            let woken = time::now().mono_us;
+            assert!(woken > start && woken % 10_000 < 100, "{start} {woken}");
+            time::sleep(Duration::from_micros(10_001)).await;
+            assert!(time::now().mono_us - woken >= 19_900);
         });
     }
 

@@ -6,8 +6,10 @@ use ::madsim::runtime::{Handle, Runtime};
 
 pub use super::clock::SimClock;
 pub use super::disk::{DiskEvent, DiskFaults, Image, SimDisk, Survivors};
+pub use super::kind::{FaultKind, Source};
 pub use super::machine::SimMachine;
 pub use super::net::{AcceptError, Death, Link, SimNet};
+pub use super::schedule::{Schedule, SimSchedule};
 pub use super::signal::Signal;
 pub use super::streams::Draws;
 pub use ::madsim::task::NodeId;
@@ -19,6 +21,7 @@ pub fn install(runtime: &Runtime) {
     runtime.add_simulator::<SimNet>();
     runtime.add_simulator::<SimMachine>();
     runtime.add_simulator::<SimDisk>();
+    runtime.add_simulator::<SimSchedule>();
 }
 
 /// Starts what moves the network. First thing inside the world's main task.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use super::super::panic::Guarded;
 pub use super::super::panic::Panicked;
+use super::schedule::Scheduled;
 
 /// Lets the other tasks of the thread have a turn.
 pub async fn yield_now() {
@@ -20,7 +21,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    JoinHandle { name, task: ::madsim::task::spawn_local(Guarded::new(name, future)) }
+    JoinHandle { name, task: ::madsim::task::spawn_local(Guarded::new(name, Scheduled::new(name, future))) }
 }
 
 /// Runs `main` alone in a world of seed 0: the names are those of production, the worlds worth running

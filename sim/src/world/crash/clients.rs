@@ -301,6 +301,16 @@ async fn info(line: &mut Line, is_right: impl Fn(&dyn Fn(&str) -> String) -> boo
     }
 }
 
+/// Orders a save or a rewrite. Whether one is running then.
+pub async fn begin_job(to: &Address, job: &str) -> io::Result<bool> {
+    let mut line = Line::open(to).await?;
+    line.send(&[words(job), words("INFO persistence")]).await?;
+    line.reply().await?;
+    let Reply::Bulk(text) = line.reply().await? else { return Ok(false) };
+    let text = String::from_utf8_lossy(&text).into_owned();
+    Ok(["rdb_bgsave_in_progress", "aof_rewrite_in_progress"].iter().any(|name| field(&text, name) == "1"))
+}
+
 fn field(text: &str, name: &str) -> String {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.unwrap_or_default().to_owned()

@@ -23,17 +23,22 @@ use madsim::runtime::{Handle, NodeHandle};
 use seedis::actor::wiring::End;
 use seedis::runtime::net::Address;
 use seedis::runtime::simulation::{
-    self, Death, DiskFaults, Draws, Image, Signal, SimDisk, SimMachine, SimNet, Survivors,
+    self, Death, DiskFaults, Draws, FaultKind, Image, Signal, SimDisk, SimMachine, SimNet, SimSchedule,
+    Survivors,
 };
 use seedis::runtime::time;
 
-use super::{Ended, Failure, How, Options, PORT, film, lock, start_server};
+use super::faults::note_death;
+use super::{Ended, Failure, How, Options, PORT, choose_ways, film, lock, start_server};
 use notes::{Found, Notes, Promised};
 use plan::{Plan, Trouble};
 use workload::Workload;
 
 /// Simulated time within which a server must be ready, or serve writes again, on a disk that works.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Threads that write files: a panic of one is an error of its files, and no more.
+const WRITERS: [&str; 2] = ["aof", "save"];
 
 /// What a world that passed has to tell.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,6 +89,8 @@ struct World {
     notes: Arc<Notes>,
     workloads: Vec<clients::Shared>,
     draws: Draws,
+    /// Of the rarer ways to die and to start.
+    rare: Draws,
     disk: Arc<SimDisk>,
     rounds: u64,
     summary: Summary,
@@ -99,6 +106,7 @@ pub async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
     }
     let ended: Ended = Arc::default();
     let server = start_server(&plan.config, &ended);
+    choose_ways(server.id(), seed, plan.schedule, plan.buggify);
     let disk = SimDisk::current();
     disk.set_faults(server.id(), plan.quiet());
     if film::is_on() {
@@ -114,6 +122,7 @@ pub async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
         notes: Arc::new(Notes::new(plan.clients, options.verbose)),
         workloads: workloads.map(|workload| Arc::new(Mutex::new(workload))).collect(),
         draws: Draws::named(seed, "crashes"),
+        rare: Draws::named(seed, "rare crashes"),
         disk,
         rounds: 0,
         summary: Summary::default(),
@@ -124,6 +133,8 @@ pub async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
         let goes_on = match world.plan.trouble {
             Trouble::Rot => world.rot().await?,
             Trouble::Misdirected => world.misdirect().await?,
+            Trouble::Lies => world.lie().await?,
+            Trouble::None | Trouble::Slow(_) if world.rare.chance(100_000) => world.stop_in_job().await?,
             _ => world.crash().await?,
         };
         if !goes_on {
@@ -148,6 +159,9 @@ impl Plan {
         match &self.trouble {
             Trouble::Slow(faults) | Trouble::Errors(faults) => faults.clone(),
             Trouble::Misdirected => DiskFaults { misdirected_writes: 50_000, ..self.pace.clone() },
+            Trouble::Lies => {
+                DiskFaults { lying_syncs: 300_000, lost_directory_syncs: 300_000, ..self.pace.clone() }
+            }
             Trouble::None | Trouble::Rot => self.pace.clone(),
         }
     }
@@ -217,6 +231,9 @@ impl World {
         let seen = self.disk.failures(server);
         self.disk.set_faults(server, self.plan.troubled());
         let clients = self.populate(true);
+        if matches!(self.plan.trouble, Trouble::Errors(_)) && self.rare.chance(200_000) {
+            SimSchedule::current().panic_next(server, self.rare.pick::<&str>(&WRITERS));
+        }
         if matches!(self.plan.trouble, Trouble::Errors(_)) && self.draws.chance(400_000) {
             let span_ms = *self.draws.pick(&[100, 1_000, 5_000]);
             time::sleep(Duration::from_millis(self.draws.below(span_ms))).await;
@@ -238,6 +255,7 @@ impl World {
         if self.disk.failures(server) == seen {
             self.kill(&self.server, if power { Death::Power } else { Death::Process });
         }
+        note_death(if power { Death::Power } else { Death::Process });
         self.disk.cancel_crash(server);
         self.tell(|| format!("the server died, power: {power}, in an operation: {in_operation}"));
         film::mark("faults", "fault", 0, || if power { "power" } else { "process" }.to_owned());
@@ -258,6 +276,7 @@ impl World {
     /// Nothing fails any more: writes must work again.
     async fn heal(&mut self) -> Result<(), Failure> {
         self.disk.set_faults(self.server.id(), self.plan.pace.clone());
+        SimSchedule::current().panic_no_more(self.server.id());
         self.tell(|| "the disk is healed".to_owned());
         let healed_ns = self.notes.now_ns();
         for _ in 0..PATIENCE.as_millis() / 50 {
@@ -315,25 +334,62 @@ impl World {
     async fn recover(&mut self) -> Result<Vec<Found>, Failure> {
         let server = self.server.id();
         self.summary.crashes += 1;
-        // Sometimes it dies again before it is ready, or soon after.
-        while self.draws.chance(250_000) {
-            let count = self.draws.between(1, 40);
+        // Sometimes it dies again before it is ready, or soon after; now and then it does nothing else for a while.
+        let mut deaths = 0;
+        let loops = self.rare.chance(50_000);
+        while loops && deaths < 4 || self.draws.chance(250_000) {
+            let count = if loops { self.rare.between(1, 5) } else { self.draws.between(1, 40) };
             self.disk.set_survivors(server, survivors(&mut self.draws));
             self.disk.crash_after(server, count);
             self.restart();
             match self.ready().await? {
                 Started::Ready(found) => return Ok(found),
-                Started::Died => self.summary.crashes += 1,
+                Started::Died => {
+                    FaultKind::CrashInRecovery.fired();
+                    deaths += 1;
+                    if deaths >= 3 {
+                        FaultKind::CrashLoop.fired();
+                    }
+                    self.summary.crashes += 1;
+                }
                 Started::Refused(why) => return Err(self.wrong(format!("the start is refused: {why}"))),
             }
             time::sleep(Duration::from_millis(1)).await;
         }
+        self.misread().await?;
         self.restart();
         match self.ready().await? {
             Started::Ready(found) => Ok(found),
             Started::Refused(why) => Err(self.wrong(format!("the start is refused: {why}"))),
             Started::Died => Err(self.wrong("the power failed unasked".to_owned())),
         }
+    }
+
+    /// Now and then a start reads what is not there. That is no reason to change a file, nor to find anything else.
+    async fn misread(&mut self) -> Result<(), Failure> {
+        if !self.rare.chance(50_000) {
+            return Ok(());
+        }
+        let server = self.server.id();
+        let image = self.disk.image(server);
+        let fails = self.rare.chance(600_000);
+        let mut faults = self.plan.quiet();
+        *if fails { &mut faults.read_errors } else { &mut faults.misdirected_reads } = 300_000;
+        self.disk.set_faults(server, faults);
+        self.restart();
+        match self.ready().await? {
+            // An end that reads as damaged may be cut off, as long as it is said.
+            Started::Ready(found) if !fails && reports_loss() => _ = self.judge(&found, Promised::Nothing)?,
+            Started::Ready(found) => _ = self.judge(&found, Promised::Floor)?,
+            Started::Refused(_) => self.summary.refusals += 1,
+            Started::Died => return Err(self.wrong("the power failed unasked".to_owned())),
+        }
+        self.kill(&self.server, Death::Process);
+        self.disk.set_faults(server, self.plan.quiet());
+        if !fails {
+            self.disk.insert(server, &image);
+        }
+        Ok(())
     }
 
     /// Goes back to a moment, and takes the power from there.
@@ -430,7 +486,7 @@ impl World {
             Started::Died => return Err(self.wrong("the power failed unasked".to_owned())),
             Started::Ready(found) => found,
         };
-        let reported = log::lines().iter().any(|line| line.to_lowercase().contains("truncat"));
+        let reported = reports_loss();
         let promised = if reported { Promised::Nothing } else { Promised::Floor };
         let units = match self.judge(&found, promised) {
             Err(failure) if failure.how == How::Correctness => {
@@ -455,6 +511,50 @@ impl World {
             left = self.survey("sectors in wrong places", None).await?;
         }
         let Some(units) = left else { return Ok(false) };
+        self.notes.go_on(&units);
+        Ok(true)
+    }
+
+    /// Syncs have lied. What is there is still a state that there was, or it is refused.
+    async fn lie(&mut self) -> Result<bool, Failure> {
+        let (image, _) = self.live().await?;
+        let mut left = None;
+        for _ in 0..=self.plan.repetitions {
+            self.repeat(&image).await;
+            self.restart();
+            self.summary.crashes += 1;
+            left = match self.ready().await? {
+                Started::Ready(found) => Some(self.judge(&found, Promised::Nothing)?),
+                Started::Refused(_) => {
+                    self.summary.refusals += 1;
+                    None
+                }
+                Started::Died => return Err(self.wrong("the power failed unasked".to_owned())),
+            };
+        }
+        let Some(units) = left else { return Ok(false) };
+        self.notes.go_on(&units);
+        Ok(true)
+    }
+
+    /// The server is asked to stop while it saves or rewrites, and must come back with what it promised.
+    async fn stop_in_job(&mut self) -> Result<bool, Failure> {
+        self.disk.set_faults(self.server.id(), self.plan.troubled());
+        let clients = self.populate(true);
+        let span_ms = self.rare.between(10, 1_000);
+        time::sleep(Duration::from_millis(span_ms)).await;
+        let (to, job) = (self.address.clone(), *self.rare.pick(&["BGREWRITEAOF", "BGSAVE"]));
+        let runs = self.auditor.spawn(async move { clients::begin_job(&to, job).await });
+        if matches!(runs.await, Ok(Ok(true))) {
+            FaultKind::StopInRewrite.fired();
+        }
+        SimMachine::current().signal(self.server.id(), Signal::Terminate);
+        self.tell(|| format!("asked to stop in {job}"));
+        self.kill(&clients, Death::Process);
+        self.notes.crashed(self.notes.now_ns(), self.plan.soon_ns());
+        self.stop().await?;
+        let found = self.recover().await?;
+        let units = self.judge(&found, Promised::Floor)?;
         self.notes.go_on(&units);
         Ok(true)
     }
@@ -505,6 +605,11 @@ impl World {
             ..self.summary
         }
     }
+}
+
+/// Whether the server has said that it cut something off.
+fn reports_loss() -> bool {
+    log::lines().iter().any(|line| line.to_lowercase().contains("truncat"))
 }
 
 /// What the next power failures leave.

@@ -1,6 +1,8 @@
 //! What a seed decides about a world of crashes.
 
-use seedis::runtime::simulation::{DiskFaults, Draws};
+use seedis::runtime::simulation::{DiskFaults, Draws, Schedule};
+
+use super::super::plan::schedule;
 
 /// How changes get to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +38,14 @@ pub enum Trouble {
     Rot,
     /// Syncs put sectors in wrong places.
     Misdirected,
+    /// Syncs report success and do nothing.
+    Lies,
 }
 
 impl Trouble {
     /// Whether the disk damages what it was given to keep.
     pub fn damages(&self) -> bool {
-        matches!(self, Trouble::Rot | Trouble::Misdirected)
+        matches!(self, Trouble::Rot | Trouble::Misdirected | Trouble::Lies)
     }
 }
 
@@ -68,6 +72,9 @@ pub struct Plan {
     pub rounds: usize,
     /// How often each death is repeated, with other survivors.
     pub repetitions: usize,
+    /// Who of the server's tasks goes first, and whether it does rare things on purpose.
+    pub schedule: Schedule,
+    pub buggify: bool,
     pub config: String,
 }
 
@@ -81,9 +88,13 @@ impl Plan {
         pace.latency_us.1 *= slowest;
         pace.sync_latency_us.1 *= slowest;
         let trouble = trouble(&pace, &mut draws);
+        let mut ways = Draws::named(seed, "ways of the plan of crashes");
+        let trouble = if ways.chance(50_000) { Trouble::Lies } else { trouble };
         // While the disk fails, a unit whose reply is lost may have been refused: one at a time keeps it simple.
         let most = if matches!(trouble, Trouble::Errors(_)) { 1 } else { 8 };
         Plan {
+            schedule: schedule(&mut ways),
+            buggify: ways.chance(500_000),
             clients: draws.between(1, 4) as usize,
             pipeline: draws.between(1, most),
             pause_us: *draws.pick(&[2_000, 5_000, 20_000, 20_000, 200_000]),
@@ -91,10 +102,12 @@ impl Plan {
             long_values: *draws.pick(&[0, 20_000, 300_000]),
             appendonly,
             policy,
-            orders: draws.chance(700_000),
+            // A file that is lost as a whole cannot be told from one that was empty, which every rewrite begins with.
+            orders: draws.chance(700_000) && trouble != Trouble::Lies,
             rounds: if trouble.damages() { 2 } else { draws.between(3, 8) as usize },
             repetitions: if trouble.damages() { 6 } else { draws.between(1, 4) as usize },
-            config: config(appendonly, policy, &mut draws),
+            config: config(appendonly, policy, &mut draws)
+                + if trouble == Trouble::Lies { "auto-aof-rewrite-percentage 0\n" } else { "" },
             trouble,
             pace,
         }

@@ -67,6 +67,7 @@ impl Access {
         act: impl FnOnce(&mut Faulty) -> io::Result<T>,
     ) -> Result<io::Result<T>, Dead> {
         let (before_ns, after_ns) = self.alive(|disk| disk.faulty().delays_ns(operation))?;
+        let _pending = Pending::begin(self)?;
         pass(before_ns).await;
         let outcome = self.submit(operation, act)?;
         pass(after_ns).await;
@@ -103,6 +104,23 @@ impl Access {
             // A task whose machine dies under it runs on to its next await, within that moment.
             if disk.lives == self.life && disk.failed_ns != Some(now_ns) { Ok(act(disk)) } else { Err(Dead) }
         })
+    }
+}
+
+/// An operation that has begun and not ended.
+struct Pending<'a>(&'a Access);
+
+impl<'a> Pending<'a> {
+    fn begin(access: &'a Access) -> Result<Self, Dead> {
+        access.alive(|disk| disk.pending += 1)?;
+        Ok(Self(access))
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        // What a dead process had begun is counted no more.
+        _ = self.0.alive(|disk| disk.pending = disk.pending.saturating_sub(1));
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::fate::Fate;
+use crate::runtime::madsim::kind::FaultKind;
 use crate::runtime::madsim::streams::Draws;
 
 /// What a disk writes whole or not at all.
@@ -143,6 +144,7 @@ impl Content {
         let (byte, mask) = ((bit / 8) as usize, 1 << (bit % 8));
         if let Some(found) = self.media.get_mut(byte) {
             *found ^= mask;
+            FaultKind::BitRot.fired();
             let sector = byte / SECTOR;
             if !self.dirty.contains(&sector) && sector * SECTOR < self.cached.len() {
                 self.read_again(sector);
@@ -177,11 +179,14 @@ impl Content {
 
     /// The power fails. A sector that the media has is replaced whole or not at all, as disks promise; what
     /// lies behind the synced length can come out as anything.
-    pub fn lose_power(&mut self, fate: &mut Fate) {
+    ///
+    /// Returns whether something was lost.
+    pub fn lose_power(&mut self, fate: &mut Fate) -> bool {
         let old = self.media.len();
         let kept: Vec<(usize, bool)> =
             std::mem::take(&mut self.dirty).into_iter().map(|sector| (sector, fate.keeps())).collect();
         let len = fate.length(old, self.cached.len());
+        let lost = note_losses(&kept, old, self.cached.len(), len);
         self.media.resize(len, 0);
         for (sector, kept) in kept {
             let range = bytes_of(sector, len);
@@ -195,5 +200,25 @@ impl Content {
             }
         }
         self.cached.clone_from(&self.media);
+        lost
     }
+}
+
+/// Which faults a power failure was, given which sectors were kept, and the lengths before, as written and left. Returns
+/// whether something was lost.
+fn note_losses(kept: &[(usize, bool)], old: usize, written: usize, left: usize) -> bool {
+    let lost = kept.iter().any(|(_, kept)| !kept) || left < written;
+    if lost {
+        FaultKind::LostData.fired();
+    }
+    if written < old && left != written {
+        FaultKind::LostTruncate.fired();
+    }
+    let first_lost = kept.iter().position(|(_, kept)| !kept).unwrap_or(kept.len());
+    if kept[first_lost..].iter().any(|(_, kept)| *kept) {
+        FaultKind::TornSubset.fired();
+    } else if first_lost > 0 && first_lost < kept.len() {
+        FaultKind::TornPrefix.fired();
+    }
+    lost
 }

@@ -1,5 +1,6 @@
 //! What a power failure leaves of what was not synced.
 
+use crate::runtime::madsim::kind::FaultKind;
 use crate::runtime::madsim::streams::Draws;
 
 /// Which of the units that were not synced survive. A unit is a change of names, a sector or a length; they
@@ -73,6 +74,9 @@ impl<'a> Fate<'a> {
     /// What is found where nothing was ever written.
     pub fn fill(&mut self, bytes: &mut [u8]) {
         if self.survivors == Survivors::Drawn && self.draws.chance(self.garbage) {
+            if !bytes.is_empty() {
+                FaultKind::GarbageSector.fired();
+            }
             self.draws.fill(bytes);
         } else {
             bytes.fill(0);

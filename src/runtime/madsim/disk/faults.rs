@@ -4,6 +4,7 @@ use std::io;
 
 use super::content::SECTOR;
 use super::volume::{Inode, Volume};
+use crate::runtime::madsim::kind::FaultKind;
 use crate::runtime::madsim::streams::Draws;
 
 /// Linux's numbers for errors that std cannot name.
@@ -131,23 +132,38 @@ impl Faulty<'_> {
         let (low, high) = if operation.is_sync() { faults.sync_latency_us } else { faults.latency_us };
         let mut total_ns = self.draws.between(low * 1000, high * 1000);
         if self.draws.chance(faults.stalls) {
+            FaultKind::Stall.fired();
             total_ns += self.draws.between(faults.stall_us.0 * 1000, faults.stall_us.1 * 1000);
         }
         let before_ns = self.draws.between(0, total_ns);
         (before_ns, total_ns - before_ns)
     }
 
-    fn fails(&mut self, parts_per_million: u32) -> io::Result<()> {
-        if self.draws.chance(parts_per_million) { Err(input_output_error()) } else { Ok(()) }
+    fn fails(&mut self, parts_per_million: u32, kind: FaultKind) -> io::Result<()> {
+        if self.strikes(parts_per_million, kind) { Err(input_output_error()) } else { Ok(()) }
+    }
+
+    /// Whether a fault strikes.
+    fn strikes(&mut self, parts_per_million: u32, kind: FaultKind) -> bool {
+        let strikes = self.draws.chance(parts_per_million);
+        if strikes {
+            kind.fired();
+        }
+        strikes
     }
 
     fn is_full(&self) -> bool {
         self.faults.capacity.is_some_and(|capacity| self.volume.used() >= capacity)
     }
 
+    fn full() -> io::Error {
+        FaultKind::FullDisk.fired();
+        error(ENOSPC)
+    }
+
     /// Finds a file and keeps it open.
     pub fn open(&mut self, path: &std::path::Path) -> io::Result<Inode> {
-        self.fails(self.faults.open_errors)?;
+        self.fails(self.faults.open_errors, FaultKind::WriteError)?;
         let file = self.volume.find_file(path)?;
         self.volume.open(file);
         Ok(file)
@@ -155,9 +171,9 @@ impl Faulty<'_> {
 
     /// Finds or makes a file and keeps it open.
     pub fn open_for_writing(&mut self, path: &std::path::Path, truncate: bool) -> io::Result<Inode> {
-        self.fails(self.faults.open_errors)?;
+        self.fails(self.faults.open_errors, FaultKind::WriteError)?;
         if self.is_full() && self.volume.find(path).is_err() {
-            return Err(error(ENOSPC));
+            return Err(Self::full());
         }
         let file = self.volume.find_or_create(path)?;
         self.volume.open(file);
@@ -168,9 +184,9 @@ impl Faulty<'_> {
     }
 
     pub fn read(&mut self, file: Inode, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.fails(self.faults.read_errors)?;
+        self.fails(self.faults.read_errors, FaultKind::ReadError)?;
         let mut wanted = buffer.len();
-        if wanted > 1 && self.draws.chance(self.faults.short_reads) {
+        if wanted > 1 && self.strikes(self.faults.short_reads, FaultKind::ShortRead) {
             wanted = self.draws.between(1, wanted as u64 - 1) as usize;
         }
         let buffer = &mut buffer[..wanted];
@@ -180,18 +196,20 @@ impl Faulty<'_> {
         }
         let content = self.volume.content(file);
         let count = content.read(position, buffer);
-        if self.draws.chance(self.faults.misdirected_reads) {
-            let sectors = content.len().div_ceil(SECTOR as u64);
+        let sectors = content.len().div_ceil(SECTOR as u64);
+        // There is nowhere else to read from in a file of one sector, or at its end.
+        if count > 0 && sectors > 1 && self.draws.chance(self.faults.misdirected_reads) {
             let elsewhere = self.draws.below(sectors) * SECTOR as u64;
             content.read(elsewhere, &mut buffer[..count]);
+            FaultKind::MisdirectedRead.fired();
         }
         Ok(count)
     }
 
     pub fn write(&mut self, file: Inode, position: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.fails(self.faults.write_errors)?;
+        self.fails(self.faults.write_errors, FaultKind::WriteError)?;
         let mut count = bytes.len();
-        if count > 1 && self.draws.chance(self.faults.short_writes) {
+        if count > 1 && self.strikes(self.faults.short_writes, FaultKind::ShortWrite) {
             count = self.draws.between(1, count as u64 - 1) as usize;
         }
         if let Some(capacity) = self.faults.capacity {
@@ -201,7 +219,7 @@ impl Faulty<'_> {
             let most = (capacity.saturating_sub(others) / SECTOR as u64 * SECTOR as u64).max(content.used());
             count = count.min(most.saturating_sub(position) as usize);
             if count == 0 && !bytes.is_empty() {
-                return Err(error(ENOSPC));
+                return Err(Self::full());
             }
         }
         self.volume.content_mut(file).write(position, &bytes[..count]);
@@ -209,21 +227,21 @@ impl Faulty<'_> {
     }
 
     pub fn set_len(&mut self, file: Inode, len: u64) -> io::Result<()> {
-        self.fails(self.faults.write_errors)?;
+        self.fails(self.faults.write_errors, FaultKind::WriteError)?;
         self.volume.content_mut(file).set_len(len);
         Ok(())
     }
 
     pub fn sync(&mut self, file: Inode) -> io::Result<()> {
-        if self.draws.chance(self.faults.sync_errors) {
+        if self.strikes(self.faults.sync_errors, FaultKind::SyncError) {
             self.volume.content_mut(file).drop_dirty(self.draws);
             return Err(input_output_error());
         }
-        if self.draws.chance(self.faults.lying_syncs) {
+        let dirty = self.volume.content(file).dirty();
+        if !dirty.is_empty() && self.strikes(self.faults.lying_syncs, FaultKind::LyingSync) {
             return Ok(());
         }
-        let dirty = self.volume.content(file).dirty();
-        if dirty.is_empty() || !self.draws.chance(self.faults.misdirected_writes) {
+        if dirty.is_empty() || !self.strikes(self.faults.misdirected_writes, FaultKind::MisdirectedWrite) {
             self.volume.content_mut(file).sync();
             return Ok(());
         }
@@ -244,8 +262,8 @@ impl Faulty<'_> {
 
     pub fn sync_directory(&mut self, path: &std::path::Path) -> io::Result<()> {
         let directory = self.volume.find(path)?;
-        self.fails(self.faults.sync_errors)?;
-        if self.draws.chance(self.faults.lost_directory_syncs) {
+        self.fails(self.faults.sync_errors, FaultKind::SyncError)?;
+        if self.strikes(self.faults.lost_directory_syncs, FaultKind::LyingSync) {
             return Ok(());
         }
         self.volume.sync_directory(directory)
@@ -253,7 +271,7 @@ impl Faulty<'_> {
 
     /// Renames, links or removes.
     pub fn change_names(&mut self, act: impl FnOnce(&mut Volume) -> io::Result<()>) -> io::Result<()> {
-        self.fails(self.faults.name_errors)?;
+        self.fails(self.faults.name_errors, FaultKind::WriteError)?;
         act(self.volume)
     }
 }

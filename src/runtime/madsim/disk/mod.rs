@@ -25,6 +25,7 @@ use ::madsim::time::TimeHandle;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::clock::SimClock;
+use super::kind::FaultKind;
 use super::machine::SimMachine;
 use super::streams::Draws;
 pub(super) use access::{Access, absolute};
@@ -44,8 +45,9 @@ struct Disk {
     faults: DiskFaults,
     draws: Draws,
     survivors: Survivors,
-    /// Operations so far.
+    /// Operations so far, and those that have begun and not ended.
     operations: u64,
+    pending: u64,
     /// The operation at which the power fails.
     last: Option<u64>,
     /// How often a process ended here: what it had open is closed.
@@ -85,6 +87,7 @@ impl Disk {
             draws: SimMachine::current().stream(&format!("disk of node {node}")),
             survivors: Survivors::Drawn,
             operations: 0,
+            pending: 0,
             last: None,
             lives: 0,
             failures: 0,
@@ -130,6 +133,9 @@ impl Simulator for SimDisk {
         if let Some(disk) = self.lock().get_mut(&node) {
             disk.volume.close_all();
             disk.lives += 1;
+            if std::mem::take(&mut disk.pending) > 0 {
+                FaultKind::KillInOperation.fired();
+            }
         }
     }
 }

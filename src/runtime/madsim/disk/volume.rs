@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::content::Content;
 use super::fate::Fate;
+use crate::runtime::madsim::kind::FaultKind;
 
 /// A file or directory, whatever its names are.
 pub type Inode = u64;
@@ -43,6 +44,15 @@ pub struct Change(Vec<(Place, Option<Inode>)>);
 impl Change {
     fn overlaps(&self, places: &BTreeSet<Place>) -> bool {
         self.0.iter().any(|(place, _)| places.contains(place))
+    }
+
+    /// What it is to lose it.
+    fn loss(&self) -> FaultKind {
+        match &self.0[..] {
+            [(_, Some(_))] => FaultKind::LostCreate,
+            [(_, None)] => FaultKind::LostUnlink,
+            _ => FaultKind::LostRename,
+        }
     }
 }
 
@@ -339,13 +349,18 @@ impl Volume {
     /// whole, and none without the earlier changes of the same names.
     pub fn lose_power(&mut self, fate: &mut Fate) {
         let mut lost = BTreeSet::new();
-        let mut one_is_lost = false;
+        let (mut one_is_lost, mut renamed) = (false, false);
         for change in std::mem::take(&mut self.journal) {
             let kept = fate.keeps() && !change.overlaps(&lost) && !(one_is_lost && fate.is_in_order());
             if kept {
+                renamed |= change.0.len() > 1;
+                if one_is_lost {
+                    FaultKind::Reordering.fired();
+                }
                 self.apply(&change, |_, media| media);
             } else {
                 one_is_lost = true;
+                change.loss().fired();
                 lost.extend(change.0.into_iter().map(|(place, _)| place));
             }
         }
@@ -353,7 +368,12 @@ impl Volume {
         for node in self.nodes.values_mut() {
             match node {
                 Node::Directory { cached, media } => cached.clone_from(media),
-                Node::File(content) => content.lose_power(fate),
+                // Files are renamed after they were written.
+                Node::File(content) => {
+                    if content.lose_power(fate) && renamed {
+                        FaultKind::Reordering.fired();
+                    }
+                }
             }
         }
         self.forget_unreachable();

@@ -30,6 +30,7 @@ pub use link::Link;
 use network::Network;
 pub use socket::{Detached, Listener, Stream, resolve};
 
+use super::kind::FaultKind;
 use super::time::Timer;
 
 /// The network of a world.
@@ -105,6 +106,21 @@ impl SimNet {
         self.change_link(from, to, |link| link.cut = false);
     }
 
+    /// Lets nothing in or out of a node, until [`SimNet::unblock`]: it is cut off from all others.
+    pub fn isolate(&self, node: NodeId) {
+        self.with(|network| network.host(node).blocked = Some(FaultKind::Isolation));
+    }
+
+    /// The same to one of several nodes whose links clog one after the other.
+    pub fn clog(&self, node: NodeId) {
+        self.with(|network| network.host(node).blocked = Some(FaultKind::SwizzleClog));
+    }
+
+    /// Undoes [`SimNet::isolate`] and [`SimNet::clog`].
+    pub fn unblock(&self, node: NodeId) {
+        self.with(|network| network.host(node).blocked = None);
+    }
+
     /// Resets one connection between two nodes, drawn at random, after a random byte of what is in
     /// flight. Returns whether there was one.
     pub fn reset_connection(&self, a: NodeId, b: NodeId) -> bool {
@@ -133,6 +149,11 @@ impl SimNet {
     /// Lets that many calls of `accept` in a million fail.
     pub fn set_accept_failures(&self, node: NodeId, parts_per_million: u32) {
         self.with(|network| network.host(node).accept_failures = parts_per_million);
+    }
+
+    /// How many accepted connections a node may have open: beyond, `accept` fails with EMFILE.
+    pub fn set_most_accepted(&self, node: NodeId, most: Option<usize>) {
+        self.with(|network| network.host(node).most_accepted = most);
     }
 
     /// What the peers of a node see when it is killed. `Death::Process` unless told.

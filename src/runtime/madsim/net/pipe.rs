@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use super::link::{Link, Wire};
+use crate::runtime::madsim::kind::FaultKind;
 use crate::runtime::madsim::streams::Draws;
 
 /// One direction of a connection.
@@ -157,6 +158,7 @@ impl Pipe {
         while self.unsent() > 0 && self.readable + self.in_flight < self.receive_window {
             let most = self.unsent().min(self.receive_window - self.readable - self.in_flight);
             let len = link.cut(most, draws);
+            self.note_coalescing(len);
             self.send(len, now_ns, wire, link, draws);
             self.in_flight += len;
         }
@@ -165,6 +167,15 @@ impl Pipe {
             self.end = End::Sent;
         }
         self.flight.front().filter(|_| idle).map(|first| first.arrives_ns)
+    }
+
+    /// Whether the next segment, of this length, has bytes of more than one write.
+    fn note_coalescing(&self, len: usize) {
+        let from = self.written - self.unsent() as u64;
+        let next = self.writes.partition_point(|(written, _)| *written <= from);
+        if self.writes.get(next).is_some_and(|(written, _)| *written < from + len as u64) {
+            FaultKind::Coalescing.fired();
+        }
     }
 
     fn send(&mut self, len: usize, now_ns: u64, wire: &mut Wire, link: &Link, draws: &mut Draws) {

@@ -1,5 +1,6 @@
 //! Each fault does what it says.
 
+mod kinds;
 mod operations;
 mod power;
 

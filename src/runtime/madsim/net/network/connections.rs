@@ -123,15 +123,23 @@ impl Network {
             return Ok(0);
         }
         let (from, to) = (connection.ends[side].node, connection.ends[1 - side].node);
-        let short = self.links.get(&(from, to)).unwrap_or(&self.default_link).short_writes;
+        let link = self.links.get(&(from, to)).unwrap_or(&self.default_link);
+        let (short, merges) = (link.short_writes, link.merges);
         let mut most = bytes.len();
         if self.draws.chance(short) {
             most = self.draws.between(1, most as u64) as usize;
         }
         match connection.pipes[side].write(&bytes[..most], self.now_ns) {
-            0 => Err(io::ErrorKind::WouldBlock.into()),
+            0 => {
+                FaultKind::FullWindow.fired();
+                Err(io::ErrorKind::WouldBlock.into())
+            }
             written => {
-                self.transmit(id, side);
+                if self.draws.chance(merges) {
+                    self.schedule(self.now_ns + NAGLE_NS, Event::Push(id, side));
+                } else {
+                    self.transmit(id, side);
+                }
                 Ok(written)
             }
         }
@@ -156,6 +164,9 @@ impl Network {
         let Some(connection) = self.connections.get_mut(&id) else { return Err(error(ENOTCONN)) };
         if connection.ends[side].state == State::Broken {
             return Err(error(ENOTCONN));
+        }
+        if connection.ends.iter().all(|end| end.state == State::Open) && !connection.pipes[side].is_shut() {
+            FaultKind::HalfClose.fired();
         }
         connection.pipes[side].shut();
         self.transmit(id, side);
@@ -230,7 +241,7 @@ impl Network {
         self.connections.get(&id).map_or(-1, |connection| connection.ends[side].descriptor)
     }
 
-    fn transmit(&mut self, id: Id, side: Side) {
+    pub(super) fn transmit(&mut self, id: Id, side: Side) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let key = (connection.ends[side].node, connection.ends[1 - side].node);
         let local = Link { latency_us: (0, 0), ..self.default_link.clone() };

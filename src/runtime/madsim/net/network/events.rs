@@ -19,6 +19,7 @@ impl Network {
                 Event::Syn(id) => self.on_syn(id),
                 Event::SynAck(id) => self.on_syn_ack(id),
                 Event::Segment(id, side) => self.on_segment(id, side),
+                Event::Push(id, side) => self.transmit(id, side),
                 Event::Reset(id, side, code) => self.on_reset(id, side, code),
             }
         }
@@ -40,12 +41,13 @@ impl Network {
             Some((&id, listening)) => (Some(id), listening.queue.len() > listening.backlog),
             None => (None, false),
         };
-        if !self.reaches(from, to) || full {
+        if !self.gets_through(from, to) || full {
             self.retry_connect(id, Event::Syn(id));
             return;
         }
         match listener {
             None => {
+                FaultKind::FailedConnect.fired();
                 self.close_unaccepted(id);
                 self.answer_reset(id, 1, ECONNREFUSED);
             }
@@ -70,7 +72,7 @@ impl Network {
             return;
         }
         let (from, to) = (connection.ends[1].node, connection.ends[0].node);
-        if !self.reaches(from, to) {
+        if !self.gets_through(from, to) {
             self.retry_connect(id, Event::SynAck(id));
             return;
         }
@@ -83,6 +85,7 @@ impl Network {
         let Some(connection) = self.connections.get(&id) else { return };
         let until_ns = connection.connect_until_ns;
         if self.now_ns >= until_ns {
+            FaultKind::FailedConnect.fired();
             if event == Event::Syn(id) {
                 self.close_unaccepted(id);
             }
@@ -113,7 +116,7 @@ impl Network {
         if connection.pipes[side].next_arrival().is_none() {
             return;
         }
-        if !self.reaches(from, to) {
+        if !self.gets_through(from, to) {
             self.retransmit(id, side);
             return;
         }
@@ -174,7 +177,7 @@ impl Network {
     fn on_reset(&mut self, id: Id, side: Side, code: i32) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let (from, to) = (connection.ends[1 - side].node, connection.ends[side].node);
-        let arrives = code == ETIMEDOUT || self.reaches(from, to);
+        let arrives = code == ETIMEDOUT || self.gets_through(from, to);
         // Resets are not repeated: a lost one leaves this side alone with a half-open connection.
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if arrives {
@@ -221,6 +224,7 @@ impl Network {
     /// between them does.
     pub(in crate::runtime::madsim::net) fn tear(&mut self, id: Id, side: Side, keep: usize) {
         if let Some(connection) = self.connections.get_mut(&id) {
+            FaultKind::Reset.fired();
             connection.pipes[side].tear(keep);
             for end in 0..2 {
                 self.schedule(self.now_ns, Event::Reset(id, end, ECONNRESET));

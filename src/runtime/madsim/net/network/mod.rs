@@ -13,9 +13,10 @@ use std::task::{Poll, Waker};
 use ::madsim::task::NodeId;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::link::{Link, Wire, backoff_ns};
+use super::link::{Link, NAGLE_NS, Wire, backoff_ns};
 use super::pipe::{Arrived, Pipe};
 use super::{Address, Death};
+use crate::runtime::madsim::kind::FaultKind;
 use crate::runtime::madsim::streams::Draws;
 
 /// How long TCP tries before a connection times out. Linux waits a quarter of an hour by default; a
@@ -57,12 +58,16 @@ pub(super) struct Host {
     /// Without power: answers nothing, not even with a reset.
     pub(super) dark: bool,
     pub(super) death: Death,
+    /// Nothing gets in or out, by this kind of fault.
+    pub(super) blocked: Option<FaultKind>,
     next_port: u16,
     next_descriptor: i32,
     /// Errors that its next calls of `accept` shall give.
     pub(super) accept_errors: VecDeque<i32>,
     /// Of a million calls of `accept`, how many fail.
     pub(super) accept_failures: u32,
+    /// How many accepted connections it may have open.
+    pub(super) most_accepted: Option<usize>,
 }
 
 struct Listening {
@@ -115,6 +120,8 @@ enum Event {
     SynAck(Id),
     /// The first segment that this side sent.
     Segment(Id, Side),
+    /// What this side has written waits for more no longer.
+    Push(Id, Side),
     /// A reset on its way to this side, with the error that its task will see.
     Reset(Id, Side, i32),
 }
@@ -124,11 +131,13 @@ impl Host {
         Self {
             dark: false,
             death: Death::Process,
+            blocked: None,
             next_port: FIRST_EPHEMERAL_PORT,
             // 0 to 7 are what a server has open before it listens.
             next_descriptor: 8,
             accept_errors: VecDeque::new(),
             accept_failures: 0,
+            most_accepted: None,
         }
     }
 
@@ -209,10 +218,26 @@ impl Network {
         change(self.links.entry((from, to)).or_insert(link));
     }
 
-    /// Whether a packet gets from one node to the other now. A node always reaches itself.
-    fn reaches(&self, from: NodeId, to: NodeId) -> bool {
-        let dark = self.hosts.get(&to).is_some_and(|host| host.dark);
-        !dark && (from == to || !self.link(from, to).cut)
+    /// What keeps a packet from getting from one node to the other now. A node always reaches itself.
+    fn obstacle(&self, from: NodeId, to: NodeId) -> Option<FaultKind> {
+        let host = |node| self.hosts.get(&node);
+        if host(to).is_some_and(|host| host.dark) {
+            return Some(FaultKind::SilentDeath);
+        }
+        if from == to {
+            return None;
+        }
+        let blocked = |node| host(node).and_then(|host| host.blocked);
+        blocked(from).or_else(|| blocked(to)).or_else(|| {
+            let both = if self.link(to, from).cut { FaultKind::Cut } else { FaultKind::OneWayCut };
+            self.link(from, to).cut.then_some(both)
+        })
+    }
+
+    /// Whether a packet that arrives now gets through; if not, a fault has struck.
+    fn gets_through(&self, from: NodeId, to: NodeId) -> bool {
+        let obstacle = self.obstacle(from, to);
+        obstacle.inspect(|kind| kind.fired()).is_none()
     }
 
     fn schedule(&mut self, at_ns: u64, event: Event) {
@@ -286,6 +311,7 @@ impl Network {
         }
         let node = listening.node;
         if let Some(failure) = self.accept_error(node) {
+            FaultKind::FailedAccept.fired();
             if failure == ECONNABORTED {
                 self.abort_first(listener);
             }
@@ -310,7 +336,17 @@ impl Network {
         if let Some(planned) = self.host(node).accept_errors.pop_front() {
             return Some(planned);
         }
+        if self.host(node).most_accepted.is_some_and(|most| self.accepted(node) >= most) {
+            FaultKind::DescriptorExhaustion.fired();
+            return Some(EMFILE);
+        }
         self.draws.chance(failures).then(|| *self.draws.pick(&[EMFILE, ECONNABORTED]))
+    }
+
+    /// How many connections a node has accepted and not closed.
+    fn accepted(&self, node: NodeId) -> usize {
+        let open = |end: &End| end.node == node && matches!(end.state, State::Open | State::Broken);
+        self.connections.values().filter(|connection| open(&connection.ends[1])).count()
     }
 
     fn abort_first(&mut self, listener: Id) {

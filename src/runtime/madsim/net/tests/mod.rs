@@ -1,5 +1,7 @@
 //! Each fault does what it says.
 
+mod kinds;
+
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
