@@ -8,8 +8,9 @@
 //! - `cli` is the process: arguments, configuration files, the log, exit codes.
 //! - `runtime` is the only door to the outside: network, files, time, tasks, randomness, signals,
 //!   over tokio in production and over madsim in the simulator.
+//! - `simulation` has programs that live on a server tested with a simulated one; only with `--cfg madsim`.
 //!
-//! The feature `server` (on by default) brings the last three. Without it the library is the engine
+//! The feature `server` (on by default) brings the last four. Without it the library is the engine
 //! alone, so the compiler proves that the engine cannot reach outside.
 
 pub mod engine;
@@ -20,3 +21,5 @@ pub mod actor;
 pub mod cli;
 #[cfg(feature = "server")]
 pub mod runtime;
+#[cfg(all(feature = "server", madsim))]
+pub mod simulation;
