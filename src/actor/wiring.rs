@@ -371,7 +371,7 @@ impl Outside for Premises {
         if let Some(setup) = tls {
             self.gate.change(setup);
         }
-        if changed("dir") && config.appendonly {
+        if changed("dir") && config.appendonly && !changed("appendonly") {
             log::write(Level::Warning, AOF_STAYS);
         }
         self.settings.apply(config);

@@ -200,7 +200,7 @@ fn files_stay_where_they_began_when_dir_moves() {
     let before = server.directory.0.clone();
     let after = before.join("elsewhere");
     std::fs::create_dir(&after).unwrap();
-    let slow = ["CONFIG", "SET", "rdb-key-save-delay", "300000"];
+    let slow = ["CONFIG", "SET", "rdb-key-save-delay", "1000000"];
     assert_eq!(client.call(&slow), "OK");
     assert_eq!(client.call(&["BGSAVE"]), "Background saving started");
     assert_eq!(client.call(&["CONFIG", "SET", "dir", after.to_str().unwrap()]), "OK");

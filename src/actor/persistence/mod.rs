@@ -410,7 +410,13 @@ impl Persistence {
         if order.kind == JobKind::Rewrite && server.persistence.aof.is_on() {
             if self.aof.borrow().is_none() {
                 let (reports, inbox) = mpsc::unbounded_channel();
-                let directory = self.begin_directory(&server.config);
+                // One whose thread has ended goes on where it was.
+                let begins = server.persistence.aof.state == AofState::Starting;
+                let directory = if begins || self.place.borrow().is_none() {
+                    self.begin_directory(&server.config)
+                } else {
+                    self.directory(&server.config)
+                };
                 let policy = Policy::from(&server.config);
                 // What was propagated before is in the snapshot.
                 let waiting = server.propagation.waiting() as u64;

@@ -119,11 +119,12 @@ impl Config {
     pub fn rewrite(&self, old: &[u8], users: &[Vec<u8>], all: bool) -> Vec<u8> {
         let mut new = Rewriting::read(old, all);
         let usual = Self::default();
-        for row in TABLE {
+        // What holds for one start stays as the file has it.
+        for row in TABLE.iter().filter(|row| !row.is(Flag::Passing)) {
             match row.form(self) {
                 Form::Absent => {}
                 Form::Line(value) => {
-                    let needed = row.show(self) != row.show(&usual) && !row.is(Flag::Passing);
+                    let needed = row.show(self) != row.show(&usual);
                     new.put(row.name, &value, needed);
                 }
                 Form::Lines(mut lines) => {

@@ -388,7 +388,7 @@ fn what_holds_for_one_start_is_asked_for_by_its_name_and_not_written() {
     config.apply_args(&["--test-clock", "--port", "7"], &mut |_| Err("none".to_owned())).unwrap();
     assert!(config.test_clock && config.port == 7);
     assert_eq!(rewrite(&config, "").lines().filter(|line| line.starts_with("test-clock")).count(), 0);
-    assert!(rewrite(&config, "test-clock no\n").contains("test-clock yes\n"));
+    assert!(rewrite(&config, "test-clock no\n").contains("test-clock no\n"));
     let mut config = Config::default();
     config.apply_args(&["--test-clock", "no", "--hz", "20"], &mut |_| Err("none".to_owned())).unwrap();
     assert!(!config.test_clock && config.hz == 20);

@@ -181,7 +181,10 @@ impl Server {
         }
         if !self.is_busy() {
             dispatch::settle(self, &mut session, true);
-            self.serve_ready(now);
+            // Not while a file is loaded: what they took would be in no file.
+            if self.persistence.loading.is_none() {
+                self.serve_ready(now);
+            }
             self.flush_pushes(&session, &mut reply);
         }
         session.reply = reply;

@@ -154,7 +154,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Writes a value other than a stream from an element on; a small one at once.
+/// Writes a value other than a stream from an element on; a small hash at once.
 fn write(entry: &Entry, at: &mut usize, out: &mut Vec<u8>, until: usize) -> bool {
     let (key, mut digits) = (entry.key(), IntBuf::new());
     if let Some(string) = entry.string(&mut digits) {
@@ -168,7 +168,7 @@ fn write(entry: &Entry, at: &mut usize, out: &mut Vec<u8>, until: usize) -> bool
                 let records = set.iter_from(*at);
                 row.elements(records.map(|record| [element_at(record, 0).0]), at)
             }
-            small => row.elements(small.iter().map(|member| [member]), &mut 0),
+            small => row.elements(small.iter().skip(*at).map(|member| [member]), at),
         };
     }
     if let Some(set) = entry.sorted_set() {

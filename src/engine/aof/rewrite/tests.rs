@@ -72,6 +72,10 @@ fn long_collections_are_cut_into_commands_of_64_elements_and_long_elements_into_
         whole.dedup();
         assert_eq!(whole.len(), counts.len());
     }
+    let numbers: String = (0..200).map(|n| format!(" {n}")).collect();
+    let stepwise = rewritten(&[&format!("SADD k{numbers}")], 1);
+    assert_eq!(stepwise, rewritten(&[&format!("SADD k{numbers}")], usize::MAX));
+    assert_eq!(stepwise.len(), 4);
     let long = "x".repeat(40_000);
     assert_eq!(rewritten(&[&format!("RPUSH k {long} {long} {long}")], 1).len(), 2);
 }

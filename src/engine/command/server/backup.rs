@@ -94,10 +94,10 @@ fn status(call: &mut Call) -> Result {
 }
 
 fn list(call: &mut Call) -> Result {
-    let (config, files) = (&call.server.config, &call.server.persistence.backup.files);
-    call.reply.array(files.len());
-    for file in files {
-        call.reply.bulk(&[&config.dir[..], b"/", &config.backupdirname, b"/", file].concat());
+    let (name, backup) = (&call.server.config.backupdirname, &call.server.persistence.backup);
+    call.reply.array(backup.files.len());
+    for file in &backup.files {
+        call.reply.bulk(&[&backup.dir[..], b"/", name, b"/", file].concat());
     }
     Ok(())
 }

@@ -57,6 +57,8 @@ pub struct Backup {
     pub error: String,
     /// When its snapshot began, and when it was sealed, Unix seconds.
     pub times: (i64, i64),
+    /// What `dir` was when it began: there it stays.
+    pub dir: Vec<u8>,
     /// Names of the files that are in its directory for good.
     pub files: Vec<Vec<u8>>,
     /// When it was sealed, in monotonic microseconds.
@@ -84,7 +86,8 @@ impl Server {
         // Another may have begun meanwhile.
         let outcome = outcome.and_then(|()| self.may_start_backup().map_err(str::to_owned));
         if outcome.is_ok() {
-            self.persistence.backup = Backup { state: BackupState::Pending, ..Backup::default() };
+            let dir = self.config.dir.clone();
+            self.persistence.backup = Backup { state: BackupState::Pending, dir, ..Backup::default() };
             self.begin_backup(now);
         }
         self.finish_outside(client, outcome);
