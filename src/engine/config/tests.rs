@@ -523,7 +523,8 @@ proptest! {
 
     #[test]
     fn a_rewritten_file_gives_the_same_configuration(settings in settings(), old in "([a-z# \"\\-0-9]{0,12}\n){0,6}") {
-        let config = configured(&settings);
+        // What holds for one start is not written.
+        let config = Config { test_clock: false, ..configured(&settings) };
         let text = config.rewrite(old.as_bytes(), &[], false);
         let mut again = Config::default();
         again.load(&text, None, &mut no_includes).unwrap();
