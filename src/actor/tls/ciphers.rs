@@ -2,7 +2,7 @@
 //!
 //! There are only versions 1.2 and 1.3, and only ciphers with forward secrecy and authenticated encryption. What is
 //! named beside them is left out with a warning, as OpenSSL leaves out what it does not know; if nothing is left, that is
-//! an error.
+//! an error. The language of cipher lists is that of `openssl-ciphers(1)`.
 
 use rustls::crypto::ring::cipher_suite as suite;
 use rustls::{ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, version};
@@ -11,50 +11,59 @@ use rustls::{ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, ve
 struct Cipher {
     name: &'static str,
     words: &'static [&'static str],
+    /// Strength in bits.
+    bits: u16,
     suite: SupportedCipherSuite,
 }
 
-/// In the order in which we prefer them.
+/// In OpenSSL's order.
 const CIPHERS: &[Cipher] = &[
     Cipher {
         name: "ECDHE-ECDSA-AES256-GCM-SHA384",
-        words: &["ECDHE", "EECDH", "ECDSA", "aECDSA", "AES", "AES256", "AESGCM", "SHA384"],
+        words: &["ECDSA", "aECDSA", "AES", "AES256", "AESGCM", "FIPS"],
+        bits: 256,
         suite: suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
     },
     Cipher {
-        name: "ECDHE-ECDSA-AES128-GCM-SHA256",
-        words: &["ECDHE", "EECDH", "ECDSA", "aECDSA", "AES", "AES128", "AESGCM", "SHA256"],
-        suite: suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    },
-    Cipher {
-        name: "ECDHE-ECDSA-CHACHA20-POLY1305",
-        words: &["ECDHE", "EECDH", "ECDSA", "aECDSA", "CHACHA20"],
-        suite: suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    },
-    Cipher {
         name: "ECDHE-RSA-AES256-GCM-SHA384",
-        words: &["ECDHE", "EECDH", "aRSA", "RSA", "AES", "AES256", "AESGCM", "SHA384"],
+        words: &["aRSA", "AES", "AES256", "AESGCM", "FIPS"],
+        bits: 256,
         suite: suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
     },
     Cipher {
-        name: "ECDHE-RSA-AES128-GCM-SHA256",
-        words: &["ECDHE", "EECDH", "aRSA", "RSA", "AES", "AES128", "AESGCM", "SHA256"],
-        suite: suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        name: "ECDHE-ECDSA-CHACHA20-POLY1305",
+        words: &["ECDSA", "aECDSA", "CHACHA20"],
+        bits: 256,
+        suite: suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
     },
     Cipher {
         name: "ECDHE-RSA-CHACHA20-POLY1305",
-        words: &["ECDHE", "EECDH", "aRSA", "RSA", "CHACHA20"],
+        words: &["aRSA", "CHACHA20"],
+        bits: 256,
         suite: suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    },
+    Cipher {
+        name: "ECDHE-ECDSA-AES128-GCM-SHA256",
+        words: &["ECDSA", "aECDSA", "AES", "AES128", "AESGCM", "FIPS"],
+        bits: 128,
+        suite: suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    },
+    Cipher {
+        name: "ECDHE-RSA-AES128-GCM-SHA256",
+        words: &["aRSA", "AES", "AES128", "AESGCM", "FIPS"],
+        bits: 128,
+        suite: suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
     },
 ];
 
-/// Words for all of them.
-const ALL: &[&str] = &["DEFAULT", "ALL", "HIGH", "COMPLEMENTOFDEFAULT", "TLSv1.2", "TLSv1.0", "AEAD"];
+/// Words that stand for all of them. `RSA`, `SHA256` and others are not here: they stand for ciphers without forward
+/// secrecy or authenticated encryption, so that excluding them excludes none of ours.
+const ALL: &[&str] = &["ALL", "HIGH", "TLSv1.2", "ECDHE", "EECDH", "kECDHE", "kEECDH", "ECDH"];
 
 const SUITES: &[(&str, SupportedCipherSuite)] = &[
     ("TLS_AES_256_GCM_SHA384", suite::TLS13_AES_256_GCM_SHA384),
-    ("TLS_AES_128_GCM_SHA256", suite::TLS13_AES_128_GCM_SHA256),
     ("TLS_CHACHA20_POLY1305_SHA256", suite::TLS13_CHACHA20_POLY1305_SHA256),
+    ("TLS_AES_128_GCM_SHA256", suite::TLS13_AES_128_GCM_SHA256),
 ];
 
 /// Adds a warning.
@@ -96,14 +105,14 @@ pub fn suites(
     if offers(ProtocolVersion::TLSv1_3) {
         let named = named_suites(ciphersuites, warn);
         if named.is_empty() {
-            return Err("tls-ciphersuites names no cipher that this server offers in TLS 1.3.".to_owned());
+            return Err(nothing_left("tls-ciphersuites", SUITES.iter().map(|(name, _)| *name)));
         }
         suites.extend(named);
     }
     if offers(ProtocolVersion::TLSv1_2) {
         let named = named_ciphers(ciphers, warn);
         if named.is_empty() {
-            return Err("tls-ciphers names no cipher that this server offers in TLS 1.2.".to_owned());
+            return Err(nothing_left("tls-ciphers", CIPHERS.iter().map(|cipher| cipher.name)));
         }
         suites.extend(named);
     }
@@ -125,53 +134,84 @@ fn named_suites(list: &str, warn: Warn) -> Vec<SupportedCipherSuite> {
     named
 }
 
+fn nothing_left(parameter: &str, offered: impl Iterator<Item = &'static str>) -> String {
+    let offered: Vec<&str> = offered.collect();
+    format!("{parameter} leaves none of the ciphers that this server has: {}.", offered.join(", "))
+}
+
+/// Does what a list says, word by word.
 fn named_ciphers(list: &str, warn: Warn) -> Vec<SupportedCipherSuite> {
-    let list = if list.trim().is_empty() { "DEFAULT" } else { list };
-    let (mut named, mut banned): (Vec<&Cipher>, Vec<&str>) = (Vec::new(), Vec::new());
-    for word in words(list) {
-        // The order of what was named before, and levels of OpenSSL's own, which all of ours pass.
-        if word.starts_with('@') {
-            continue;
-        }
-        let (action, word) = match word.chars().next() {
-            Some(action @ ('!' | '-' | '+')) => (action, &word[1..]),
-            _ => (' ', word),
-        };
-        let fits = |cipher: &Cipher| stands_for(word, cipher) && !banned.contains(&cipher.name);
-        match action {
-            ' ' => {
-                let new: Vec<&Cipher> = CIPHERS.iter().filter(|cipher| fits(cipher)).collect();
-                if new.is_empty() {
+    let mut choice = Choice::default();
+    let list = list.trim();
+    // Stands for the usual list at the start, and for nothing anywhere else.
+    let rest = if list.is_empty() { Some("") } else { list.strip_prefix("DEFAULT") };
+    if rest.is_some() {
+        choice.add("ALL");
+    }
+    for word in words(rest.unwrap_or(list)) {
+        match word.split_at_checked(1) {
+            Some(("!", word)) => choice.ban(|cipher| stands_for(word, cipher)),
+            Some(("-", word)) => choice.remove(word),
+            Some(("+", word)) => choice.put_last(word),
+            Some(("@", "STRENGTH")) => choice.named.sort_by_key(|cipher| u16::MAX - cipher.bits),
+            // Below the fourth level all of ours are allowed.
+            Some(("@", "SECLEVEL=4")) => choice.ban(|cipher| cipher.bits < 192),
+            Some(("@", "SECLEVEL=5")) => choice.ban(|cipher| cipher.bits < 256),
+            Some(("@", _)) => {}
+            _ => {
+                if !CIPHERS.iter().any(|cipher| stands_for(word, cipher)) {
                     warn(format!("tls-ciphers: {word} is not offered."));
                 }
-                for cipher in new {
-                    if !named.iter().any(|known| known.name == cipher.name) {
-                        named.push(cipher);
-                    }
-                }
-            }
-            '+' => named.sort_by_key(|cipher| stands_for(word, cipher)),
-            _ => {
-                named.retain(|cipher| !stands_for(word, cipher));
-                if action == '!' {
-                    let all = CIPHERS.iter().filter(|cipher| stands_for(word, cipher));
-                    banned.extend(all.map(|cipher| cipher.name));
-                }
+                choice.add(word);
             }
         }
     }
-    named.into_iter().map(|cipher| cipher.suite).collect()
+    choice.named.into_iter().map(|cipher| cipher.suite).collect()
+}
+
+/// What a list has named so far.
+struct Choice {
+    /// In the order in which they are offered.
+    named: Vec<&'static Cipher>,
+    /// Those that may still be named, in the order in which one word names several.
+    others: Vec<&'static Cipher>,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Choice { named: Vec::new(), others: CIPHERS.iter().collect() }
+    }
+}
+
+impl Choice {
+    fn add(&mut self, word: &str) {
+        self.named.extend(self.others.extract_if(.., |cipher| stands_for(word, cipher)));
+    }
+
+    /// They may be named again, before all others.
+    fn remove(&mut self, word: &str) {
+        let removed = self.named.extract_if(.., |cipher| stands_for(word, cipher)).collect::<Vec<_>>();
+        self.others.splice(0..0, removed);
+    }
+
+    fn put_last(&mut self, word: &str) {
+        self.named.sort_by_key(|cipher| stands_for(word, cipher));
+    }
+
+    fn ban(&mut self, which: impl Fn(&Cipher) -> bool) {
+        self.named.retain(|cipher| !which(cipher));
+        self.others.retain(|cipher| !which(cipher));
+    }
 }
 
 /// Whether a word of OpenSSL's, maybe several joined by plus signs, stands for a cipher.
 fn stands_for(word: &str, cipher: &Cipher) -> bool {
-    word == cipher.name
-        || ALL.contains(&word)
-        || word.split('+').all(|part| cipher.words.contains(&part) || ALL.contains(&part))
+    let fits = |part: &str| part == cipher.name || cipher.words.contains(&part) || ALL.contains(&part);
+    word.split('+').all(fits)
 }
 
 fn words(list: &str) -> impl Iterator<Item = &str> {
-    list.split([':', ',', ' ']).filter(|word| !word.is_empty())
+    list.split([':', ',', ';', ' ']).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -187,20 +227,63 @@ mod tests {
         (suites.iter().map(name).collect(), warnings)
     }
 
+    const E256: &str = "ECDHE-ECDSA-AES256-GCM-SHA384";
+    const R256: &str = "ECDHE-RSA-AES256-GCM-SHA384";
+    const ECHA: &str = "ECDHE-ECDSA-CHACHA20-POLY1305";
+    const RCHA: &str = "ECDHE-RSA-CHACHA20-POLY1305";
+    const E128: &str = "ECDHE-ECDSA-AES128-GCM-SHA256";
+    const R128: &str = "ECDHE-RSA-AES128-GCM-SHA256";
+
     #[test]
     fn lists_mean_what_they_mean_to_openssl() {
-        assert_eq!((chosen("").0.len(), chosen("DEFAULT:!MEDIUM:!aNULL").0.len()), (6, 6));
-        assert_eq!(chosen("DEFAULT:!ECDSA").0, chosen("ALL:-aECDSA").0);
-        assert_eq!(
-            chosen("ECDHE-RSA-CHACHA20-POLY1305:ECDHE+AESGCM+aRSA").0,
-            ["ECDHE-RSA-CHACHA20-POLY1305", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-GCM-SHA256"]
-        );
-        assert_eq!(chosen("HIGH:+CHACHA20:@STRENGTH").0.last(), Some(&"ECDHE-RSA-CHACHA20-POLY1305"));
-        assert_eq!(chosen("!CHACHA20:ALL").0.len(), 4);
-        assert_eq!(
-            chosen("AES128-SHA256 ECDHE-ECDSA-AES128-GCM-SHA256"),
-            (vec!["ECDHE-ECDSA-AES128-GCM-SHA256"], 1)
-        );
+        let all = [E256, R256, ECHA, RCHA, E128, R128];
+        // As `openssl ciphers -tls1_2 LIST` answers, less what is not offered here.
+        for list in [
+            "",
+            "DEFAULT",
+            "ALL",
+            "HIGH:!aNULL:!MD5",
+            "DEFAULT:!MEDIUM:!aNULL",
+            "ALL:!COMPLEMENTOFDEFAULT:!eNULL",
+        ] {
+            assert_eq!(chosen(list), (all.to_vec(), 0), "{list}");
+        }
+        for list in
+            ["ALL:!RSA:!kRSA:!SHA256:!SHA384:!SHA1", "ALL:@STRENGTH", "ALL:@SECLEVEL=3", "kECDHE", "ECDH"]
+        {
+            assert_eq!(chosen(list).0, all, "{list}");
+        }
+        for (list, wanted) in [
+            ("DEFAULT:!ECDSA", &[R256, RCHA, R128][..]),
+            ("ALL:-aECDSA", &[R256, RCHA, R128]),
+            ("FIPS", &[E256, R256, E128, R128]),
+            ("ALL+AESGCM", &[E256, R256, E128, R128]),
+            ("DEFAULT+AESGCM", &[ECHA, RCHA, E256, R256, E128, R128]),
+            ("ECDHE-RSA-CHACHA20-POLY1305:ECDHE+AESGCM+aRSA", &[RCHA, R256, R128]),
+            ("ECDHE-RSA-AES128-GCM-SHA256+AESGCM", &[R128]),
+            ("AES128::AES256,CHACHA20;ALL", &[E128, R128, E256, R256, ECHA, RCHA]),
+            ("AES128:ALL:@STRENGTH", &[E256, R256, ECHA, RCHA, E128, R128]),
+            ("ALL:+AES256:-RSA", &[ECHA, RCHA, E128, R128, E256, R256]),
+            ("AES128+aRSA:ALL", &[R128, E256, R256, ECHA, RCHA, E128]),
+            ("ALL:-AESGCM:AESGCM", &[ECHA, RCHA, E256, R256, E128, R128]),
+            ("ALL:-aRSA:+AES256:aRSA", &[ECHA, E128, E256, R256, RCHA, R128]),
+            ("ALL:-aRSA:-CHACHA20:ALL", &[E256, E128, ECHA, R256, RCHA, R128]),
+            ("ALL:!AES128:AES128", &[E256, R256, ECHA, RCHA]),
+            ("!CHACHA20:ALL", &[E256, R256, E128, R128]),
+            ("@SECLEVEL=5:ALL", &[E256, R256, ECHA, RCHA]),
+            ("-ALL:AES128", &[E128, R128]),
+            ("ALL:-ECDHE:AES128", &[E128, R128]),
+            ("!ALL:AES", &[]),
+            ("+AES", &[]),
+        ] {
+            assert_eq!(chosen(list).0, wanted, "{list}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_offered_is_left_out_with_a_warning() {
+        assert_eq!(chosen("AES128-SHA256 ECDHE-ECDSA-AES128-GCM-SHA256"), (vec![E128], 1));
+        assert_eq!(chosen("RSA:no-such:AES256+aRSA:DEFAULT:aesgcm"), (vec![R256], 4));
     }
 
     #[test]
