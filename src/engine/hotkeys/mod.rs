@@ -47,6 +47,7 @@ pub struct Hotkeys {
     before: Processor,
     /// When it was stopped, and what the process had used by then.
     ended: Option<(Now, Processor)>,
+    seed: Seed,
     by_time: HeavyKeys,
     by_bytes: HeavyKeys,
     /// What all commands with keys have taken, and the bytes of those that were looked at.
@@ -57,10 +58,9 @@ pub struct Hotkeys {
 impl Hotkeys {
     /// Begins now.
     pub fn new(order: Order, now: Now, before: Processor, seed: Seed) -> Self {
-        let heavy = || HeavyKeys::new(order.count, seed);
         let all = Taken { ns: 0, bytes: 0 };
-        let (by_time, by_bytes) = (heavy(), heavy());
-        Hotkeys { order, began: now, before, ended: None, by_time, by_bytes, all, followed_bytes: 0 }
+        let (by_time, by_bytes) = (HeavyKeys::new(order.count), HeavyKeys::new(order.count));
+        Hotkeys { order, began: now, before, ended: None, seed, by_time, by_bytes, all, followed_bytes: 0 }
     }
 
     /// Whether calls are still looked at.
@@ -93,11 +93,12 @@ impl Hotkeys {
         }
         self.followed_bytes += taken.bytes;
         for key in keys {
+            let hash = self.seed.hash(key);
             if self.order.by_time {
-                self.by_time.add(key, taken.ns / share);
+                self.by_time.add(key, hash, taken.ns / share);
             }
             if self.order.by_bytes {
-                self.by_bytes.add(key, taken.bytes / share);
+                self.by_bytes.add(key, hash, taken.bytes / share);
             }
         }
     }

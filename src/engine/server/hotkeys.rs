@@ -39,10 +39,14 @@ impl Server {
         if !hotkeys.is_active() {
             return;
         }
+        let (entry, chance) = (self.commands.entry(id), self.rng.next_u64());
+        if let Some(key) = entry.sole_key.and_then(|key| args.get(key.index)) {
+            return hotkeys.count(std::iter::once(key), taken, chance);
+        }
         let mut keys = Vec::new();
         // Of arguments that make no sense, what makes some.
-        let _ = find_keys(self.commands.entry(id).row, args, &mut keys);
-        hotkeys.count(keys.iter().map(|key| args.at(key.index)), taken, self.rng.next_u64());
+        let _ = find_keys(entry.row, args, &mut keys);
+        hotkeys.count(keys.iter().map(|key| args.at(key.index)), taken, chance);
     }
 
     /// What the process has used of the processor.

@@ -42,6 +42,11 @@ impl Notable {
             reply_bytes: log(LogKind::LargeReply) as usize,
         }
     }
+
+    #[inline]
+    fn is_met(&self, cost: &Cost) -> bool {
+        cost.ns >= self.ns || cost.request_bytes >= self.request_bytes || cost.reply_bytes >= self.reply_bytes
+    }
 }
 
 /// What one call took.
@@ -102,9 +107,9 @@ impl Server {
         if tracking {
             stats.latency.get_or_insert_default().record(ns);
         }
-        let (notable, request_bytes) = (self.notable, args.span());
-        if ns >= notable.ns || request_bytes >= notable.request_bytes || reply_bytes >= notable.reply_bytes {
-            self.note(session, args, id, Cost { ns, request_bytes, reply_bytes }, now);
+        let cost = Cost { ns, request_bytes: args.span(), reply_bytes };
+        if self.notable.is_met(&cost) {
+            self.note(session, args, id, cost, now);
         }
     }
 
@@ -114,6 +119,10 @@ impl Server {
         if !session.is_script() {
             let bytes = (cost.request_bytes + cost.reply_bytes) as u64;
             self.follow_keys(args, id, Taken { ns: cost.ns, bytes });
+        }
+        // While keys are followed all calls come here.
+        if !Notable::of(&self.config).is_met(&cost) {
+            return;
         }
         let row = self.commands.entry(id).row;
         let event = if row.flags.has(Flags::FAST) { "fast-command" } else { "command" };
