@@ -142,7 +142,11 @@ fn expire(call: &mut Call, unit: Unit, base: i64) -> Result {
         call.changed(key, DEL);
     } else {
         entry.set_expiry(Some(at));
-        call.propagate(&[b"PEXPIREAT", key, at.to_string().as_bytes()]);
+        let at = at.to_string();
+        let mut argv: Vec<&[u8]> = vec![b"PEXPIREAT", key, at.as_bytes()];
+        // The conditions go along, as Redis has it.
+        argv.extend(call.args.from(3).iter());
+        call.propagate(&argv);
         call.changed(key, generic_event("expire"));
     }
     call.reply.int(1);

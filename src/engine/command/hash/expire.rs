@@ -1,6 +1,6 @@
 //! When fields expire.
 
-use super::lifetime::{Given, unix_ms};
+use super::lifetime::{Conditions, Given, unix_ms};
 use super::write::after_removal;
 use super::{FAST_READ, FAST_WRITE, FIELDS, HASH, READ, UPDATE, counted, hash_event, limits, moment};
 use crate::engine::command::{Call, Command, Result, args};
@@ -135,7 +135,7 @@ fn expire(call: &mut Call, seconds: bool, relative: bool) -> Result {
         let entry = entry.remove();
         call.server.discard_entry(entry);
     }
-    after_expire(call, key, at, given.fields, &results, emptied);
+    after_expire(call, key, at, &given, &results, emptied);
     call.reply.array(results.len());
     results.into_iter().for_each(|result| call.reply.int(result));
     Ok(())
@@ -149,14 +149,15 @@ fn nothing(call: &mut Call, fields: Args) -> Result {
 }
 
 /// The consequences: events, and what is propagated with absolute times.
-fn after_expire(call: &mut Call, key: &[u8], at: i64, fields: Args, results: &[i64], emptied: bool) {
+fn after_expire(call: &mut Call, key: &[u8], at: i64, given: &Given, results: &[i64], emptied: bool) {
     let of = |wanted: i64| -> Vec<&[u8]> {
-        fields.iter().zip(results).filter(|(_, result)| **result == wanted).map(|(name, _)| name).collect()
+        let named = given.fields.iter().zip(results).filter(|(_, result)| **result == wanted);
+        named.map(|(name, _)| name).collect()
     };
     let (deleted, set) = (of(DELETED), of(SET));
     deleted.iter().for_each(|name| call.propagate(&[b"HDEL", key, name]));
     if !set.is_empty() {
-        propagate_expiry(call, key, at, &set);
+        propagate_expiry(call, key, at, given.conditions, &set);
     }
     if !deleted.is_empty() {
         after_removal(call, key, deleted.len(), emptied);
@@ -166,10 +167,18 @@ fn after_expire(call: &mut Call, key: &[u8], at: i64, fields: Args, results: &[i
     }
 }
 
-/// Propagates that fields expire at a moment.
-pub(super) fn propagate_expiry(call: &mut Call, key: &[u8], at: i64, names: &[&[u8]]) {
+/// Propagates that fields expire at a moment; the condition, which holds for all of them, goes along as Redis has it.
+pub(super) fn propagate_expiry(
+    call: &mut Call,
+    key: &[u8],
+    at: i64,
+    conditions: Conditions,
+    names: &[&[u8]],
+) {
     let (at, count) = (at.to_string(), names.len().to_string());
-    let mut argv: Vec<&[u8]> = vec![b"HPEXPIREAT", key, at.as_bytes(), b"FIELDS", count.as_bytes()];
+    let mut argv: Vec<&[u8]> = vec![b"HPEXPIREAT", key, at.as_bytes()];
+    argv.extend(conditions.word());
+    argv.extend([b"FIELDS", count.as_bytes()]);
     argv.extend(names);
     call.propagate(&argv);
 }

@@ -97,6 +97,17 @@ pub(super) enum Conditions {
 }
 
 impl Conditions {
+    /// The word that says it, if one does.
+    pub fn word(self) -> Option<&'static [u8]> {
+        match self {
+            Conditions::None => None,
+            Conditions::Nx => Some(b"NX"),
+            Conditions::Xx => Some(b"XX"),
+            Conditions::Gt => Some(b"GT"),
+            Conditions::Lt => Some(b"LT"),
+        }
+    }
+
     pub fn hold(self, at: i64, current: Option<i64>) -> bool {
         match self {
             Conditions::None => true,
@@ -287,7 +298,7 @@ fn hgetex(call: &mut Call) -> Result {
     entry.update(|entry| changed.iter().for_each(|name| entry.set_field_expiry(name, at, &limits)));
     call.changed(key, hash_event(if at.is_some() { "hexpire" } else { "hpersist" }));
     match at {
-        Some(at) => propagate_expiry(call, key, at, &changed),
+        Some(at) => propagate_expiry(call, key, at, Conditions::None, &changed),
         None => {
             let count = changed.len().to_string();
             let head: [&[u8]; 4] = [b"HPERSIST", key, b"FIELDS", count.as_bytes()];
