@@ -20,6 +20,8 @@ const AHEAD: usize = 16;
 const TURN: usize = 1024;
 /// Input that may wait from a client that has not authenticated, in bytes: what Redis allows.
 const UNAUTHENTICATED_INPUT: usize = 1024 * 1024;
+/// Arguments for which memory is kept from one turn to the next: 64 KB.
+const KEPT_RANGES: usize = 4096;
 /// Output that one turn adds, in bytes, after which it is sent before more is produced.
 const TURN_OUTPUT: usize = 256 * 1024;
 
@@ -69,6 +71,15 @@ pub(super) struct Scratch {
     requests: Vec<Request>,
     /// Bytes of output at which the turn ends.
     enough: usize,
+}
+
+impl Scratch {
+    /// Gives back what one huge request needed.
+    fn trim(&mut self) {
+        if self.ranges.capacity() > KEPT_RANGES {
+            self.ranges = Vec::new();
+        }
+    }
 }
 
 /// Why parsing ahead stopped.
@@ -191,6 +202,7 @@ impl Server {
                 }
             }
         };
+        scratch.trim();
         self.scratch = scratch;
         self.stats.turn_ns_max = self.stats.turn_ns_max.max(self.lap.saturating_sub(start));
         self.stats.turn_commands_max = self.stats.turn_commands_max.max(ran as u64);
