@@ -123,7 +123,8 @@ impl Server {
             return now.mono_us;
         }
         let garbage = !self.garbage.is_empty() || self.tracking.table.has_garbage();
-        let busy = self.cron.lags || self.evicting || garbage || self.is_sweeping();
+        let evicting = self.evicting && !self.pause.is_on();
+        let busy = self.cron.lags || evicting || garbage || self.is_sweeping();
         let cron = if busy { self.cron.due.min(now.mono_us + SOON_US) } else { self.cron.due };
         self.deadlines.first().map_or(cron, |(at, _)| cron.min(*at))
     }

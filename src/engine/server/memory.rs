@@ -4,6 +4,7 @@ use super::Server;
 use crate::engine::buggify::buggify;
 use crate::engine::command::call::Event;
 use crate::engine::config::KeyspaceEvents;
+use crate::engine::effect::Level;
 use crate::engine::keyspace::eviction::Clock;
 use crate::engine::keyspace::{Entry, Garbage, NewValue, Object};
 use crate::engine::mark::sometimes;
@@ -60,6 +61,19 @@ impl Server {
         }
     }
 
+    /// `maxmemory` was set. What is too much goes with the next tick, which is due soon, since no command may come.
+    pub fn follow_maxmemory(&mut self) {
+        let excess = self.excess();
+        if excess > 0 {
+            self.evicting = true;
+            let text = format!(
+                "{excess} bytes more are in use than the new maxmemory: keys will be evicted, or commands that need \
+                 memory refused, as maxmemory-policy says."
+            );
+            self.log(Level::Warning, text);
+        }
+    }
+
     /// Evicts until there is room under `maxmemory`, or as much as one command may. Returns whether
     /// commands that need memory may run.
     #[cold]
@@ -71,9 +85,10 @@ impl Server {
         let start = (self.config.latency_monitor_threshold > 0).then(stopwatch);
         let usual = evictions_at_once(self.config.maxmemory_eviction_tenacity);
         let mut left = if buggify!("few-evictions") { 1 } else { usual };
+        // Only what evictions free counts: what clients are told of them takes memory, and would go on evicting.
+        let mut excess = self.excess();
         let room = loop {
-            let most = self.config.maxmemory;
-            if most == 0 || self.used_memory() <= most || mutant::is_on("endless-room") {
+            if excess == 0 || mutant::is_on("endless-room") {
                 break Room::Enough;
             }
             if left == 0 {
@@ -82,8 +97,12 @@ impl Server {
             left -= 1;
             // What is on its way out makes room without anything being lost.
             if !self.garbage.is_empty() {
+                let before = self.used_memory();
                 self.free_slice();
-            } else if !self.evict_one(now) {
+                excess = excess.saturating_sub(self.freed_since(before));
+            } else if let Some(freed) = self.evict_one(now) {
+                excess = excess.saturating_sub(freed);
+            } else {
                 break Room::None;
             }
         };
@@ -99,13 +118,29 @@ impl Server {
         room != Room::None
     }
 
-    fn evict_one(&mut self, now: Now) -> bool {
+    /// Bytes in use beyond `maxmemory`.
+    fn excess(&self) -> u64 {
+        match self.config.maxmemory {
+            0 => 0,
+            most => self.used_memory().saturating_sub(most),
+        }
+    }
+
+    fn freed_since(&self, before: u64) -> u64 {
+        before.saturating_sub(self.used_memory())
+    }
+
+    /// Evicts a key, if there is one that may go. Returns how many bytes that freed.
+    fn evict_one(&mut self, now: Now) -> Option<u64> {
         let clock = self.clock(now);
         let samples = self.config.maxmemory_samples as usize;
         let victim = self.evictor.victim(&self.databases, &clock, samples, &mut self.rng);
-        let Some(victim) = victim.filter(|_| !mutant::is_on("never-evicts")) else { return false };
+        let victim = victim.filter(|_| !mutant::is_on("never-evicts"))?;
         sometimes!("evicted");
-        let Some(entry) = self.databases[victim.database].remove(&victim.key) else { return false };
+        let before = self.used_memory();
+        let entry = self.databases[victim.database].remove(&victim.key)?;
+        self.discard_entry(entry);
+        let freed = self.freed_since(before);
         let verb: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
         self.stats.evicted_keys += 1;
         if !mutant::is_on("silent-eviction") {
@@ -116,8 +151,7 @@ impl Server {
         // Not part of the command that needs the room.
         self.propagation.flush(false, &mut self.effects);
         self.settle_deliveries();
-        self.discard_entry(entry);
-        true
+        Some(freed)
     }
 
     /// Frees an entry, at once if that is quick.
@@ -140,6 +174,14 @@ impl Server {
     pub fn discard_all(&mut self, garbage: Garbage, objects: u64) {
         sometimes!("freed-later", objects > 0);
         self.garbage.push_back(Discarded { garbage, objects });
+    }
+
+    /// Scripts or functions were to be freed later and went at once, with their interpreter: they count as Redis counts
+    /// them, if they are so many that it would free them on a thread.
+    pub fn count_as_freed(&mut self, objects: usize, beside: u64) {
+        if objects > FREE_AT_ONCE {
+            self.stats.lazyfreed_objects += objects as u64 + beside;
+        }
     }
 
     /// Keys that are still to be freed: `lazyfree_pending_objects`.
@@ -241,6 +283,24 @@ mod tests {
     }
 
     #[test]
+    fn a_lower_limit_evicts_although_no_command_comes() {
+        USED.set(2);
+        let mut server = server("allkeys-random", 2);
+        fill(&mut server, 1000, Expiry::Never);
+        server.tick(Now::default());
+        let in_time = server.next_deadline(Now::default());
+        server.follow_maxmemory();
+        assert_eq!(server.next_deadline(Now::default()), in_time, "all of it fits");
+        server.config.maxmemory = 1;
+        server.follow_maxmemory();
+        assert!(server.next_deadline(Now::default()) < in_time);
+        server.tick(Now::default());
+        assert_eq!(server.stats.evicted_keys, 250, "the rest is left for the ticks after it");
+        server.pause.extend(crate::engine::server::pause::Scope::Writes, 500_000);
+        assert_eq!(server.next_deadline(Now::default()), in_time, "a pause has it wait");
+    }
+
+    #[test]
     fn volatile_policies_spare_what_does_not_expire() {
         USED.set(2);
         for policy in ["volatile-lru", "volatile-lfu", "volatile-lrm", "volatile-random", "volatile-ttl"] {
@@ -250,6 +310,16 @@ mod tests {
             assert!(!server.make_room(Now::default()), "{policy}");
             assert_eq!(server.databases.iter().map(|db| db.len()).sum::<usize>(), 100, "{policy}");
         }
+    }
+
+    #[test]
+    fn many_functions_count_as_freed_later() {
+        USED.set(0);
+        let mut server = server("noeviction", 0);
+        server.count_as_freed(FREE_AT_ONCE, 1);
+        assert_eq!(server.stats.lazyfreed_objects, 0);
+        server.count_as_freed(FREE_AT_ONCE + 1, 1);
+        assert_eq!(server.stats.lazyfreed_objects, 66);
     }
 
     #[test]

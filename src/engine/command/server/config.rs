@@ -2,7 +2,7 @@
 
 use super::SERVER;
 use crate::engine::command::{Call, Command, Error, Result};
-use crate::engine::config::{Config, Origin};
+use crate::engine::config::{Config, Origin, Param};
 use crate::engine::effect::Effect;
 use crate::engine::session::Waiting;
 use crate::engine::spec::{
@@ -99,6 +99,9 @@ fn set(call: &mut Call) -> Result {
         Origin { local: call.session.peer.is_local(), loading: call.server.persistence.loading.is_some() };
     let changed = call.server.config.set(&pairs, origin).map_err(|error| Error::text(error.to_string()))?;
     call.server.apply_config();
+    if changed.contains(&Param::maxmemory) {
+        call.server.follow_maxmemory();
+    }
     if !changed.is_empty() {
         let names = changed.iter().map(|param| param.row().name).collect();
         return take_effect(call, names, before);
