@@ -1,6 +1,6 @@
 //! FUNCTION: libraries of functions.
 
-use super::SCRIPTING;
+use super::{SCRIPTING, flushes_later};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::protocol::Reply;
 use crate::engine::rdb::payload;
@@ -155,14 +155,16 @@ fn too_many(subcommand: &str) -> Error {
 }
 
 fn flush(call: &mut Call) -> Result {
-    match call.args.len() {
-        2 => {}
-        3 if [b"SYNC".as_slice(), b"ASYNC"].iter().any(|word| call.args.at(2).eq_ignore_ascii_case(word)) => {
-        }
-        3 => return Err(Error::new("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")),
-        _ => return Err(too_many("flush")),
+    if call.args.len() > 3 {
+        return Err(too_many("flush"));
     }
+    let later = flushes_later(call, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option")?;
+    let forgotten = call.server.scripting.functions.count();
     call.server.scripting.functions.flush();
+    if later {
+        // Redis counts its engine too.
+        call.server.count_as_freed(forgotten, 1);
+    }
     call.server.dirty += 1;
     call.reply.ok();
     Ok(())

@@ -1,7 +1,7 @@
 //! SCRIPT: the cache of scripts.
 
-use super::SCRIPTING;
 use super::eval::parse_digest;
+use super::{SCRIPTING, flushes_later};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Flags, one_of, string, token};
 use crate::engine::text::sha1::sha1;
@@ -106,15 +106,16 @@ fn exists(call: &mut Call) -> Result {
 }
 
 fn flush(call: &mut Call) -> Result {
-    let known = match call.args.len() {
-        2 => true,
-        3 => [b"SYNC".as_slice(), b"ASYNC"].iter().any(|word| call.args.at(2).eq_ignore_ascii_case(word)),
-        _ => false,
-    };
-    if !known {
-        return Err(Error::new("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
+    const UNKNOWN: &str = "ERR SCRIPT FLUSH only support SYNC|ASYNC option";
+    if call.args.len() > 3 {
+        return Err(Error::new(UNKNOWN));
     }
+    let later = flushes_later(call, UNKNOWN)?;
+    let forgotten = call.server.scripting.count();
     call.server.scripting.flush();
+    if later {
+        call.server.count_as_freed(forgotten, 0);
+    }
     call.reply.ok();
     Ok(())
 }
