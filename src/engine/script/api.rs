@@ -85,7 +85,7 @@ pub(super) struct Machine<'a> {
     section: Section,
     load: Function,
     /// What the library that was loaded last registered.
-    registered: Vec<(String, Function)>,
+    registered: Vec<(Rc<str>, Function)>,
     source: &'static str,
 }
 
@@ -142,12 +142,11 @@ impl<'a> Machine<'a> {
             },
             Input::Keep => {
                 let kept = std::mem::take(&mut self.registered);
-                let keep =
-                    |(name, callback): (String, _)| self.code.keep(Callee::Function(name.into()), callback);
+                let keep = |(name, callback)| self.code.keep(Callee::Function(name), callback);
                 Output::Done(kept.into_iter().try_for_each(keep))
             }
             Input::Drop(names) => {
-                let forget = |name: String| self.code.forget(&Callee::Function(name.into()));
+                let forget = |name| self.code.forget(&Callee::Function(name));
                 Output::Done(names.into_iter().try_for_each(forget))
             }
             _ => Output::Done(Ok(())),
@@ -246,12 +245,13 @@ impl<'a> Machine<'a> {
         for entry in entries.sequence_values::<Table>() {
             let entry = entry.map_err(failed)?;
             let name: mlua::LuaString = entry.raw_get("name").map_err(failed)?;
-            let name = String::from_utf8_lossy(&name.as_bytes()).into_owned();
+            let name: Rc<str> = String::from_utf8_lossy(&name.as_bytes()).into();
             let description = entry.raw_get::<Option<mlua::LuaString>>("description").map_err(failed)?;
             let flags: Table = entry.raw_get("flags").map_err(failed)?;
             let flags = flags.sequence_values().collect::<mlua::Result<_>>().map_err(failed)?;
             self.registered.push((name.clone(), entry.raw_get("callback").map_err(failed)?));
-            all.push(Registered { name, description: description.map(|d| d.as_bytes().to_vec()), flags });
+            let description = description.map(|text| (*text.as_bytes()).into());
+            all.push(Registered { name, description, flags });
         }
         Ok(all)
     }

@@ -121,7 +121,7 @@ pub enum Input {
     /// Keep the functions that were registered last.
     Keep,
     /// Forget functions.
-    Drop(Vec<String>),
+    Drop(Vec<Rc<str>>),
     /// The command that it wanted, with its reply.
     Answer(Box<Command>),
     /// Whether a command is allowed, or why it is none.
@@ -179,15 +179,15 @@ fn empty(reply: &mut Reply) {
     reply.shrink(KEPT);
 }
 
-/// A function that a library registered.
+/// A function that a library registered. There may be many: nothing here has room to spare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// Its name.
-    pub name: String,
+    /// Its name, which all who keep it share.
+    pub name: Rc<str>,
     /// What it is for.
-    pub description: Option<Vec<u8>>,
+    pub description: Option<Box<[u8]>>,
     /// Its flags.
-    pub flags: Vec<String>,
+    pub flags: Box<[String]>,
 }
 
 /// An interpreter.

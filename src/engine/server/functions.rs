@@ -18,7 +18,7 @@ pub struct Library {
     /// Its text.
     pub source: Box<[u8]>,
     /// What it registered.
-    pub functions: Vec<Registered>,
+    pub functions: Box<[Registered]>,
 }
 
 /// What a call needs to know of a function.
@@ -27,7 +27,7 @@ pub struct Function {
     /// Its name as it was registered.
     pub name: Rc<str>,
     /// Its library.
-    pub library: String,
+    pub library: Rc<str>,
     /// What it said about itself.
     pub flags: ScriptFlags,
 }
@@ -37,9 +37,9 @@ pub struct Function {
 pub struct Functions {
     pub(super) interpreter: Option<Interpreter>,
     /// By name.
-    pub libraries: BTreeMap<String, Library>,
+    pub libraries: BTreeMap<Rc<str>, Library>,
     /// Functions by name in lower case: clients may write it as they like.
-    names: BTreeMap<String, Function>,
+    names: BTreeMap<Rc<str>, Function>,
 }
 
 impl Functions {
@@ -73,7 +73,7 @@ impl Functions {
 impl Server {
     /// Loads a library and returns its name. What has its name already is replaced if that is wanted; otherwise, and
     /// if anything else is wrong, all stays as it was.
-    pub fn load_library(&mut self, source: &[u8], replace: bool) -> Result<String> {
+    pub fn load_library(&mut self, source: &[u8], replace: bool) -> Result<Rc<str>> {
         let (name, body) = metadata(source)?;
         if !replace && self.scripting.functions.libraries.contains_key(&name) {
             return Err(Error::text(format!("ERR Library '{name}' already exists")));
@@ -95,11 +95,11 @@ impl Server {
         for function in &registered {
             let mut flags = ScriptFlags::default();
             function.flags.iter().for_each(|flag| _ = flags.add(flag.as_bytes()));
-            let key = function.name.to_ascii_lowercase();
-            let function = Function { name: function.name.as_str().into(), library: name.clone(), flags };
+            let key = lower(&function.name);
+            let function = Function { name: function.name.clone(), library: name.clone(), flags };
             self.scripting.functions.names.insert(key, function);
         }
-        let library = Library { source: source.into(), functions: registered };
+        let library = Library { source: source.into(), functions: registered.into() };
         self.scripting.functions.libraries.insert(name.clone(), library);
         Ok(name)
     }
@@ -137,9 +137,9 @@ impl Server {
     /// Removes a library with its functions; says whether it was there.
     pub fn delete_library(&mut self, name: &str) -> bool {
         let Some(library) = self.scripting.functions.libraries.remove(name) else { return false };
-        let names: Vec<String> = library.functions.into_iter().map(|function| function.name).collect();
+        let names: Vec<Rc<str>> = library.functions.into_iter().map(|function| function.name).collect();
         for name in &names {
-            self.scripting.functions.names.remove(&name.to_ascii_lowercase());
+            self.scripting.functions.names.remove(&lower(name));
         }
         if let Some(interpreter) = &mut self.scripting.functions.interpreter {
             interpreter.tell(Input::Drop(names));
@@ -162,8 +162,14 @@ impl Server {
     }
 }
 
+/// A name in lower case, which is mostly the name itself.
+fn lower(name: &Rc<str>) -> Rc<str> {
+    let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    if is_lower { name.clone() } else { name.to_ascii_lowercase().into() }
+}
+
 /// The name that a library gives itself in its first line, and its text without that line's words.
-fn metadata(source: &[u8]) -> Result<(String, &[u8])> {
+fn metadata(source: &[u8]) -> Result<(Rc<str>, &[u8])> {
     let Some(rest) = source.strip_prefix(b"#!") else {
         return Err(Error::new("ERR Missing library metadata"));
     };
@@ -197,5 +203,5 @@ fn metadata(source: &[u8]) -> Result<(String, &[u8])> {
     if !engine.eq_ignore_ascii_case(b"lua") {
         return Err(shown("Engine '", engine, "' not found"));
     }
-    Ok((String::from_utf8_lossy(name).into_owned(), &rest[end..]))
+    Ok((String::from_utf8_lossy(name).into(), &rest[end..]))
 }
