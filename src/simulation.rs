@@ -9,32 +9,25 @@
 //! What a program under test does must come from its world as well: tasks from [`Machine::spawn`], time from [`sleep`]
 //! and [`timeout`], streams from [`connect`], chance from [`Draws`].
 
-// It stands outside of the worlds that it makes.
-#![allow(clippy::disallowed_methods)]
-
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ::madsim::runtime::{Handle, NodeHandle, Runtime};
-use ::madsim::task::JoinHandle;
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::actor::log::Settings;
 use crate::actor::wiring::{self, End, Start};
 use crate::engine::config::Config;
 use crate::engine::memory as heap;
-use crate::runtime::net::Address;
-use crate::runtime::simulation::{self, NodeId, Signal, SimMachine, SimNet};
+use crate::runtime::simulation::{Signal, SimMachine, SimNet, world};
 
-pub use crate::runtime::net::Stream;
-pub use crate::runtime::simulation::{Death, Draws, Link};
+pub use crate::runtime::net::{Address, Stream};
+pub use crate::runtime::simulation::{Death, Draws, Link, Machine};
 pub use crate::runtime::time::{Elapsed, sleep, timeout};
 
 /// The port that a server listens on.
@@ -42,9 +35,6 @@ pub const PORT: u16 = 6379;
 
 /// How a server begins that other machines may use.
 const OPEN: &str = "bind *\nprotected-mode no\n";
-
-/// Simulated time after which a world is taken for one that never ends.
-const LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Lets a test happen in the world of each seed.
 ///
@@ -55,7 +45,7 @@ where
     F: Future<Output = ()> + 'static,
 {
     for seed in seeds {
-        if let Err(panic) = world(seed, &test) {
+        if let Err(panic) = world(seed, || test(seed)) {
             eprintln!("it fails in the world of seed {seed}");
             resume_unwind(panic);
         }
@@ -67,91 +57,14 @@ pub fn find<F>(seeds: Range<u64>, test: impl Fn(u64) -> F + Sync) -> Option<u64>
 where
     F: Future<Output = ()> + 'static,
 {
-    seeds.into_iter().find(|&seed| world(seed, &test).is_err())
+    seeds.into_iter().find(|&seed| world(seed, || test(seed)).is_err())
 }
-
-/// One world. On a thread of its own, because madsim seeds std's hashers once a thread.
-fn world<F>(seed: u64, test: &(impl Fn(u64) -> F + Sync)) -> std::thread::Result<()>
-where
-    F: Future<Output = ()> + 'static,
-{
-    let life = || {
-        let mut runtime = Runtime::with_seed_and_config(seed, ::madsim::Config::default());
-        runtime.set_time_limit(LIMIT);
-        simulation::install(&runtime);
-        runtime.block_on(async {
-            simulation::start();
-            test(seed).await;
-        });
-    };
-    std::thread::scope(|threads| threads.spawn(life).join())
-}
-
-/// A machine, with a clock and an address of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Machine(NodeId);
-
-impl Machine {
-    /// Sets one up on which nothing runs.
-    pub fn new(name: &str) -> Self {
-        Machine(Handle::current().create_node().name(name).build().id())
-    }
-
-    /// Starts a task on it.
-    pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        self.node().spawn(task)
-    }
-
-    /// All that runs on it ends in the middle of what it does. With its power goes what its disk was not told to keep.
-    pub fn kill(&self, death: Death) {
-        simulation::kill(self.0, death);
-    }
-
-    /// Starts it again after a [`Machine::kill`]. A server is there again; other tasks are not.
-    pub fn restart(&self) {
-        SimNet::current().power_on(self.0);
-        Handle::current().restart(self.0);
-    }
-
-    /// Nothing gets through to another machine or back, until [`Machine::rejoin`].
-    pub fn cut_off(&self, other: Machine) {
-        let net = SimNet::current();
-        net.partition(self.0, other.0);
-        net.partition(other.0, self.0);
-    }
-
-    /// Undoes [`Machine::cut_off`]. What waits gets through with the next repetition of TCP.
-    pub fn rejoin(&self, other: Machine) {
-        let net = SimNet::current();
-        net.heal(self.0, other.0);
-        net.heal(other.0, self.0);
-    }
-
-    /// Resets a connection with another machine, if there is one.
-    pub fn reset_connection(&self, other: Machine) {
-        SimNet::current().reset_connection(self.0, other.0);
-    }
-
-    /// madsim's handle of it, for what is not here. One of before a restart starts no tasks.
-    ///
-    /// # Panics
-    /// If it is a machine of another world.
-    pub fn node(&self) -> NodeHandle {
-        Handle::current().get_node(self.0).expect("a machine of this world")
-    }
-}
-
-/// How a server ended, once it has.
-pub type Ended = Arc<Mutex<Option<Result<End, String>>>>;
 
 /// A server on a machine of its own.
+#[derive(Clone)]
 pub struct Server {
     machine: Machine,
-    ended: Ended,
+    ended: Arc<Mutex<Option<Result<End, String>>>>,
 }
 
 impl Server {
@@ -164,10 +77,10 @@ impl Server {
         let mut no_includes = |_: &[u8]| Err("no includes here".to_owned());
         let config = format!("{OPEN}{config}");
         parsed.load(config.as_bytes(), None, &mut no_includes).expect("the configuration is valid");
-        let ended = Ended::default();
-        let at_end = ended.clone();
+        let ended = Arc::default();
+        let at_end = Arc::clone(&ended);
         let life = move || {
-            let (config, at_end) = (parsed.clone(), at_end.clone());
+            let (config, at_end) = (parsed.clone(), Arc::clone(&at_end));
             async move {
                 // What a process had that has died belongs to nobody.
                 heap::add(-(heap::of_entries() as i64));
@@ -175,13 +88,12 @@ impl Server {
                 *lock(&at_end) = Some(how);
             }
         };
-        let machine = Machine(Handle::current().create_node().name("server").init(life).build().id());
-        Server { machine, ended }
+        Server { machine: Machine::running("server", life), ended }
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        (SimNet::ip(self.machine.0), PORT).into()
+    pub fn address(&self) -> Address {
+        Address::Tcp((SimNet::ip(self.machine.id()), PORT).into())
     }
 
     /// What it runs on.
@@ -190,8 +102,19 @@ impl Server {
     }
 
     /// How it ended, once it has.
-    pub fn ended(&self) -> &Ended {
-        &self.ended
+    pub fn ended(&self) -> Option<Result<End, String>> {
+        lock(&self.ended).clone()
+    }
+
+    /// Starts it again after it has ended, or its machine was killed.
+    pub fn restart(&self) {
+        *lock(&self.ended) = None;
+        self.machine.restart();
+    }
+
+    /// Asks it to stop, and does not wait.
+    pub fn terminate(&self) {
+        SimMachine::current().signal(self.machine.id(), Signal::Terminate);
     }
 
     /// Asks it to stop and waits until it has.
@@ -199,9 +122,9 @@ impl Server {
     /// # Panics
     /// If it ends in another way, or had ended before.
     pub async fn stop(self) {
-        SimMachine::current().signal(self.machine.0, Signal::Terminate);
+        self.terminate();
         loop {
-            if let Some(how) = lock(&self.ended).take() {
+            if let Some(how) = self.ended() {
                 assert!(matches!(how, Ok(End::Stopped(_))), "asked to stop, it ended with {how:?}");
                 return;
             }
@@ -210,13 +133,13 @@ impl Server {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Connects, from the machine that the calling task runs on.
-pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
-    Stream::connect(&Address::Tcp(address)).await
+pub async fn connect(address: &Address) -> io::Result<Stream> {
+    Stream::connect(address).await
 }
 
 impl AsyncRead for Stream {

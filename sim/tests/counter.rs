@@ -1,15 +1,15 @@
 //! Clients count while the server loses its power: nobody may be told a number that somebody was told before.
 #![cfg(madsim)]
 
-use std::{collections::BTreeSet, io, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, io, time::Duration};
 
-use seedis::simulation::{Death, Machine, Server, check, connect, find, sleep, timeout};
+use seedis::simulation::{Address, Death, Machine, Server, check, connect, find, sleep, timeout};
 
 /// The workload: tries to count to 30, and gives the numbers it was told.
-async fn count(server: SocketAddr) -> Vec<i64> {
+async fn count(server: Address) -> Vec<i64> {
     let mut told = Vec::new();
     for _ in 0..30 {
-        match timeout(Duration::from_secs(1), increment(server)).await {
+        match timeout(Duration::from_secs(1), increment(&server)).await {
             Ok(Ok(number)) => told.push(number),
             _ => sleep(Duration::from_millis(50)).await,
         }
@@ -17,7 +17,7 @@ async fn count(server: SocketAddr) -> Vec<i64> {
     told
 }
 
-async fn increment(server: SocketAddr) -> io::Result<i64> {
+async fn increment(server: &Address) -> io::Result<i64> {
     let (mut stream, mut reply) = (connect(server).await?, Vec::new());
     stream.write_all(b"INCR counter\r\n").await?;
     while !reply.ends_with(b"\r\n") {

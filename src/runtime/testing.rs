@@ -16,10 +16,7 @@ pub fn run<F: Future>(body: F) -> F::Output {
 
 /// Runs one test body as a task of a node of a fresh world.
 #[cfg(madsim)]
-pub fn run<F: Future + 'static>(body: F) -> F::Output
-where
-    F::Output: 'static,
-{
+pub fn run<F: Future>(body: F) -> F::Output {
     super::simulation::run_on_node(7, body)
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use madsim::runtime::NodeHandle;
-use seedis::runtime::net::{Address, Stream};
+use seedis::runtime::net::Address;
 use seedis::runtime::time;
 
 use super::film;
+use super::line::{Line, READ, within};
 use super::recorder::Recorder;
 use super::workload::known;
 use crate::model::{Call, Key};
@@ -156,32 +157,21 @@ impl Client {
 
 /// One connection to the server.
 pub struct Connection {
-    stream: Stream,
+    line: Line,
     pub session: u32,
     pub whose: String,
     /// How long it waits for a reply, or for room to write.
     patience: Duration,
     recorder: Arc<Recorder>,
-    buffer: Vec<u8>,
-    /// Bytes of replies decoded so far.
-    decoded: u64,
 }
 
 impl Connection {
     /// Connects, and waits until the server has loaded.
     pub async fn open(address: &Address, recorder: &Arc<Recorder>, whose: &str) -> io::Result<Self> {
-        let stream =
-            time::timeout(TIMEOUT, Stream::connect(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        let session = recorder.session(whose, Some(stream.connection()));
-        let mut connection = Self {
-            stream,
-            session,
-            whose: whose.to_owned(),
-            patience: TIMEOUT,
-            recorder: recorder.clone(),
-            buffer: Vec::new(),
-            decoded: 0,
-        };
+        let line = Line::open(address, TIMEOUT, READ).await?;
+        let session = recorder.session(whose, Some(line.stream.connection()));
+        let mut connection =
+            Self { line, session, whose: whose.to_owned(), patience: TIMEOUT, recorder: recorder.clone() };
         connection.loaded().await?;
         Ok(connection)
     }
@@ -213,44 +203,31 @@ impl Connection {
     }
 
     pub async fn send<A: AsRef<[u8]>>(&mut self, requests: &[&[A]]) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        requests.iter().for_each(|request| resp::encode(request, &mut bytes));
-        self.write(&bytes).await
+        within(self.patience, self.line.send(requests)).await
     }
 
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        time::timeout(self.patience, self.stream.write_all(bytes))
-            .await
-            .map_err(|_| io::ErrorKind::TimedOut)?
+        within(self.patience, self.line.stream.write_all(bytes)).await
     }
 
     /// The next reply, within the time a client waits for it.
     pub async fn reply(&mut self) -> io::Result<Reply> {
-        time::timeout(self.patience, self.next()).await.map_err(|_| io::ErrorKind::TimedOut)?
+        let patience = self.patience;
+        within(patience, self.next()).await
     }
 
     /// When the server wrote the last reply, if that is known.
     pub fn answered_ns(&self) -> Option<u64> {
-        self.stream.peer_wrote_ns(self.decoded)
+        self.line.answered_ns()
     }
 
     /// The next reply, however long it takes.
     pub async fn next(&mut self) -> io::Result<Reply> {
-        loop {
-            match resp::decode(&self.buffer) {
-                Ok(Some((reply, length))) => {
-                    self.buffer.drain(..length);
-                    self.decoded += length as u64;
-                    return Ok(reply);
-                }
-                Ok(None) => {}
-                Err(malformed) => return Err(self.complain(format!("not RESP: {}", malformed.0))),
+        match self.line.reply().await {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(self.complain(format!("not RESP: {error}")))
             }
-            let mut chunk = [0; 4096];
-            match self.stream.read(&mut chunk).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => self.buffer.extend(&chunk[..read]),
-            }
+            reply => reply,
         }
     }
 
@@ -275,7 +252,7 @@ impl Connection {
             let reply = self.reply().await?;
             self.recorder.settle(index, reply, self.answered_ns());
         }
-        if !self.buffer.is_empty() {
+        if self.line.has_more() {
             return Err(self.complain("more replies than requests".to_owned()));
         }
         Ok(())
@@ -296,7 +273,7 @@ impl Connection {
         }
         self.write(&pipeline[..bytes.min(pipeline.len())]).await?;
         if how == Leave::Shutdown {
-            self.stream.shutdown_write()?;
+            self.line.stream.shutdown_write()?;
             // What comes back is not looked at, only waited for; a dead machine says nothing.
             while self.reply().await.is_ok() {}
         }

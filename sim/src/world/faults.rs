@@ -7,6 +7,7 @@ use seedis::runtime::simulation::{
     self, Death, Draws, FaultKind, Link, NodeId, SimClock, SimDisk, SimNet, SimSchedule,
 };
 use seedis::runtime::time;
+use seedis::simulation::Server;
 
 use super::film;
 use super::recorder::Recorder;
@@ -18,17 +19,17 @@ use crate::scenario::{Fault, Scenario, Trouble, Values, Way};
 pub async fn rage(
     scenario: &Scenario,
     values: &Values,
-    server: &NodeHandle,
+    server: &Server,
     clients: &[NodeHandle],
     recorder: &Recorder,
 ) {
     let (net, clock) = (SimNet::current(), SimClock::current());
-    let began_ns = clock.true_ns();
-    net.set_accept_failures(server.id(), values.server.accept_failures);
-    SimDisk::current().set_faults(server.id(), values.disk.clone());
-    clock.set_drift(server.id(), values.server.drift_ppm);
+    let (began_ns, node) = (clock.true_ns(), server.machine().id());
+    net.set_accept_failures(node, values.server.accept_failures);
+    SimDisk::current().set_faults(node, values.disk.clone());
+    clock.set_drift(node, values.server.drift_ppm);
     let most = Some(values.server.descriptors).filter(|most| *most > 0);
-    net.set_most_accepted(server.id(), most);
+    net.set_most_accepted(node, most);
     let until = async |at_us: u64| {
         let left_ns = (began_ns + at_us * 1000).saturating_sub(clock.true_ns());
         time::sleep(Duration::from_nanos(left_ns)).await;
@@ -45,9 +46,9 @@ pub async fn rage(
     until(scenario.peace_us).await;
 }
 
-async fn act(trouble: &Trouble, seed: u64, server: &NodeHandle, clients: &[NodeHandle], recorder: &Recorder) {
+async fn act(trouble: &Trouble, seed: u64, server: &Server, clients: &[NodeHandle], recorder: &Recorder) {
     let net = SimNet::current();
-    let s = server.id();
+    let s = server.machine().id();
     let lasts = Duration::from_micros(trouble.lasts_us());
     match *trouble {
         Trouble::Partition { client, way, .. } => {
@@ -80,7 +81,7 @@ async fn act(trouble: &Trouble, seed: u64, server: &NodeHandle, clients: &[NodeH
             time::sleep(lasts).await;
             let now_ns = SimClock::current().true_ns();
             recorder.settle(crash, Reply::ok(), Some(now_ns));
-            Handle::current().restart(s);
+            server.restart();
         }
         Trouble::ClientDeath { client, death } => simulation::kill(clients[client].id(), death),
         Trouble::Jump { by_us } => recorder.jump(by_us),
@@ -129,18 +130,18 @@ fn shuffle<T>(items: &mut [T], draws: &mut Draws) {
 
 /// Makes the world healthy. Its links keep their pace, so that what depends on small windows and segments
 /// is seen to get on.
-pub fn heal(values: &Values, server: &NodeHandle, clients: &[NodeHandle], recorder: &Recorder) {
+pub fn heal(values: &Values, server: NodeId, clients: &[NodeHandle], recorder: &Recorder) {
     recorder.tell(|| "healed".to_owned());
     film::mark("faults", "peace", 0, || "peace".to_owned());
     let net = SimNet::current();
-    net.set_accept_failures(server.id(), 0);
-    net.set_most_accepted(server.id(), None);
-    SimSchedule::current().panic_no_more(server.id());
-    SimDisk::current().set_faults(server.id(), values.disk.healed());
+    net.set_accept_failures(server, 0);
+    net.set_most_accepted(server, None);
+    SimSchedule::current().panic_no_more(server);
+    SimDisk::current().set_faults(server, values.disk.healed());
     let link = Link { loss: 0, resets: 0, cut: false, tail: 0, bursts: 0, ..values.link.clone() };
     net.set_default_link(link.clone());
     for client in clients {
-        for (from, to) in [(client.id(), server.id()), (server.id(), client.id())] {
+        for (from, to) in [(client.id(), server), (server, client.id())] {
             net.change_link(from, to, |old| *old = link.clone());
         }
         net.power_on(client.id());

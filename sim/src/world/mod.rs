@@ -10,6 +10,7 @@ mod crash;
 mod faults;
 pub mod film;
 mod guest;
+mod line;
 mod memory;
 mod nuisance;
 pub(crate) mod plan;
@@ -25,15 +26,12 @@ use std::time::Duration;
 
 use madsim::runtime::{Handle, NodeHandle, Runtime};
 use madsim::task::NodeId;
-use seedis::actor::log::Settings;
-use seedis::actor::wiring::{self, End, Start};
-use seedis::engine::config::Config;
-use seedis::engine::{buggify, memory as heap, mutant};
+use seedis::actor::wiring::End;
+use seedis::engine::{buggify, mutant};
 use seedis::runtime::net::Address;
-use seedis::runtime::simulation::{
-    self, Draws, FaultKind, Schedule, Signal, SimClock, SimDisk, SimMachine, SimNet, SimSchedule,
-};
+use seedis::runtime::simulation::{self, Draws, FaultKind, Schedule, SimClock, SimDisk, SimNet, SimSchedule};
 use seedis::runtime::time;
+use seedis::simulation::Server;
 
 use crate::history;
 use crate::linearizability::{self, Verdict};
@@ -49,8 +47,6 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Steps of the search for an order, for each group of keys.
 const BUDGET: usize = 50_000;
-
-const PORT: u16 = 6379;
 
 /// What the command line asks of a run, besides its seed.
 #[derive(Clone, Debug, Default)]
@@ -245,26 +241,23 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How the server of a world ended, once it has.
-type Ended = Arc<Mutex<Option<Result<End, String>>>>;
-
 /// Everything that happens in the world, as its main task.
 async fn life(scenario: &Scenario, options: &Options) -> Result<Summary, Failure> {
     simulation::start();
     let values = scenario.settings.values().expect("it was read, or drawn");
     SimNet::current().set_default_link(values.link.clone());
-    let ended: Ended = Arc::default();
-    let server = start_server(&values.config, &ended);
-    arrange(server.id(), scenario.seed, &values.server);
+    let server = Server::start(&values.config);
+    let node = server.machine().id();
+    arrange(node, scenario.seed, &values.server);
     if film::is_on() {
-        SimDisk::current().record(server.id());
+        SimDisk::current().record(node);
         crash::log::keep(options.verbose);
     }
-    let recorder = Arc::new(Recorder::new(server.id(), options.verbose));
+    let recorder = Arc::new(Recorder::new(node, options.verbose));
     let (nodes, seats) = populate(scenario, &server, &recorder);
-    let operator = madsim::task::spawn(operate(server.clone(), ended.clone(), recorder.clone()));
+    let operator = madsim::task::spawn(operate(server.clone(), recorder.clone()));
     faults::rage(scenario, &values, &server, &nodes, &recorder).await;
-    faults::heal(&values, &server, &nodes, &recorder);
+    faults::heal(&values, node, &nodes, &recorder);
     recorder.be_quiet();
     let mut waiting = Vec::new();
     for seat in seats {
@@ -274,14 +267,14 @@ async fn life(scenario: &Scenario, options: &Options) -> Result<Summary, Failure
         }
     }
     operator.abort();
-    if let Some(how) = lock(&ended).take() {
+    if let Some(how) = server.ended() {
         return Err(Failure::ended(&how));
     }
     if !waiting.is_empty() {
         let text = format!("not served in a healthy world: {}", waiting.join(", "));
         return Err(Failure::new(How::Liveness, "clients are served", text));
     }
-    stop(&server, &ended).await?;
+    stop(&server).await?;
     judge(&recorder, forgets(&values.config), scenario.faults.len())
 }
 
@@ -310,13 +303,9 @@ pub fn note_pressure(marks: &BTreeSet<&'static str>) {
 }
 
 /// Makes the machines of the clients and starts what runs on them.
-fn populate(
-    scenario: &Scenario,
-    server: &NodeHandle,
-    recorder: &Arc<Recorder>,
-) -> (Vec<NodeHandle>, Vec<Seat>) {
+fn populate(scenario: &Scenario, server: &Server, recorder: &Arc<Recorder>) -> (Vec<NodeHandle>, Vec<Seat>) {
     let (mut nodes, mut seats) = (Vec::new(), Vec::new());
-    let address = Address::Tcp((SimNet::ip(server.id()), PORT).into());
+    let address = server.address();
     for (number, machine) in scenario.machines.iter().enumerate() {
         let node = Handle::current().create_node().name(format!("client-{number}")).build();
         if let Some(script) = &machine.client {
@@ -363,55 +352,28 @@ fn forgets(config: &str) -> Forgets {
     }
 }
 
-fn start_server(config: &str, ended: &Ended) -> NodeHandle {
-    let (text, ended) = (config.to_owned(), ended.clone());
-    Handle::current()
-        .create_node()
-        .name("server")
-        .init(move || {
-            let (text, ended) = (text.clone(), ended.clone());
-            async move {
-                // What a process had that has died belongs to nobody.
-                heap::add(-(heap::of_entries() as i64));
-                let mut config = Config::default();
-                let mut no_includes = |_: &[u8]| Err("no includes here".to_owned());
-                config
-                    .load(text.as_bytes(), None, &mut no_includes)
-                    .expect("the plan's configuration is valid");
-                let how = wiring::run(Start { config, config_file: None, log: Settings::default() }).await;
-                *lock(&ended) = Some(how);
-            }
-        })
-        .build()
-}
-
 /// Starts the server again if it could not start on a disk that fails: an operator, or systemd, would.
-async fn operate(server: NodeHandle, ended: Ended, recorder: Arc<Recorder>) {
+async fn operate(server: Server, recorder: Arc<Recorder>) {
     let mut excused = true;
     while excused {
         time::sleep(Duration::from_millis(20)).await;
-        let mut how = lock(&ended);
-        if let Some(Err(why)) = how.as_ref() {
+        if let Some(Err(why)) = server.ended() {
             recorder.tell(|| format!("the server cannot start: {why}"));
-            *how = None;
             // Once more in peace, for one that began before.
             excused = !recorder.is_quiet();
-            Handle::current().restart(server.id());
+            server.restart();
         }
     }
 }
 
 /// Asks the server to stop, and sees that it does and leaves nothing open.
-async fn stop(server: &NodeHandle, ended: &Ended) -> Result<(), Failure> {
-    SimMachine::current().signal(server.id(), Signal::Terminate);
+async fn stop(server: &Server) -> Result<(), Failure> {
+    server.terminate();
     for _ in 0..PATIENCE.as_millis() / 100 {
         time::sleep(Duration::from_millis(100)).await;
-        let how = lock(ended).take();
-        match how {
+        match server.ended() {
             None => {}
-            Some(Ok(End::Stopped(_))) => {
-                return all_closed().await;
-            }
+            Some(Ok(End::Stopped(_))) => return all_closed().await,
             Some(other) => {
                 let text = format!("asked to stop, it ended with {other:?}");
                 return Err(Failure::new(How::Crash, "end", text));

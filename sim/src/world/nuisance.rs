@@ -11,6 +11,7 @@ use seedis::runtime::simulation::Draws;
 use seedis::runtime::time;
 
 use super::client::Seat;
+use super::line::{Line, READ, within};
 use super::recorder::Recorder;
 use crate::resp::{self, Reply};
 use crate::scenario::Nuisance;
@@ -85,11 +86,7 @@ impl Pest {
 
     async fn open(&self) -> io::Result<Talk> {
         let patience = if self.recorder.is_quiet() { PEACEFUL_PATIENCE } else { PATIENCE };
-        let mut talk = Talk {
-            stream: within(patience, Stream::connect(&self.address)).await?,
-            patience,
-            buffer: Vec::new(),
-        };
+        let mut talk = Talk { line: Line::open(&self.address, patience, READ).await?, patience };
         // An answer of any kind: it may still be loading.
         talk.ask("PING").await?;
         Ok(talk)
@@ -118,8 +115,9 @@ impl Pest {
         ])
         .await?;
         for _ in 0..count {
-            let step = self.draws.between(16, 256) as usize;
-            let reply = talk.slow_reply(step).await?;
+            talk.line.read = self.draws.between(16, 256) as usize;
+            talk.line.pause = Duration::from_millis(1);
+            let reply = talk.reply().await?;
             // Whoever restarts forgets.
             let right = matches!(&reply, Reply::Bulk(text) if text.is_empty() || *text == value);
             self.expect("GETRANGE", &reply, right)?;
@@ -154,12 +152,12 @@ impl Pest {
             talk.send_words(&["SET", &key, "1"]).await?;
         }
         match self.draws.below(3) {
-            0 => talk.stream.reset(),
+            0 => talk.line.stream.reset(),
             1 => drop(talk),
             _ => {
-                talk.stream.shutdown_write()?;
+                talk.line.stream.shutdown_write()?;
                 _ = within(PATIENCE, async {
-                    while talk.next().await.is_ok() {}
+                    while talk.line.reply().await.is_ok() {}
                     Ok(())
                 })
                 .await;
@@ -177,7 +175,7 @@ impl Pest {
         for number in 0..LONG {
             pipeline.extend(request(&["ECHO", &number.to_string()]));
         }
-        let (stream, mut sent) = (&mut talk.stream, 0);
+        let (stream, mut sent) = (&mut talk.line.stream, 0);
         let (mut replies, mut count) = (Vec::new(), 0);
         // Both at once: neither side takes more than its buffers hold.
         while count < LONG {
@@ -312,20 +310,17 @@ impl Pest {
 
 /// A connection.
 struct Talk {
-    stream: Stream,
+    line: Line,
     patience: Duration,
-    buffer: Vec<u8>,
 }
 
 impl Talk {
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        within(self.patience, self.stream.write_all(bytes)).await
+        within(self.patience, self.line.stream.write_all(bytes)).await
     }
 
     async fn send(&mut self, requests: &[Vec<Vec<u8>>]) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        requests.iter().for_each(|request| resp::encode(request, &mut bytes));
-        self.write(&bytes).await
+        within(self.patience, self.line.send(requests)).await
     }
 
     async fn send_words(&mut self, words: &[&str]) -> io::Result<()> {
@@ -339,49 +334,13 @@ impl Talk {
     }
 
     async fn reply(&mut self) -> io::Result<Reply> {
-        let patience = self.patience;
-        within(patience, self.next()).await
+        within(self.patience, self.line.reply()).await
     }
 
     /// A reply, or whatever ends the wait for one.
     async fn next_within(&mut self) -> io::Result<()> {
         self.reply().await.map(|_| ())
     }
-
-    async fn next(&mut self) -> io::Result<Reply> {
-        self.read_reply(4096, Duration::ZERO).await
-    }
-
-    /// A reply that is read in steps, each after a while.
-    async fn slow_reply(&mut self, step: usize) -> io::Result<Reply> {
-        let patience = self.patience;
-        within(patience, self.read_reply(step, Duration::from_millis(1))).await
-    }
-
-    async fn read_reply(&mut self, step: usize, pause: Duration) -> io::Result<Reply> {
-        loop {
-            match resp::decode(&self.buffer) {
-                Ok(Some((reply, length))) => {
-                    self.buffer.drain(..length);
-                    return Ok(reply);
-                }
-                Ok(None) => {}
-                Err(malformed) => return Err(io::Error::new(io::ErrorKind::InvalidData, malformed.0)),
-            }
-            if !pause.is_zero() {
-                time::sleep(pause).await;
-            }
-            let mut chunk = vec![0; step];
-            match self.stream.read(&mut chunk).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => self.buffer.extend(&chunk[..read]),
-            }
-        }
-    }
-}
-
-async fn within<T>(patience: Duration, what: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    time::timeout(patience, what).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
 fn request(words: &[&str]) -> Vec<u8> {

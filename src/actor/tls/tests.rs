@@ -260,14 +260,13 @@ fn what_is_wrong_with_files_and_parameters_is_said() {
 fn a_seed_replays_a_session() {
     use crate::runtime::simulation::{self, Link, SimNet};
     let world = |seed| {
-        let life = async {
+        let life = async || {
             let link = Link { segment: 7, short_writes: 300_000, ..Link::default() };
             SimNet::current().set_default_link(link);
             conversation("").await;
             SimNet::current().trace_hash()
         };
-        // Threads of their own, as madsim seeds hashers once a thread.
-        std::thread::spawn(move || simulation::run_on_node(seed, life)).join().unwrap()
+        simulation::world(seed, life).unwrap()
     };
     assert_eq!(world(3), world(3));
     assert_ne!(world(3), world(4));

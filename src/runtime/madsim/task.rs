@@ -27,12 +27,7 @@ where
 /// Runs `main` alone in a world of seed 0: the names are those of production, the worlds worth running
 /// are made by the simulator.
 pub fn block_on_main<F: Future>(main: F) -> io::Result<F::Output> {
-    let runtime = ::madsim::runtime::Runtime::new();
-    super::simulation::install(&runtime);
-    Ok(runtime.block_on(async {
-        super::simulation::start();
-        main.await
-    }))
+    Ok(super::simulation::run_on_node(0, main))
 }
 
 /// The end of a task, to be awaited.

@@ -3,24 +3,23 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jobs::{Network, Redis, Worker, push};
-use seedis::simulation::{self, Death, Draws, Machine, Server, Stream, check, find, sleep};
+use seedis::simulation::{self, Address, Death, Draws, Machine, Server, Stream, check, find, sleep};
 
 const JOBS: usize = 20;
 
 /// The simulated world, as the application sees it.
 #[derive(Clone)]
-struct Simulated(SocketAddr);
+struct Simulated(Address);
 
 impl Network for Simulated {
     type Stream = Stream;
 
     async fn connect(&self) -> io::Result<Stream> {
-        simulation::connect(self.0).await
+        simulation::connect(&self.0).await
     }
 
     async fn sleep(&self, span: Duration) {

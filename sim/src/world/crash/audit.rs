@@ -5,8 +5,9 @@ use std::io;
 use seedis::runtime::net::Address;
 use seedis::runtime::time;
 
+use super::super::line::Line;
+use super::clients::open;
 use super::data::{Bytes, DATABASES, Data, Item, SHARED, Value};
-use super::line::Line;
 use super::notes::Found;
 use super::plan::Plan;
 use super::workload::{counter, keys, number, words};
@@ -14,7 +15,7 @@ use crate::resp::Reply;
 
 /// What there is of each client. Nothing while the server still loads.
 pub async fn audit(plan: &Plan, to: &Address) -> io::Result<Option<Vec<Found>>> {
-    let mut line = Line::open(to).await?;
+    let mut line = open(to).await?;
     if matches!(line.ask(&words("DBSIZE")).await?, Reply::Error(_)) {
         return Ok(None);
     }

@@ -9,19 +9,30 @@ use seedis::runtime::net::Address;
 use seedis::runtime::simulation::Draws;
 use seedis::runtime::time;
 
+use super::super::line::Line;
 use super::super::lock;
 use super::data::Bytes;
-use super::line::Line;
 use super::notes::{Notes, is_refusal};
 use super::plan::{Plan, Policy, Trouble};
 use super::workload::{Frame, Unit, Workload, counter, number, words};
 use crate::resp::Reply;
 
+/// How long it takes at most to be connected in a network without faults, though its server may be dead.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Bytes that are asked for at a time.
+const READ: usize = 16_384;
+
+/// Connects.
+pub async fn open(to: &Address) -> io::Result<Line> {
+    Line::open(to, PATIENCE, READ).await
+}
+
 pub type Shared = Arc<std::sync::Mutex<Workload>>;
 
 /// Writes, units after units.
 pub async fn write(client: usize, workload: Shared, plan: Plan, to: Address, notes: Arc<Notes>) {
-    let Ok(mut line) = Line::open(&to).await else { return };
+    let Ok(mut line) = open(&to).await else { return };
     let mut writer = Writer { client, selected: Some(0), notes };
     loop {
         let (units, waits, pause_us) = {
@@ -134,7 +145,7 @@ return redis.status_reply('OK')";
 
 /// Looks at the counters of the others: what it sees may not be lost either.
 pub async fn look(mut draws: Draws, plan: Plan, to: Address, notes: Arc<Notes>) {
-    let Ok(mut line) = Line::open(&to).await else { return };
+    let Ok(mut line) = open(&to).await else { return };
     loop {
         time::sleep(Duration::from_micros(draws.below(plan.pause_us.max(500)))).await;
         let whose = draws.below(plan.clients as u64) as usize;
@@ -178,7 +189,7 @@ impl Plan {
 pub async fn order(mut draws: Draws, plan: Plan, to: Address, notes: Arc<Notes>) {
     let mut settings = Settings { policy: plan.policy, appendonly: plan.appendonly, spares: false };
     settings.promise(&plan, &notes);
-    let Ok(mut line) = Line::open(&to).await else { return };
+    let Ok(mut line) = open(&to).await else { return };
     if !plan.orders {
         // Only what save points do is to be seen.
         return;
@@ -303,7 +314,7 @@ async fn info(line: &mut Line, is_right: impl Fn(&dyn Fn(&str) -> String) -> boo
 
 /// Orders a save or a rewrite. Whether one is running then.
 pub async fn begin_job(to: &Address, job: &str) -> io::Result<bool> {
-    let mut line = Line::open(to).await?;
+    let mut line = open(to).await?;
     line.send(&[words(job), words("INFO persistence")]).await?;
     line.reply().await?;
     let Reply::Bulk(text) = line.reply().await? else { return Ok(false) };

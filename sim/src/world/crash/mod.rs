@@ -8,7 +8,6 @@
 mod audit;
 mod clients;
 mod data;
-mod line;
 pub(super) mod log;
 mod notes;
 mod plan;
@@ -19,17 +18,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use madsim::runtime::{Handle, NodeHandle};
 use seedis::actor::wiring::End;
 use seedis::runtime::net::Address;
 use seedis::runtime::simulation::{
-    self, Death, DiskFaults, Draws, FaultKind, Image, Signal, SimDisk, SimMachine, SimNet, SimSchedule,
-    Survivors,
+    self, Death, DiskFaults, Draws, FaultKind, Image, SimDisk, SimNet, SimSchedule, Survivors,
 };
 use seedis::runtime::time;
+use seedis::simulation::{Machine, Server};
 
 use super::faults::note_death;
-use super::{Ended, Failure, How, Options, PORT, choose_ways, film, lock, start_server};
+use super::{Failure, How, Options, choose_ways, film};
 use notes::{Found, Notes, Promised};
 use plan::{Plan, Trouble};
 use workload::Workload;
@@ -82,10 +80,9 @@ enum Started {
 struct World {
     seed: u64,
     plan: Plan,
-    server: NodeHandle,
-    auditor: NodeHandle,
+    server: Server,
+    auditor: Machine,
     address: Address,
-    ended: Ended,
     notes: Arc<Notes>,
     workloads: Vec<clients::Shared>,
     draws: Draws,
@@ -104,21 +101,20 @@ pub async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
     if options.verbose {
         println!("{plan:#?}");
     }
-    let ended: Ended = Arc::default();
-    let server = start_server(&plan.config, &ended);
-    choose_ways(server.id(), seed, plan.schedule, plan.buggify);
+    let server = Server::start(&plan.config);
+    let node = server.machine().id();
+    choose_ways(node, seed, plan.schedule, plan.buggify);
     let disk = SimDisk::current();
-    disk.set_faults(server.id(), plan.quiet());
+    disk.set_faults(node, plan.quiet());
     if film::is_on() {
-        disk.record(server.id());
+        disk.record(node);
     }
     let workloads = (0..plan.clients).map(|client| Workload::new(seed, client, &plan));
     let mut world = World {
         seed,
-        server: server.clone(),
-        auditor: Handle::current().create_node().name("auditor").build(),
-        address: Address::Tcp((SimNet::ip(server.id()), PORT).into()),
-        ended,
+        auditor: Machine::new("auditor"),
+        address: server.address(),
+        server,
         notes: Arc::new(Notes::new(plan.clients, options.verbose)),
         workloads: workloads.map(|workload| Arc::new(Mutex::new(workload))).collect(),
         draws: Draws::named(seed, "crashes"),
@@ -132,8 +128,7 @@ pub async fn life(seed: u64, options: &Options) -> Result<Summary, Failure> {
     for _ in 0..world.plan.rounds {
         let goes_on = match world.plan.trouble {
             Trouble::Rot => world.rot().await?,
-            Trouble::Misdirected => world.misdirect().await?,
-            Trouble::Lies => world.lie().await?,
+            Trouble::Misdirected | Trouble::Lies => world.damage().await?,
             Trouble::None | Trouble::Slow(_) if world.rare.chance(100_000) => world.stop_in_job().await?,
             _ => world.crash().await?,
         };
@@ -203,9 +198,9 @@ impl World {
     // ---- a life
 
     /// Starts clients on a machine of their own.
-    fn populate(&mut self, with_orders: bool) -> NodeHandle {
+    fn populate(&mut self, with_orders: bool) -> Machine {
         self.rounds += 1;
-        let node = Handle::current().create_node().name(format!("clients-{}", self.rounds)).build();
+        let node = Machine::new(&format!("clients-{}", self.rounds));
         let with = || (self.plan.clone(), self.address.clone(), self.notes.clone());
         let named = |name: &str| Draws::named(self.seed, &format!("{name} of round {}", self.rounds));
         let mut plan = self.plan.clone();
@@ -221,13 +216,9 @@ impl World {
         node
     }
 
-    fn kill(&self, node: &NodeHandle, death: Death) {
-        simulation::kill(node.id(), death);
-    }
-
     /// The clients write until the server dies. Returns what its disk was like just before.
     async fn live(&mut self) -> Result<(Image, bool), Failure> {
-        let server = self.server.id();
+        let server = self.server.machine().id();
         let seen = self.disk.failures(server);
         self.disk.set_faults(server, self.plan.troubled());
         let clients = self.populate(true);
@@ -248,12 +239,12 @@ impl World {
         } else {
             time::sleep(Duration::from_millis(span_ms)).await;
         }
-        if let Some(how) = lock(&self.ended).take() {
+        if let Some(how) = self.server.ended() {
             return Err(Failure::ended(&how));
         }
         let power = self.disk.failures(server) > seen || self.draws.chance(600_000);
         if self.disk.failures(server) == seen {
-            self.kill(&self.server, if power { Death::Power } else { Death::Process });
+            self.server.machine().kill(if power { Death::Power } else { Death::Process });
         }
         note_death(if power { Death::Power } else { Death::Process });
         self.disk.cancel_crash(server);
@@ -261,7 +252,7 @@ impl World {
         film::mark("faults", "fault", 0, || if power { "power" } else { "process" }.to_owned());
         (0..self.plan.clients).for_each(|client| film::give_up(&format!("client {client}"), 0));
         self.notes.crashed(self.notes.now_ns(), self.plan.soon_ns());
-        self.kill(&clients, Death::Process);
+        clients.kill(Death::Process);
         self.disk.set_faults(server, self.plan.quiet());
         if let Some(complaint) = self.notes.complaint() {
             return Err(self.wrong(complaint));
@@ -275,8 +266,9 @@ impl World {
 
     /// Nothing fails any more: writes must work again.
     async fn heal(&mut self) -> Result<(), Failure> {
-        self.disk.set_faults(self.server.id(), self.plan.pace.clone());
-        SimSchedule::current().panic_no_more(self.server.id());
+        let server = self.server.machine().id();
+        self.disk.set_faults(server, self.plan.pace.clone());
+        SimSchedule::current().panic_no_more(server);
         self.tell(|| "the disk is healed".to_owned());
         let healed_ns = self.notes.now_ns();
         for _ in 0..PATIENCE.as_millis() / 50 {
@@ -292,14 +284,13 @@ impl World {
     // ---- starting
 
     fn restart(&self) {
-        lock(&self.ended).take();
         log::clear();
-        Handle::current().restart(self.server.id());
+        self.server.restart();
     }
 
     /// Waits until the server is ready.
     async fn ready(&mut self) -> Result<Started, Failure> {
-        let server = self.server.id();
+        let server = self.server.machine().id();
         let seen = self.disk.failures(server);
         let began_ns = self.notes.now_ns();
         while self.notes.now_ns() - began_ns < PATIENCE.as_nanos() as u64 {
@@ -309,7 +300,7 @@ impl World {
             if self.disk.failures(server) > seen {
                 return Ok(Started::Died);
             }
-            if let Some(how) = lock(&self.ended).take() {
+            if let Some(how) = self.server.ended() {
                 return match how {
                     Err(why) => Ok(Started::Refused(why)),
                     Ok(end) => Err(Failure::ended(&Ok(end))),
@@ -332,7 +323,7 @@ impl World {
 
     /// Starts the server after a crash, which must work.
     async fn recover(&mut self) -> Result<Vec<Found>, Failure> {
-        let server = self.server.id();
+        let server = self.server.machine().id();
         self.summary.crashes += 1;
         // Sometimes it dies again before it is ready, or soon after; now and then it does nothing else for a while.
         let mut deaths = 0;
@@ -370,7 +361,7 @@ impl World {
         if !self.rare.chance(50_000) {
             return Ok(());
         }
-        let server = self.server.id();
+        let server = self.server.machine().id();
         let image = self.disk.image(server);
         let fails = self.rare.chance(600_000);
         let mut faults = self.plan.quiet();
@@ -384,7 +375,7 @@ impl World {
             Started::Refused(_) => self.summary.refusals += 1,
             Started::Died => return Err(self.wrong("the power failed unasked".to_owned())),
         }
-        self.kill(&self.server, Death::Process);
+        self.server.machine().kill(Death::Process);
         self.disk.set_faults(server, self.plan.quiet());
         if !fails {
             self.disk.insert(server, &image);
@@ -394,8 +385,8 @@ impl World {
 
     /// Goes back to a moment, and takes the power from there.
     async fn repeat(&mut self, image: &Image) {
-        let server = self.server.id();
-        self.kill(&self.server, Death::Process);
+        let server = self.server.machine().id();
+        self.server.machine().kill(Death::Process);
         self.disk.insert(server, image);
         self.disk.set_survivors(server, survivors(&mut self.draws));
         self.disk.cut_power(server);
@@ -423,23 +414,23 @@ impl World {
 
     /// The server is stopped, and what it left is damaged.
     async fn rot(&mut self) -> Result<bool, Failure> {
-        let server = self.server.id();
+        let server = self.server.machine().id();
         let clients = self.populate(true);
         time::sleep(Duration::from_millis(self.draws.between(10, 3_000))).await;
-        self.kill(&clients, Death::Process);
+        clients.kill(Death::Process);
         self.notes.crashed(self.notes.now_ns(), self.plan.soon_ns());
         self.stop().await?;
         let image = self.disk.image(server);
         let found = self.recover().await?;
         let whole = self.judge(&found, Promised::Floor)?;
         for _ in 0..self.plan.repetitions * 2 {
-            self.kill(&self.server, Death::Process);
+            self.server.machine().kill(Death::Process);
             self.disk.insert(server, &image);
             let damage = self.flip_bits();
             self.restart();
             self.survey(&damage, Some(&whole)).await?;
         }
-        self.kill(&self.server, Death::Process);
+        self.server.machine().kill(Death::Process);
         self.disk.insert(server, &image);
         let found = self.recover().await?;
         self.judge(&found, Promised::Floor)?;
@@ -449,7 +440,7 @@ impl World {
 
     /// Damages a file; says how.
     fn flip_bits(&mut self) -> String {
-        let server = self.server.id();
+        let server = self.server.machine().id();
         let files = self.disk.files(server);
         // The manifest has no checksum: Redis would not know it, and its tests count the lines.
         let own = |path: &Path| path.extension().is_some_and(|kind| kind == "rdb" || kind == "aof");
@@ -501,35 +492,16 @@ impl World {
         Ok(Some(units))
     }
 
-    /// Sectors were written to wrong places. Ends when the server refuses them.
-    async fn misdirect(&mut self) -> Result<bool, Failure> {
+    /// The disk has put sectors in wrong places, or lied about syncs. Ends when the server refuses what there is.
+    async fn damage(&mut self) -> Result<bool, Failure> {
         let (image, _) = self.live().await?;
         let mut left = None;
         for _ in 0..=self.plan.repetitions {
             self.repeat(&image).await;
             self.restart();
-            left = self.survey("sectors in wrong places", None).await?;
-        }
-        let Some(units) = left else { return Ok(false) };
-        self.notes.go_on(&units);
-        Ok(true)
-    }
-
-    /// Syncs have lied. What is there is still a state that there was, or it is refused.
-    async fn lie(&mut self) -> Result<bool, Failure> {
-        let (image, _) = self.live().await?;
-        let mut left = None;
-        for _ in 0..=self.plan.repetitions {
-            self.repeat(&image).await;
-            self.restart();
-            self.summary.crashes += 1;
-            left = match self.ready().await? {
-                Started::Ready(found) => Some(self.judge(&found, Promised::Nothing)?),
-                Started::Refused(_) => {
-                    self.summary.refusals += 1;
-                    None
-                }
-                Started::Died => return Err(self.wrong("the power failed unasked".to_owned())),
+            left = match self.plan.trouble {
+                Trouble::Lies => self.believe().await?,
+                _ => self.survey("sectors in wrong places", None).await?,
             };
         }
         let Some(units) = left else { return Ok(false) };
@@ -537,9 +509,22 @@ impl World {
         Ok(true)
     }
 
+    /// The server started where syncs had lied. What is there is still a state that there was, or it is refused.
+    async fn believe(&mut self) -> Result<Option<Vec<usize>>, Failure> {
+        self.summary.crashes += 1;
+        match self.ready().await? {
+            Started::Ready(found) => self.judge(&found, Promised::Nothing).map(Some),
+            Started::Refused(_) => {
+                self.summary.refusals += 1;
+                Ok(None)
+            }
+            Started::Died => Err(self.wrong("the power failed unasked".to_owned())),
+        }
+    }
+
     /// The server is asked to stop while it saves or rewrites, and must come back with what it promised.
     async fn stop_in_job(&mut self) -> Result<bool, Failure> {
-        self.disk.set_faults(self.server.id(), self.plan.troubled());
+        self.disk.set_faults(self.server.machine().id(), self.plan.troubled());
         let clients = self.populate(true);
         let span_ms = self.rare.between(10, 1_000);
         time::sleep(Duration::from_millis(span_ms)).await;
@@ -548,9 +533,9 @@ impl World {
         if matches!(runs.await, Ok(Ok(true))) {
             FaultKind::StopInRewrite.fired();
         }
-        SimMachine::current().signal(self.server.id(), Signal::Terminate);
+        self.server.terminate();
         self.tell(|| format!("asked to stop in {job}"));
-        self.kill(&clients, Death::Process);
+        clients.kill(Death::Process);
         self.notes.crashed(self.notes.now_ns(), self.plan.soon_ns());
         self.stop().await?;
         let found = self.recover().await?;
@@ -564,11 +549,10 @@ impl World {
         for turn in 0..PATIENCE.as_millis() / 10 {
             // It refuses while it cannot write its files, and may be asked again.
             if turn % 100 == 0 {
-                SimMachine::current().signal(self.server.id(), Signal::Terminate);
+                self.server.terminate();
             }
             time::sleep(Duration::from_millis(10)).await;
-            let how = lock(&self.ended).take();
-            match how {
+            match self.server.ended() {
                 None => {}
                 Some(Ok(End::Stopped(_))) => return Ok(()),
                 Some(other) => {
@@ -584,7 +568,7 @@ impl World {
     async fn end(&mut self) -> Result<(), Failure> {
         let clients = self.populate(false);
         self.heal().await?;
-        self.kill(&clients, Death::Process);
+        clients.kill(Death::Process);
         self.notes.crashed(self.notes.now_ns(), self.plan.soon_ns());
         self.stop().await?;
         self.restart();

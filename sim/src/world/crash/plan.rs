@@ -150,7 +150,7 @@ fn trouble(pace: &DiskFaults, draws: &mut Draws) -> Trouble {
 
 fn config(appendonly: bool, policy: Policy, draws: &mut Draws) -> String {
     let yes_no = ["yes", "no"];
-    let mut text = format!("port {}\nbind *\nprotected-mode no\n", super::super::PORT);
+    let mut text = format!("port {}\nbind *\nprotected-mode no\n", seedis::simulation::PORT);
     text += &format!("hz {}\n", draws.pick(&[1, 10, 100]));
     text += &format!("io-threads {}\n", draws.pick(&[1, 1, 2]));
     text += &format!("appendfsync {}\n", policy.word());
