@@ -8,11 +8,12 @@ use crate::engine::config::{Config, TlsAuthClients, TlsAuthClientsUser};
 use crate::engine::effect::Level;
 use crate::engine::server::certificates::{Certificate, Certificates};
 use crate::runtime::{fs, rng, time};
+use pkcs8::{EncryptedPrivateKeyInfo, SecretDocument};
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, GetRandomFailed, SecureRandom};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
@@ -164,7 +165,7 @@ fn own_certificate(
         return Err("No tls-key-file configured!".to_owned());
     }
     let chain = certificates("tls-cert-file", &config.tls_cert_file, files)?;
-    let key = private_key(&config.tls_key_file, provider, files)?;
+    let key = private_key(config, provider, files)?;
     let name = text(&config.tls_cert_file);
     let parsed = Parsed::from_der(&chain[0])
         .ok_or_else(|| format!("Failed to load tls-cert-file: {name}: this is no certificate"))?;
@@ -179,24 +180,48 @@ fn own_certificate(
     Ok((CertifiedKey::new(chain, key), parsed.facts()))
 }
 
+/// Around a private key with a password.
+const ENCRYPTED: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+const ENCRYPTED_END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
+
 fn private_key(
-    name: &[u8],
+    config: &Config,
     provider: &CryptoProvider,
     files: &mut Vec<Vec<u8>>,
 ) -> Result<Arc<dyn SigningKey>, String> {
+    let name = &config.tls_key_file;
     let content = read("tls-key-file", name, files)?;
     let failed = |why: &str| format!("Failed to load tls-key-file: {}: {why}", text(name));
-    let is_encrypted = [&b"ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
-        .iter()
-        .any(|mark| content.windows(mark.len()).any(|window| window == *mark));
-    if is_encrypted {
+    let holds = |mark: &[u8]| content.windows(mark.len()).any(|window| window == mark);
+    let key = if holds(ENCRYPTED.as_bytes()) {
+        decrypted(&content, &config.tls_key_file_pass).map_err(|why| failed(&why))?
+    } else if holds(b"Proc-Type: 4,ENCRYPTED") {
         return Err(failed(
-            "keys with a password are not supported (nor is tls-key-file-pass): store it without one, as in \
-             `openssl pkey -in key.pem -out plain.pem`",
+            "it is encrypted in the old form of OpenSSL: store it in the new one, as in \
+             `openssl pkcs8 -topk8 -in key.pem -out new.pem`",
         ));
-    }
-    let key = PrivateKeyDer::from_pem_slice(&content).map_err(|error| failed(&error.to_string()))?;
+    } else {
+        PrivateKeyDer::from_pem_slice(&content).map_err(|error| failed(&error.to_string()))?
+    };
     provider.key_provider.load_private_key(key).map_err(|error| failed(&error.to_string()))
+}
+
+/// The key that a password protects, as PKCS #8 and PKCS #5 have it.
+fn decrypted(content: &[u8], password: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    if password.is_empty() {
+        return Err("it is encrypted, and there is no tls-key-file-pass".to_owned());
+    }
+    // There may be a certificate beside it.
+    let block = std::str::from_utf8(content).ok().and_then(|content| {
+        let block = &content[content.find(ENCRYPTED)?..];
+        block.get(..block.find(ENCRYPTED_END)? + ENCRYPTED_END.len())
+    });
+    let block = block.ok_or("it does not end")?;
+    let (_, document) = SecretDocument::from_pem(block).map_err(|error| error.to_string())?;
+    let key = EncryptedPrivateKeyInfo::try_from(document.as_bytes())
+        .and_then(|key| key.decrypt(password))
+        .map_err(|error| format!("tls-key-file-pass does not decrypt it: {error}"))?;
+    Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
 }
 
 /// Whom we trust to say who clients are.

@@ -235,7 +235,14 @@ fn what_is_wrong_with_files_and_parameters_is_said() {
         let other = refused(Config { tls_key_file: file("alice.key"), ..config() });
         assert!(other.contains("it is not the key of"), "{other}");
         let locked = refused(Config { tls_key_file: file("locked.key"), ..config() });
-        assert!(locked.contains("keys with a password are not supported"), "{locked}");
+        assert!(locked.contains("there is no tls-key-file-pass"), "{locked}");
+        let locked = |pass: &str| {
+            let tls_key_file_pass = pass.as_bytes().to_vec();
+            Config { tls_key_file: file("locked.key"), tls_key_file_pass, ..config() }
+        };
+        let wrong = refused(locked("wrong"));
+        assert!(wrong.contains("tls-key-file-pass does not decrypt it"), "{wrong}");
+        assert!(Setup::new(&locked("1234")).is_ok());
         let swapped = refused(Config { tls_ca_cert_file: file("server.key"), ..config() });
         assert!(swapped.contains("there is no certificate in it"), "{swapped}");
         let nobody = refused(Config { tls_ca_cert_file: Vec::new(), ..config() });

@@ -14,9 +14,10 @@ macro_rules! general {
         dir: Vec<u8> = text("."), Directory => Protected | NotWhileLoading;
         /// Print the logo even where standard output is no terminal.
         always_show_logo: bool = false => Immutable;
-        /// Show the server's state as the title of the process.
+        /// Show the server's state as the title of the process. Accepted without effect: overwriting the arguments of
+        /// the process takes pointers into its stack, which no safe interface gives.
         set_proc_title: bool = true => Immutable;
-        /// What the title consists of; variables stand in braces.
+        /// What that title consists of; variables stand in braces.
         proc_title_template: Vec<u8> = text("{title} {listen-addr} {server-mode}"), TextIf(title_template);
         /// Locale by which SORT ALPHA and scripts compare texts; empty takes that of the environment.
         locale_collate: Vec<u8> = text("");

@@ -16,7 +16,7 @@ macro_rules! tls {
         tls_cert_file: Vec<u8> = text(""), Optional => Reapply;
         /// File of the private key for it, PEM.
         tls_key_file: Vec<u8> = text(""), Optional => Reapply;
-        /// Password of that key. Keys that need one are refused: store them without.
+        /// Password of that key, if it needs one.
         tls_key_file_pass: Vec<u8> = text(""), Optional => Sensitive;
         /// File of the certificate shown to other servers; the one for clients if not set.
         tls_client_cert_file: Vec<u8> = text(""), Optional => Reapply;
