@@ -195,6 +195,7 @@ impl<'a> Writer<'a> {
                 writer.chunk(chunk, &mut source).await?;
             }
             process::publish_heap();
+            thread::yield_now();
             if last {
                 break;
             }

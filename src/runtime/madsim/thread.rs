@@ -34,3 +34,6 @@ impl<T> ThreadHandle<T> {
 
 /// Nothing: simulated threads take no time from each other.
 pub fn give_way() {}
+
+/// Nothing, for the same reason.
+pub fn yield_now() {}

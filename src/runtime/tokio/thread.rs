@@ -36,6 +36,12 @@ pub fn give_way() {
     let _ = rustix::process::nice(STEPS);
 }
 
+/// Lets threads that wait for the calling thread's processor have it now: by itself it keeps it until the next tick of the
+/// system's clock, which is milliseconds away.
+pub fn yield_now() {
+    std::thread::yield_now();
+}
+
 /// The calling thread's name.
 pub fn name() -> String {
     std::thread::current().name().unwrap_or("unnamed").to_owned()
