@@ -188,6 +188,7 @@ impl DueLeaf {
 }
 
 impl Leaf for DueLeaf {
+    type Shared = triomphe::Arc<Self>;
     type Key = (i64, u64);
     const MAX_WEIGHT: usize = 2048;
 

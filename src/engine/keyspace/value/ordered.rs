@@ -25,6 +25,7 @@ impl<K, V> Default for Run<K, V> {
 }
 
 impl<K: Part + Ord, V: Part> Leaf for Run<K, V> {
+    type Shared = triomphe::Arc<Self>;
     type Key = K;
     const MAX_WEIGHT: usize = if cfg!(test) { 128 } else { 2048 };
 

@@ -145,6 +145,7 @@ impl Slice {
 }
 
 impl Leaf for Slice {
+    type Shared = triomphe::Arc<Self>;
     type Key = u64;
     const MAX_WEIGHT: usize = 2048;
     /// So that an array without gaps needs one byte for an index.

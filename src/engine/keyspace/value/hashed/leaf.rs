@@ -42,6 +42,7 @@ pub struct HashLeaf {
 }
 
 impl Leaf for HashLeaf {
+    type Shared = triomphe::Arc<Self>;
     type Key = u64;
     const MAX_WEIGHT: usize = 2048;
 

@@ -223,6 +223,7 @@ impl Run {
 }
 
 impl Leaf for Run {
+    type Shared = triomphe::Arc<Self>;
     type Key = ();
     /// Large enough that what a leaf costs beside its elements is some 1 %, small enough that finding an
     /// element in it takes a fraction of a microsecond. Not 8192: jemalloc has size classes in steps of

@@ -116,6 +116,7 @@ impl Scores {
 }
 
 impl Leaf for Scores {
+    type Shared = triomphe::Arc<Self>;
     type Key = u32;
 
     const MAX_WEIGHT: usize = if cfg!(test) { 160 } else { 1280 };

@@ -226,6 +226,7 @@ impl Run {
 const PER_MEMBER: usize = size_of::<f64>() + size_of::<u32>();
 
 impl Leaf for Run {
+    type Shared = triomphe::Arc<Self>;
     type Key = Bound;
 
     /// Small enough that inserting in the middle, which moves half of it, is cheap.

@@ -91,19 +91,20 @@ impl Stream {
         self.last_id = id;
         // XSETID may have set it to the most that replies can say, where it stays.
         self.entries_added = (self.entries_added + 1).min(i64::MAX as u64);
-        let full = match self.nodes.last() {
-            None => true,
+        let room = match self.nodes.last() {
+            None => 0,
             Some(last) if last.is_full(bytes, limits) => {
+                // The next node will probably need about as much.
+                let room = last.run().len() / 16 * 17;
                 self.nodes.edit_last(Node::shrink);
-                true
+                room
             }
-            Some(_) => false,
+            Some(_) => {
+                self.nodes.edit_last(|last| last.append(id, pairs));
+                return;
+            }
         };
-        if full {
-            self.nodes.append(Tree::from_leaves([Node::new(id, pairs)]));
-        } else {
-            self.nodes.edit_last(|last| last.append(id, pairs));
-        }
+        self.nodes.append(Tree::from_leaves([Node::new(id, pairs, room)]));
     }
 
     /// The entry of this id.

@@ -19,7 +19,7 @@ mod run;
 
 use super::StreamId;
 use crate::engine::keyspace::value::listpack::{self, Buffer, Element, Elements};
-use crate::engine::keyspace::value::tree::{Leaf, SplitAt};
+use crate::engine::keyspace::value::tree::{Itself, Leaf, SplitAt};
 use run::Run;
 
 const DELETED: i64 = 1;
@@ -69,6 +69,7 @@ pub struct Entry<'a> {
 }
 
 impl Leaf for Node {
+    type Shared = Itself<Self>;
     type Key = StreamId;
     // What a node holds is a setting, so the tree is to leave all nodes as they are that have entries.
     const MAX_WEIGHT: usize = 4;
@@ -99,8 +100,8 @@ impl Leaf for Node {
 }
 
 impl Node {
-    /// A node of one entry.
-    pub fn new(id: StreamId, pairs: &[&[u8]]) -> Self {
+    /// A node of one entry, with room for so many bytes.
+    pub fn new(id: StreamId, pairs: &[&[u8]], room: usize) -> Self {
         let mut run = Buffer::new();
         for count in [1, 0, pairs.len() as i64 / 2] {
             Element::Int(count).encode(&mut run);
@@ -108,7 +109,7 @@ impl Node {
         pairs.iter().step_by(2).for_each(|field| Element::from_bytes(field).encode(&mut run));
         Element::Int(0).encode(&mut run);
         encode_entry(&mut run, (0, 0), pairs, true);
-        Node(Run::new(id, &run))
+        Node(Run::with_room(id, &run, room))
     }
 
     /// The id from which those of its entries are counted.
@@ -350,7 +351,7 @@ mod tests {
 
     #[test]
     fn the_bytes_are_those_of_redis() {
-        let mut node = Node::new(StreamId::new(5, 9), &[b"f", b"1", b"10", b"value"]);
+        let mut node = Node::new(StreamId::new(5, 9), &[b"f", b"1", b"10", b"value"], 0);
         node.append(StreamId::new(6, 0), &[b"f", b"x", b"10", b"-1"]);
         node.append(StreamId::new(6, 1), &[b"f", b"x"]);
         assert!(node.delete(StreamId::new(6, 0)));
@@ -376,7 +377,7 @@ mod tests {
             for (step, texts) in entries {
                 let pairs: Vec<&[u8]> = texts.iter().flat_map(|text| [text.as_bytes(), b"v"]).collect();
                 match &mut node {
-                    None => node = Some(Node::new(id, &pairs)),
+                    None => node = Some(Node::new(id, &pairs, 0)),
                     Some(node) => node.append(id, &pairs),
                 }
                 model.push((id, pairs.iter().map(|part| part.to_vec()).collect::<Vec<_>>(), false));

@@ -1,7 +1,7 @@
 //! Cutting trees in two and joining them.
 
 use super::node::Slot;
-use super::{Child, Leaf, SplitAt, Tree};
+use super::{Child, Leaf, Shared, SplitAt, Tree};
 use std::cmp::Ordering;
 use triomphe::Arc;
 
@@ -59,7 +59,7 @@ impl<L: Leaf> Tree<L> {
 fn cut<L: Leaf>(child: Child<L>, position: u64) -> (Tree<L>, Tree<L>) {
     match child {
         Child::Leaf(leaf) => {
-            let mut left = Arc::unwrap_or_clone(leaf);
+            let mut left = leaf.into_leaf();
             let right = left.split(SplitAt::Offset(position));
             (Tree::from_leaves([left]), Tree::from_leaves([right]))
         }

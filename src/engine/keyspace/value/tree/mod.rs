@@ -8,6 +8,7 @@ mod ahead;
 mod cursor;
 mod join;
 mod node;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ pub use ahead::AHEAD;
 use arrayvec::ArrayVec;
 pub use cursor::Cursor;
 use node::{Change, Child, Edges, Inner, MAX_HEIGHT, Slot};
+pub use shared::{Itself, Shared};
 use std::cell::Cell;
 use std::fmt;
 use triomphe::Arc;
@@ -34,6 +36,9 @@ pub enum SplitAt {
 
 /// A packed run of elements. The default is the empty leaf.
 pub trait Leaf: Clone + Default + Send + Sync {
+    /// How the tree holds it.
+    type Shared: Shared<Self>;
+
     /// What separates a leaf from the one before it: at most what its first element sorts as, and greater
     /// than everything in the leaf before. `()` where elements are found by position alone.
     type Key: Clone + Send + Sync;
@@ -237,7 +242,7 @@ impl<L: Leaf> Tree<L> {
     }
 
     fn edit<R>(&mut self, mut choose: impl FnMut(&Inner<L>) -> usize, edit: impl FnOnce(&mut L) -> R) -> R {
-        let root = self.root.get_or_insert_with(|| Child::Leaf(Arc::new(L::default())));
+        let root = self.root.get_or_insert_with(|| Child::Leaf(Shared::new(L::default())));
         let mut change = Change::default();
         let result = root.edit(&mut choose, edit, Edges::BOTH, &mut change);
         self.len = self.len.wrapping_add(change.added);

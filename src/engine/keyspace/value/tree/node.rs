@@ -1,6 +1,6 @@
 //! Nodes: how they are searched, and how they stay neither too full nor too empty.
 
-use super::{Leaf, SplitAt};
+use super::{Leaf, Shared, SplitAt};
 use arrayvec::ArrayVec;
 use std::mem;
 use triomphe::Arc;
@@ -17,7 +17,7 @@ pub(super) const MAX_HEIGHT: usize = 24;
 
 /// A subtree.
 pub(super) enum Child<L: Leaf> {
-    Leaf(Arc<L>),
+    Leaf(L::Shared),
     Inner(Arc<Inner<L>>),
 }
 
@@ -93,7 +93,7 @@ impl<L: Leaf> Default for Change<L> {
 
 impl<L: Leaf> Slot<L> {
     pub fn of_leaf(leaf: L) -> Self {
-        Slot { key: leaf.lower_key(), len: leaf.len(), child: Child::Leaf(Arc::new(leaf)) }
+        Slot { key: leaf.lower_key(), len: leaf.len(), child: Child::Leaf(Shared::new(leaf)) }
     }
 
     /// A slot for what comes first in the tree, where the key does not matter.
@@ -150,7 +150,7 @@ impl<L: Leaf> Child<L> {
     ) -> R {
         match self {
             Child::Leaf(leaf) => {
-                let leaf = Arc::make_mut(leaf);
+                let leaf = leaf.make_mut();
                 let before = leaf.len();
                 let result = edit(leaf);
                 change.added = leaf.len().wrapping_sub(before);
@@ -182,7 +182,7 @@ impl<L: Leaf> Child<L> {
         }
         match (self, right) {
             (Child::Leaf(left), Slot { child: Child::Leaf(leaf), .. }) => {
-                Arc::make_mut(left).absorb(Arc::unwrap_or_clone(leaf));
+                left.make_mut().absorb(leaf.into_leaf());
                 None
             }
             (Child::Inner(left), Slot { child: Child::Inner(inner), key, .. }) => {
@@ -210,9 +210,9 @@ impl<L: Leaf> Child<L> {
     }
 }
 
-/// Bytes on the heap of a leaf in its allocation.
+/// Bytes on the heap of a leaf as the tree holds it.
 pub(super) fn leaf_memory<L: Leaf>(leaf: &L) -> usize {
-    size_of::<usize>() + size_of::<L>() + leaf.memory_usage()
+    L::Shared::OVERHEAD + leaf.memory_usage()
 }
 
 fn is_over<L: Leaf>(leaf: &L) -> bool {

@@ -21,6 +21,7 @@ impl Clone for Run {
 }
 
 impl Leaf for Run {
+    type Shared = Arc<Self>;
     type Key = u32;
     const MAX_WEIGHT: usize = 8;
 

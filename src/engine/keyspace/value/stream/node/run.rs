@@ -30,6 +30,20 @@ impl Run {
         Run(ThinArc::from_header_and_slice(Head { id, len: bytes.len() }, bytes))
     }
 
+    /// A run with room for `room` bytes, if that is more than there are.
+    pub fn with_room(id: StreamId, bytes: &[u8], room: usize) -> Self {
+        let mut all = Vec::with_capacity(room.max(bytes.len()));
+        all.extend_from_slice(bytes);
+        Run::of_vec(Head { id, len: bytes.len() }, all)
+    }
+
+    /// All that the vector has allocated becomes room.
+    fn of_vec(head: Head, mut bytes: Vec<u8>) -> Self {
+        bytes.resize(bytes.capacity(), 0);
+        let capacity = bytes.len();
+        Run(Arc::into_thin(Arc::from_header_and_vec(HeaderWithLength::new(head, capacity), bytes)))
+    }
+
     /// The node's id.
     #[inline]
     pub fn id(&self) -> StreamId {
@@ -62,11 +76,7 @@ impl Run {
             bytes.extend_from_slice(&self.bytes()[..from]);
             bytes.extend_from_slice(new);
             bytes.extend_from_slice(&self.bytes()[to..]);
-            bytes.resize(bytes.capacity(), 0);
-            let head = Head { id: self.id(), len };
-            let capacity = bytes.len();
-            let shared = Arc::from_header_and_vec(HeaderWithLength::new(head, capacity), bytes);
-            self.0 = Arc::into_thin(shared);
+            *self = Run::of_vec(Head { id: self.id(), len }, bytes);
         }
     }
 
