@@ -1,7 +1,7 @@
 //! Fetching memory ahead: the ways to many leaves at once.
 
-use super::{Child, Leaf, Tree};
-use crate::engine::prefetch::{prefetch, prefetch_all};
+use super::{Child, Leaf, Ref, Tree};
+use crate::engine::prefetch::prefetch_all;
 use arrayvec::ArrayVec;
 
 /// Elements that are looked for at once, at most.
@@ -19,22 +19,28 @@ impl<L: Leaf> Tree<L> {
         wanted: impl Iterator<Item = K>,
         at_or_before: impl Fn(&L::Key, K) -> bool,
     ) -> ArrayVec<(K, &L), AHEAD> {
-        let Some(root) = self.root.as_ref().filter(|root| root.leaves() >= FAR) else {
+        let Some(root) = self.root.as_ref().map(Child::get).filter(|root| root.leaves() >= FAR) else {
             return ArrayVec::new();
         };
-        let mut ways: ArrayVec<(K, &Child<L>), AHEAD> = wanted.take(AHEAD).map(|key| (key, root)).collect();
+        let mut ways: ArrayVec<(K, Ref<'_, L>, usize), AHEAD> =
+            wanted.take(AHEAD).map(|key| (key, root, 0)).collect();
         for _ in 0..root.height() {
-            for (key, child) in &mut ways {
-                if let Child::Inner(inner) = *child {
-                    *child = &inner.children[inner.seek(&|other| at_or_before(other, *key))];
-                    prefetch(*child);
+            for (key, node, at) in &mut ways {
+                if let Ref::Inner(inner) = node {
+                    *at = inner.seek(&|other| at_or_before(other, *key));
+                    inner.children.prefetch(*at);
                 }
             }
-            ways.iter().for_each(|(_, child)| child.prefetch());
+            for (_, node, at) in &mut ways {
+                if let Ref::Inner(inner) = node {
+                    *node = inner.children.at(*at);
+                    node.prefetch();
+                }
+            }
         }
-        let leaves = ways.iter().filter_map(|(key, child)| match child {
-            Child::Leaf(leaf) => Some((*key, &**leaf)),
-            Child::Inner(_) => None,
+        let leaves = ways.iter().filter_map(|(key, node, _)| match node {
+            Ref::Leaf(leaf) => Some((*key, *leaf)),
+            Ref::Inner(_) => None,
         });
         let leaves: ArrayVec<_, AHEAD> = leaves.collect();
         leaves.iter().for_each(|(_, leaf)| leaf.prefetch());
@@ -42,13 +48,13 @@ impl<L: Leaf> Tree<L> {
     }
 }
 
-impl<L: Leaf> Child<L> {
+impl<L: Leaf> Ref<'_, L> {
     /// Has what the search of the node begins with fetched.
     #[inline]
     fn prefetch(&self) {
         match self {
-            Child::Leaf(leaf) => prefetch_all(std::slice::from_ref(&**leaf)),
-            Child::Inner(inner) => prefetch_all(std::slice::from_ref(&inner.keys)),
+            Ref::Leaf(leaf) => prefetch_all(std::slice::from_ref(*leaf)),
+            Ref::Inner(inner) => prefetch_all(std::slice::from_ref(&inner.keys)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Walking over leaves.
 
 use super::node::MAX_HEIGHT;
-use super::{Child, Inner, Leaf, Path, Tree};
+use super::{Child, Inner, Leaf, Path, Ref, Tree};
 use arrayvec::ArrayVec;
 
 /// A leaf, with the way to its neighbours.
@@ -17,14 +17,14 @@ impl<'a, L: Leaf> Cursor<'a, L> {
     /// Follows the children that `choose` names. `base` is not known yet.
     fn descend(root: &'a Child<L>, mut choose: impl FnMut(&Inner<L>) -> usize) -> Self {
         let mut path = ArrayVec::new();
-        let mut child = root;
+        let mut child = root.get();
         loop {
             match child {
-                Child::Leaf(leaf) => return Cursor { path, leaf, base: 0 },
-                Child::Inner(inner) => {
+                Ref::Leaf(leaf) => return Cursor { path, leaf, base: 0 },
+                Ref::Inner(inner) => {
                     let at = choose(inner);
-                    path.push((&**inner, at));
-                    child = &inner.children[at];
+                    path.push((inner, at));
+                    child = inner.children.at(at);
                 }
             }
         }
@@ -77,17 +77,17 @@ impl<'a, L: Leaf> Cursor<'a, L> {
         let (inner, at) = self.path[depth];
         let Some(at) = aside(inner, at) else { return false };
         self.path[depth].1 = at;
-        let mut child = &inner.children[at];
+        let mut child = inner.children.at(at);
         loop {
             match child {
-                Child::Leaf(leaf) => {
+                Ref::Leaf(leaf) => {
                     self.leaf = leaf;
                     return true;
                 }
-                Child::Inner(inner) => {
+                Ref::Inner(inner) => {
                     let at = choose(inner);
-                    self.path.push((&**inner, at));
-                    child = &inner.children[at];
+                    self.path.push((inner, at));
+                    child = inner.children.at(at);
                 }
             }
         }

@@ -14,9 +14,9 @@ impl<L: Leaf> Tree<L> {
             self.root = Some(right_root);
             return;
         };
-        let slot = Slot { key: right_root.first_key(), len: right.len, child: right_root };
-        let extra = match root.height().cmp(&slot.child.height()) {
-            Ordering::Equal => root.merge(slot).into_iter().collect(),
+        let slot = Slot { key: right_root.get().first_key(), len: right.len, child: right_root };
+        let extra = match root.get().height().cmp(&slot.child.get().height()) {
+            Ordering::Equal => root.get_mut().merge(slot).into_iter().collect(),
             Ordering::Greater => root.inner_mut().join_last(slot),
             Ordering::Less => {
                 let left = std::mem::replace(&mut root, slot.child);

@@ -5,6 +5,7 @@
 //! and costs O(1); a change then copies the nodes on one path, and only those that are still shared.
 
 mod ahead;
+mod child;
 mod cursor;
 mod join;
 mod node;
@@ -14,8 +15,9 @@ mod tests;
 
 pub use ahead::AHEAD;
 use arrayvec::ArrayVec;
+use child::{Child, Mut, Ref};
 pub use cursor::Cursor;
-use node::{Change, Child, Edges, Inner, MAX_HEIGHT, Slot};
+use node::{Change, Edges, Inner, MAX_HEIGHT, Slot};
 pub use shared::{Itself, Shared};
 use std::cell::Cell;
 use std::fmt;
@@ -127,7 +129,7 @@ impl<L: Leaf> Tree<L> {
 
     /// The number of leaves. O(1).
     pub fn leaves(&self) -> usize {
-        self.root.as_ref().map_or(0, Child::leaves)
+        self.root.as_ref().map_or(0, |root| root.get().leaves())
     }
 
     /// The first leaf.
@@ -193,11 +195,11 @@ impl<L: Leaf> Tree<L> {
     /// Follows the children that `choose` names down to a leaf.
     #[inline]
     fn descend(&self, mut choose: impl FnMut(&Inner<L>) -> usize) -> Option<&L> {
-        let mut child = self.root.as_ref()?;
+        let mut child = self.root.as_ref()?.get();
         loop {
             match child {
-                Child::Leaf(leaf) => return Some(leaf),
-                Child::Inner(inner) => child = &inner.children[choose(inner)],
+                Ref::Leaf(leaf) => return Some(leaf),
+                Ref::Inner(inner) => child = inner.children.at(choose(inner)),
             }
         }
     }
@@ -244,7 +246,7 @@ impl<L: Leaf> Tree<L> {
     fn edit<R>(&mut self, mut choose: impl FnMut(&Inner<L>) -> usize, edit: impl FnOnce(&mut L) -> R) -> R {
         let root = self.root.get_or_insert_with(|| Child::Leaf(Shared::new(L::default())));
         let mut change = Change::default();
-        let result = root.edit(&mut choose, edit, Edges::BOTH, &mut change);
+        let result = root.get_mut().edit(&mut choose, edit, Edges::BOTH, &mut change);
         self.len = self.len.wrapping_add(change.added);
         if !change.extra.is_empty() {
             self.grow(change.extra);
@@ -266,7 +268,7 @@ impl<L: Leaf> Tree<L> {
         while let Some(root) = &mut self.root {
             match root {
                 Child::Leaf(leaf) if leaf.is_empty() => self.root = None,
-                Child::Inner(inner) if inner.children.len() == 1 => *root = inner.children[0].clone(),
+                Child::Inner(inner) if inner.children.len() == 1 => *root = inner.children.share(0),
                 _ => return,
             }
         }
@@ -281,12 +283,9 @@ impl<L: Leaf> Tree<L> {
     /// let go of at once. What is left in between is good for nothing but to be freed.
     pub fn free_some(&mut self, leaves: usize) -> bool {
         let mut budget = leaves.max(1);
-        let emptied = match &mut self.root {
-            Some(Child::Inner(root)) => match Arc::get_mut(root) {
-                Some(root) => root.free_some(&mut budget),
-                None => true,
-            },
-            Some(Child::Leaf(_)) | None => true,
+        let emptied = match self.root.as_mut().map(Child::get_mut) {
+            Some(Mut::Inner(root)) => Arc::get_mut(root).is_none_or(|root| root.free_some(&mut budget)),
+            Some(Mut::Leaf(_)) | None => true,
         };
         if emptied {
             *self = Tree::new();
@@ -300,7 +299,7 @@ impl<L: Leaf> Tree<L> {
         let Some(root) = &self.root else { return 0 };
         let leaves = self.leaves();
         if leaves <= Self::EXACT_MEMORY {
-            return root.memory_usage();
+            return root.get().memory_usage();
         }
         let step = self.len / Self::EXACT_MEMORY as u64;
         let sample = (0..Self::EXACT_MEMORY as u64).filter_map(|n| self.leaf_at(n * step));
@@ -321,10 +320,10 @@ impl<L: Leaf> Tree<L> {
             assert_eq!(self.len, 0);
             return;
         };
-        assert_eq!(root.len(), self.len);
+        assert_eq!(root.get().len(), self.len);
         if let Child::Inner(inner) = root {
             assert!(inner.children.len() > 1, "a root without a purpose");
         }
-        root.check(true, None, &less);
+        root.get().check(true, None, &less);
     }
 }

@@ -1,5 +1,6 @@
 //! Nodes: how they are searched, and how they stay neither too full nor too empty.
 
+use super::child::{Child, Children, Mut, Ref};
 use super::{Leaf, Shared, SplitAt};
 use arrayvec::ArrayVec;
 use std::mem;
@@ -15,21 +16,6 @@ pub(super) const MIN_CHILDREN: usize = if cfg!(test) { 2 } else { 3 };
 /// No tree that fits into memory is higher: that would take `MIN_CHILDREN` to this power leaves.
 pub(super) const MAX_HEIGHT: usize = 24;
 
-/// A subtree.
-pub(super) enum Child<L: Leaf> {
-    Leaf(L::Shared),
-    Inner(Arc<Inner<L>>),
-}
-
-impl<L: Leaf> Clone for Child<L> {
-    fn clone(&self) -> Self {
-        match self {
-            Child::Leaf(leaf) => Child::Leaf(leaf.clone()),
-            Child::Inner(inner) => Child::Inner(inner.clone()),
-        }
-    }
-}
-
 /// A node with children. What a search reads lies in arrays of its own.
 #[derive(Clone)]
 pub(super) struct Inner<L: Leaf> {
@@ -38,7 +24,7 @@ pub(super) struct Inner<L: Leaf> {
     pub keys: ArrayVec<L::Key, MAX_CHILDREN>,
     /// The number of elements in each child.
     pub lens: ArrayVec<u64, MAX_CHILDREN>,
-    pub children: ArrayVec<Child<L>, MAX_CHILDREN>,
+    pub children: Children<L>,
     /// The number of leaves beneath.
     leaves: usize,
     /// 1 above leaves.
@@ -98,58 +84,82 @@ impl<L: Leaf> Slot<L> {
 
     /// A slot for what comes first in the tree, where the key does not matter.
     pub fn unsorted(child: Child<L>) -> Self {
-        Slot { key: child.first_key(), len: child.len(), child }
+        let (key, len) = (child.get().first_key(), child.get().len());
+        Slot { key, len, child }
     }
 }
 
-impl<L: Leaf> Child<L> {
+impl<L: Leaf> Ref<'_, L> {
     pub fn len(&self) -> u64 {
         match self {
-            Child::Leaf(leaf) => leaf.len(),
-            Child::Inner(inner) => inner.lens.iter().sum(),
+            Ref::Leaf(leaf) => leaf.len(),
+            Ref::Inner(inner) => inner.lens.iter().sum(),
         }
     }
 
     pub fn leaves(&self) -> usize {
         match self {
-            Child::Leaf(_) => 1,
-            Child::Inner(inner) => inner.leaves,
+            Ref::Leaf(_) => 1,
+            Ref::Inner(inner) => inner.leaves,
         }
     }
 
     pub fn height(&self) -> usize {
         match self {
-            Child::Leaf(_) => 0,
-            Child::Inner(inner) => inner.height,
+            Ref::Leaf(_) => 0,
+            Ref::Inner(inner) => inner.height,
         }
     }
 
     /// The lower key of its first leaf.
     pub fn first_key(&self) -> L::Key {
         match self {
-            Child::Leaf(leaf) => leaf.lower_key(),
-            Child::Inner(inner) => inner.children[0].first_key(),
+            Ref::Leaf(leaf) => leaf.lower_key(),
+            Ref::Inner(inner) => inner.children.at(0).first_key(),
         }
     }
 
     fn is_under(&self) -> bool {
         match self {
-            Child::Leaf(leaf) => leaf.weight() < L::MAX_WEIGHT / 4 && leaf.len() < L::MAX_LEN / 4,
-            Child::Inner(inner) => inner.children.len() < MIN_CHILDREN,
+            Ref::Leaf(leaf) => leaf.weight() < L::MAX_WEIGHT / 4 && leaf.len() < L::MAX_LEN / 4,
+            Ref::Inner(inner) => inner.children.len() < MIN_CHILDREN,
         }
     }
 
+    /// Whether it is to be merged with `right`, since one of both is too empty. Leaves must fit into one.
+    fn wants(&self, right: Ref<'_, L>) -> bool {
+        let fit = match (self, right) {
+            (Ref::Leaf(left), Ref::Leaf(right)) => {
+                left.weight() + right.weight() <= L::MAX_WEIGHT && left.len() + right.len() <= L::MAX_LEN
+            }
+            _ => true,
+        };
+        fit && (self.is_under() || right.is_under())
+    }
+
+    pub fn memory_usage(&self) -> usize {
+        match self {
+            Ref::Leaf(leaf) => leaf_memory(*leaf),
+            Ref::Inner(inner) => {
+                let children: usize = inner.children.iter().map(|child| child.memory_usage()).sum();
+                size_of::<usize>() + size_of::<Inner<L>>() + children
+            }
+        }
+    }
+}
+
+impl<L: Leaf> Mut<'_, L> {
     /// Lets `edit` change the leaf that `choose` leads to, and repairs what is beneath this node.
     #[inline]
     pub fn edit<R>(
-        &mut self,
+        self,
         choose: &mut impl FnMut(&Inner<L>) -> usize,
         edit: impl FnOnce(&mut L) -> R,
         edges: Edges,
         change: &mut Change<L>,
     ) -> R {
         match self {
-            Child::Leaf(leaf) => {
+            Mut::Leaf(leaf) => {
                 let leaf = leaf.make_mut();
                 let before = leaf.len();
                 let result = edit(leaf);
@@ -160,32 +170,21 @@ impl<L: Leaf> Child<L> {
                 }
                 result
             }
-            Child::Inner(inner) => Arc::make_mut(inner).edit(choose, edit, edges, change),
+            Mut::Inner(inner) => Arc::make_mut(inner).edit(choose, edit, edges, change),
         }
-    }
-
-    /// Whether it is to be merged with `right`, since one of both is too empty. Leaves must fit into one.
-    fn wants(&self, right: &Child<L>) -> bool {
-        let fit = match (self, right) {
-            (Child::Leaf(left), Child::Leaf(right)) => {
-                left.weight() + right.weight() <= L::MAX_WEIGHT && left.len() + right.len() <= L::MAX_LEN
-            }
-            _ => true,
-        };
-        fit && (self.is_under() || right.is_under())
     }
 
     /// Appends `right`, if they are to be merged; gives back what is still a node of its own.
-    pub fn merge(&mut self, right: Slot<L>) -> Option<Slot<L>> {
-        if !self.wants(&right.child) {
+    pub fn merge(self, right: Slot<L>) -> Option<Slot<L>> {
+        if !self.get().wants(right.child.get()) {
             return Some(right);
         }
         match (self, right) {
-            (Child::Leaf(left), Slot { child: Child::Leaf(leaf), .. }) => {
+            (Mut::Leaf(left), Slot { child: Child::Leaf(leaf), .. }) => {
                 left.make_mut().absorb(leaf.into_leaf());
                 None
             }
-            (Child::Inner(left), Slot { child: Child::Inner(inner), key, .. }) => {
+            (Mut::Inner(left), Slot { child: Child::Inner(inner), key, .. }) => {
                 let left = Arc::make_mut(left);
                 let mut right = Arc::unwrap_or_clone(inner);
                 right.keys[0] = key;
@@ -196,16 +195,6 @@ impl<L: Leaf> Child<L> {
                 nodes.pop()
             }
             (_, right) => Some(right),
-        }
-    }
-
-    pub fn memory_usage(&self) -> usize {
-        match self {
-            Child::Leaf(leaf) => leaf_memory(&**leaf),
-            Child::Inner(inner) => {
-                let children: usize = inner.children.iter().map(Child::memory_usage).sum();
-                size_of::<usize>() + size_of::<Inner<L>>() + children
-            }
         }
     }
 }
@@ -239,7 +228,7 @@ fn split<L: Leaf>(leaf: &mut L, at: SplitAt, extra: &mut Vec<Slot<L>>) {
 /// A subtree of these children, which are equally high and in order; nothing where there are none.
 pub(super) fn build<L: Leaf>(mut slots: Vec<Slot<L>>) -> Option<Child<L>> {
     while slots.len() > 1 {
-        let mut first = Inner::new(slots[0].child.height() + 1);
+        let mut first = Inner::new(slots[0].child.get().height() + 1);
         let mut nodes = first.refill(slots, SplitAt::Middle);
         nodes.insert(0, Slot::unsorted(Child::Inner(Arc::new(first))));
         slots = nodes;
@@ -249,7 +238,13 @@ pub(super) fn build<L: Leaf>(mut slots: Vec<Slot<L>>) -> Option<Child<L>> {
 
 impl<L: Leaf> Inner<L> {
     fn new(height: usize) -> Self {
-        Inner { keys: ArrayVec::new(), lens: ArrayVec::new(), children: ArrayVec::new(), leaves: 0, height }
+        Inner {
+            keys: ArrayVec::new(),
+            lens: ArrayVec::new(),
+            children: Children::new(height),
+            leaves: 0,
+            height,
+        }
     }
 
     /// The child with the element at `position`, and the position in it. The last child has all that is
@@ -282,7 +277,7 @@ impl<L: Leaf> Inner<L> {
     ) -> R {
         let at = choose(self);
         let narrow = edges.narrow(at, self.children.len());
-        let result = self.children[at].edit(choose, edit, narrow, change);
+        let result = self.children.at_mut(at).edit(choose, edit, narrow, change);
         self.lens[at] = self.lens[at].wrapping_add(change.added);
         if !change.extra.is_empty() {
             self.leaves = self.leaves.wrapping_add(change.leaves);
@@ -291,7 +286,7 @@ impl<L: Leaf> Inner<L> {
             change.extra = self.insert(at + 1, extra, edges.split_at());
         } else {
             // One that grows is on its way: its neighbour need not be looked at.
-            if change.added.cast_signed() <= 0 && self.children[at].is_under() {
+            if change.added.cast_signed() <= 0 && self.children.at(at).is_under() {
                 let before = self.children.len();
                 self.mend(at);
                 if self.height == 1 {
@@ -312,17 +307,18 @@ impl<L: Leaf> Inner<L> {
             return;
         }
         for left in [Some(at), at.checked_sub(1)].into_iter().flatten() {
-            if !self.children.get(left + 1).is_some_and(|right| self.children[left].wants(right)) {
+            let right = left + 1;
+            if right >= self.children.len() || !self.children.at(left).wants(self.children.at(right)) {
                 continue;
             }
-            let right = self.remove(left + 1);
+            let right = self.remove(right);
             let both = self.lens[left] + right.len;
-            let rest = self.children[left].merge(right);
+            let rest = self.children.at_mut(left).merge(right);
             self.lens[left] = both - rest.as_ref().map_or(0, |slot| slot.len);
             if let Some(slot) = rest {
                 self.put(left + 1, slot);
             }
-            if !self.children.get(at).is_some_and(Child::is_under) {
+            if at >= self.children.len() || !self.children.at(at).is_under() {
                 return;
             }
         }
@@ -340,8 +336,7 @@ impl<L: Leaf> Inner<L> {
 
     /// Takes all children from `at` on. The number of leaves is left as it was.
     pub fn take_slots(&mut self, at: usize) -> Vec<Slot<L>> {
-        let parts = self.keys.drain(at..).zip(self.lens.drain(at..)).zip(self.children.drain(at..));
-        parts.map(|((key, len), child)| Slot { key, len, child }).collect()
+        self.children.take(at, self.keys.drain(at..).zip(self.lens.drain(at..)))
     }
 
     /// Inserts children, whose leaves it already counts, and gives back siblings to be put after it.
@@ -383,25 +378,29 @@ impl<L: Leaf> Inner<L> {
             self.lens.push(slot.len);
             self.children.push(slot.child);
         }
-        self.leaves = self.children.iter().map(Child::leaves).sum();
+        self.leaves = self.children.iter().map(|child| child.leaves()).sum();
     }
 
     /// Joins `slot`, which is less high than this node, to the end, and gives back siblings of this node.
     pub fn join_last(&mut self, slot: Slot<L>) -> Vec<Slot<L>> {
         let last = self.children.len() - 1;
         self.join(last, slot.len, |child| match child {
-            Child::Inner(inner) if inner.height > slot.child.height() => Arc::make_mut(inner).join_last(slot),
-            _ => child.merge(slot).into_iter().collect(),
+            Mut::Inner(inner) if inner.height > slot.child.get().height() => {
+                Arc::make_mut(inner).join_last(slot)
+            }
+            child => child.merge(slot).into_iter().collect(),
         })
     }
 
     /// Joins `left`, which is less high than this node, to the start; `key` is where this node begins.
     pub fn join_first(&mut self, left: Child<L>, key: L::Key) -> Vec<Slot<L>> {
-        self.join(0, left.len(), |child| match child {
-            Child::Inner(inner) if inner.height > left.height() => Arc::make_mut(inner).join_first(left, key),
-            _ => {
-                let len = child.len();
-                let first = mem::replace(child, left);
+        self.join(0, left.get().len(), |child| match child {
+            Mut::Inner(inner) if inner.height > left.get().height() => {
+                Arc::make_mut(inner).join_first(left, key)
+            }
+            mut child => {
+                let len = child.get().len();
+                let first = child.replace(left);
                 child.merge(Slot { key, len, child: first }).into_iter().collect()
             }
         })
@@ -409,30 +408,25 @@ impl<L: Leaf> Inner<L> {
 
     /// Lets `join` add `added` elements to a child at an end, and takes in the siblings it gives back. A
     /// node that overflows at an end stays full: more will come there.
-    fn join(
-        &mut self,
-        at: usize,
-        added: u64,
-        join: impl FnOnce(&mut Child<L>) -> Vec<Slot<L>>,
-    ) -> Vec<Slot<L>> {
-        let extra = join(&mut self.children[at]);
+    fn join(&mut self, at: usize, added: u64, join: impl FnOnce(Mut<'_, L>) -> Vec<Slot<L>>) -> Vec<Slot<L>> {
+        let extra = join(self.children.at_mut(at));
         self.lens[at] = self.lens[at] + added - extra.iter().map(|slot| slot.len).sum::<u64>();
         let split_at = if at == 0 { SplitAt::Start } else { SplitAt::End };
         let siblings = self.insert(at + 1, extra, split_at);
-        self.leaves = self.children.iter().map(Child::leaves).sum();
+        self.leaves = self.children.iter().map(|child| child.leaves()).sum();
         siblings
     }
 
     /// Frees leaves from the end until `budget` is used up, and says whether none are left.
     pub fn free_some(&mut self, budget: &mut usize) -> bool {
         while *budget > 0 {
-            let whole = match self.children.last_mut() {
-                None => return true,
-                Some(Child::Leaf(_)) => true,
-                Some(Child::Inner(inner)) => Arc::get_mut(inner).is_none_or(|inner| inner.free_some(budget)),
+            let Some(last) = self.children.len().checked_sub(1) else { return true };
+            let whole = match self.children.at_mut(last) {
+                Mut::Leaf(_) => true,
+                Mut::Inner(inner) => Arc::get_mut(inner).is_none_or(|inner| inner.free_some(budget)),
             };
             if whole {
-                self.children.pop();
+                self.children.truncate(last);
                 *budget = budget.saturating_sub(1);
             }
         }
@@ -441,22 +435,22 @@ impl<L: Leaf> Inner<L> {
 }
 
 #[cfg(test)]
-impl<L: Leaf> Child<L> {
+impl<L: Leaf> Ref<'_, L> {
     /// See [`super::Tree::check`]. `from` is where the parent says it begins.
     pub fn check(&self, root: bool, from: Option<&L::Key>, less: &impl Fn(&L::Key, &L::Key) -> bool) {
         match self {
-            Child::Leaf(leaf) => {
+            Ref::Leaf(leaf) => {
                 assert!(!leaf.is_empty(), "an empty leaf");
-                assert!(!is_over(&**leaf), "a leaf that is too full");
+                assert!(!is_over(*leaf), "a leaf that is too full");
                 assert!(from.is_none_or(|from| !less(&leaf.lower_key(), from)), "a leaf before its key");
             }
-            Child::Inner(inner) => {
+            Ref::Inner(inner) => {
                 assert!(root || inner.children.len() >= MIN_CHILDREN, "an inner node that is too empty");
                 assert_eq!(inner.keys.len(), inner.children.len());
                 assert_eq!(inner.lens.len(), inner.children.len());
-                assert_eq!(inner.leaves, inner.children.iter().map(Child::leaves).sum::<usize>());
+                assert_eq!(inner.leaves, inner.children.iter().map(|child| child.leaves()).sum::<usize>());
                 for at in 0..inner.children.len() {
-                    let child = &inner.children[at];
+                    let child = inner.children.at(at);
                     assert_eq!(child.height() + 1, inner.height, "leaves of different depth");
                     assert_eq!(child.len(), inner.lens[at]);
                     let from = if at == 0 { from } else { Some(&inner.keys[at]) };

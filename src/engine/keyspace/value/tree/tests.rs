@@ -270,17 +270,17 @@ proptest! {
 /// A tree of four levels.
 fn deep() -> Tree<Run> {
     let tree = tree_of(&(0..3000).collect::<Vec<_>>());
-    assert_eq!(tree.root.as_ref().map(Child::height), Some(3));
+    assert_eq!(tree.root.as_ref().map(|root| root.get().height()), Some(3));
     tree
 }
 
 /// Nodes of `tree` that `other` does not share, given that both have the same shape.
-fn own_nodes(tree: &Child<Run>, other: &Child<Run>) -> usize {
+fn own_nodes(tree: Ref<'_, Run>, other: Ref<'_, Run>) -> usize {
     match (tree, other) {
-        (Child::Leaf(a), Child::Leaf(b)) => usize::from(!Arc::ptr_eq(a, b)),
-        (Child::Inner(a), Child::Inner(b)) if Arc::ptr_eq(a, b) => 0,
-        (Child::Inner(a), Child::Inner(b)) => {
-            let pairs = a.children.iter().zip(&b.children);
+        (Ref::Leaf(a), Ref::Leaf(b)) => usize::from(!std::ptr::eq(a, b)),
+        (Ref::Inner(a), Ref::Inner(b)) if std::ptr::eq(a, b) => 0,
+        (Ref::Inner(a), Ref::Inner(b)) => {
+            let pairs = a.children.iter().zip(b.children.iter());
             1 + pairs.map(|(a, b)| own_nodes(a, b)).sum::<usize>()
         }
         _ => panic!("different shapes"),
@@ -292,7 +292,7 @@ fn a_change_of_a_clone_copies_one_path_once() {
     let tree = deep();
     let mut changed = tree.clone();
     let own = |changed: &Tree<Run>| {
-        own_nodes(changed.root.as_ref().expect("a root"), tree.root.as_ref().expect("a root"))
+        own_nodes(changed.root.as_ref().expect("a root").get(), tree.root.as_ref().expect("a root").get())
     };
     assert_eq!(own(&changed), 0);
     CLONED.set(0);
@@ -348,7 +348,7 @@ fn memory_is_exact_in_small_trees_and_near_in_large_ones() {
     let leaf = size_of::<usize>() + size_of::<Run>();
     assert!(small.leaves() == 63 && small.memory_usage() > 63 * leaf + 500);
     let large = deep();
-    let exact = large.root.as_ref().expect("a root").memory_usage();
+    let exact = large.root.as_ref().expect("a root").get().memory_usage();
     let estimate = large.memory_usage();
     assert!(estimate.abs_diff(exact) * 4 < exact, "{estimate} for {exact}");
     assert_eq!(Tree::<Run>::new().memory_usage(), 0);
