@@ -16,6 +16,7 @@ use std::time::Instant;
 struct Run(Vec<u64>);
 
 impl Leaf for Run {
+    type Shared = triomphe::Arc<Self>;
     type Key = u64;
     const MAX_WEIGHT: usize = 64;
 

@@ -25,6 +25,8 @@ pub(super) enum Mut<'a, L: Leaf> {
 }
 
 /// The subtrees beneath a node.
+// Both are arrays of words: the lint does not know how large an associated type is.
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Children<L: Leaf> {
     Leaves(ArrayVec<L::Shared, MAX_CHILDREN>),
     Inner(ArrayVec<Arc<Inner<L>>, MAX_CHILDREN>),
