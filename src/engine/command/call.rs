@@ -58,10 +58,14 @@ impl Call<'_> {
     pub fn propagate(&mut self, argv: &[&[u8]]) {
         self.server.propagation.instead(self.session.db, || Argv::of(argv.iter().copied()));
     }
+    /// Whether it comes from an append-only file: then it says what is the case, whatever a client may ask for.
+    pub fn is_replayed(&self) -> bool {
+        self.server.persistence.loading.is_some()
+    }
     /// Whether a moment that something is to expire at (Unix milliseconds) has come, so that it is removed instead. While
     /// an append-only file is replayed it has not: what was done to the key before it expired is still to come.
     pub fn is_past(&self, at: i64) -> bool {
-        at <= self.now.unix_ms() && self.server.persistence.loading.is_none()
+        at <= self.now.unix_ms() && !self.is_replayed()
     }
     /// Removes a key that is there, and says so: event `del`, propagated as DEL.
     pub fn delete(&mut self, key: &[u8]) {

@@ -11,6 +11,9 @@ use super::value::listpack::{self, Buffer, Element, element_at};
 use super::value::{Form, Object, Packed, ValueRef};
 use std::sync::Arc;
 
+/// The latest moment that a field can expire at, in Unix milliseconds: Redis's.
+pub const EXPIRY_MAX: i64 = (1 << 48) - 1;
+
 /// Up to which sizes hashes are small.
 #[derive(Clone, Debug)]
 pub struct HashLimits {

@@ -21,7 +21,7 @@ use super::records::Records;
 use super::source::{Error, Source};
 use super::value::{Context, Progress, Value};
 use super::{Dialect, Reader, Writer, kind};
-use crate::engine::keyspace::hash::HashLimits;
+use crate::engine::keyspace::hash::{EXPIRY_MAX, HashLimits};
 use crate::engine::keyspace::value::Hash;
 use crate::engine::keyspace::value::listpack::{self, Element, Elements, element_at};
 use crate::engine::keyspace::{Form, Object, Packed};
@@ -30,9 +30,6 @@ use std::collections::BTreeMap;
 const HALF: &str = "a field without a value";
 const DISORDER: &str = "fields that are not in the order in which they expire";
 const NO_TIME: &str = "an expiry that is no time";
-
-/// Redis's latest expiry of a field.
-const EXPIRY_MAX: i64 = (1 << 48) - 1;
 
 /// An expiry as it is kept, if it is one.
 fn expiry(at: i64) -> Result<Option<i64>, &'static str> {

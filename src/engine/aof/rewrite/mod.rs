@@ -9,7 +9,8 @@
 //!   gone) is one RESTORE.
 //! - A command has fewer elements than Redis's 64 if they are long, so that little lies in memory encoded.
 //!
-//! When consumers were last seen is forgotten, as in Redis.
+//! When consumers were last seen is forgotten, as in Redis. What Redis writes and does not take back when it loads it, this
+//! server does: expiries of fields beyond 46 bits of milliseconds, and deliveries later than the clock says it is.
 
 mod stream;
 #[cfg(test)]

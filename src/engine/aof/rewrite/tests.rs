@@ -2,8 +2,10 @@
 
 use super::Rewrite;
 use crate::engine::config::Config;
+use crate::engine::keyspace::value::stream::StreamId;
 use crate::engine::loopback::Loopback;
-use crate::engine::protocol::{Limits, Parser, Range, Step};
+use crate::engine::protocol::{Limits, Parser, Range, Step, request};
+use crate::engine::text::crc64::crc64;
 
 /// The requests in some bytes, as lines of words.
 fn lines(bytes: &[u8]) -> Vec<String> {
@@ -154,4 +156,42 @@ fn what_commands_cannot_say_is_restored() {
             written[0].starts_with(&format!("RESTORE k {expires_at} ")) && written[0].ends_with(" ABSTTL")
         );
     }
+}
+
+/// A payload may have a field expire later than a client could, and the clock may have gone back since an entry was
+/// delivered: the file says what was the case.
+#[test]
+fn what_no_client_could_ask_for_is_kept() {
+    let mut world = Loopback::new(Config::default(), 1).expect("the defaults are fine");
+    world.now.unix_us = 1_700_000_000_000_000;
+    let client = world.connect();
+    let late = (1u64 << 48) - 1;
+    let mut payload = [&b"\x18"[..], &late.to_le_bytes(), b"\x01\x01\x01f\x01v\x0c\0"].concat();
+    payload.extend(crc64(&payload).to_le_bytes());
+    let mut restore = Vec::new();
+    request::encode(&mut restore, [b"RESTORE", b"h".as_slice(), b"0", &payload].into_iter());
+    world.send(client, &restore);
+    world.send(client, b"HPEXPIREAT h 70368744177664 FIELDS 1 f\r\n");
+    let heard = world.take_heard(client);
+    assert!(heard.starts_with(b"+OK\r\n-ERR invalid expire time"), "{}", heard.escape_ascii());
+    world.send(client, b"XADD s 1-1 f v\r\nXGROUP CREATE s g 0\r\nXREADGROUP GROUP g a STREAMS s >\r\n");
+    let mut commands = Vec::new();
+    for key in [b"h", b"s"] {
+        let entry = world.server.databases[0].lookup(key).expect("the key").duplicate(key);
+        while !Rewrite::new(entry.duplicate(key)).step(&mut commands, usize::MAX, true) {}
+    }
+    let mut replayed = Loopback::new(Config::default(), 1).expect("the defaults are fine");
+    replayed.now.unix_us = world.now.unix_us - 1_000_000_000;
+    replayed.server.begin_loading(0, replayed.now);
+    let (ran, _) = replayed.server.replay(&commands, replayed.now).expect("commands");
+    assert_eq!(ran, commands.len());
+    replayed.server.end_loading();
+    let state = |world: &Loopback| {
+        let entry = |key: &[u8]| world.server.databases[0].lookup(key).expect("the key");
+        let expires_at = entry(b"h").hash().and_then(|hash| hash.get(b"f")?.expires_at);
+        let group = entry(b"s").stream().and_then(|stream| stream.group_at(0)).expect("the group").1;
+        (expires_at, group.pending_from(StreamId::MIN).map(|(_, pending)| pending.time()).collect::<Vec<_>>())
+    };
+    assert_eq!(state(&replayed), state(&world));
+    assert_eq!(state(&world), (Some(late as i64), vec![1_700_000_000_000]));
 }

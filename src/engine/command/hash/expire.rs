@@ -105,7 +105,7 @@ fn expire(call: &mut Call, seconds: bool, relative: bool) -> Result {
     let (access, key) = (call.access(), call.args.at(1));
     call.server.write_as(access, key, Type::Hash)?;
     let now_ms = call.now.unix_ms();
-    let at = unix_ms(args::int(call.args.at(2))?, seconds, if relative { now_ms } else { 0 }, call.name())?;
+    let at = unix_ms(call, args::int(call.args.at(2))?, seconds, if relative { now_ms } else { 0 })?;
     let given = Given::of_expire(call)?;
     let limits = limits(call.server);
     let past = call.is_past(at);

@@ -5,7 +5,7 @@ use super::write::{PAIRS, after_removal, put, remove};
 use super::{FAST_GROWING, FAST_WRITE, FIELDS, HASH, UPDATE, counted, element, hash_event, limits, moment};
 use crate::engine::command::args::Cursor;
 use crate::engine::command::{Call, Command, Error, Result};
-use crate::engine::keyspace::hash::FieldExpiry;
+use crate::engine::keyspace::hash::{EXPIRY_MAX, FieldExpiry};
 use crate::engine::keyspace::{Entry, Type};
 use crate::engine::protocol::Args;
 use crate::engine::spec::Arity::AtLeast;
@@ -65,20 +65,22 @@ pub(super) const COMMANDS: &[Command] = &[
     },
 ];
 
-/// The latest moment that fields may expire at: 46 bits of milliseconds, as in Redis.
+/// The latest moment that a client may have fields expire at: 46 bits of milliseconds, as in Redis. What it restored from a
+/// payload may be later.
 const LATEST: i64 = (1 << 46) - 1;
 
 /// Fields that one call may name at most.
 const COUNT_MAX: i64 = i32::MAX as i64;
 
-/// A time in seconds or milliseconds after `base` as Unix milliseconds; `command` is for the error text.
-pub(super) fn unix_ms(time: i64, seconds: bool, base: i64, command: &str) -> Result<i64> {
+/// A time in seconds or milliseconds after `base` as Unix milliseconds.
+pub(super) fn unix_ms(call: &Call, time: i64, seconds: bool, base: i64) -> Result<i64> {
     if time < 0 {
         return Err(Error::new("ERR invalid expire time, must be >= 0"));
     }
     let ms = if seconds { time.checked_mul(1000) } else { Some(time) };
-    let at = ms.and_then(|ms| ms.checked_add(base)).filter(|at| *at <= LATEST);
-    at.ok_or_else(|| Error::invalid_expire(command))
+    let latest = if call.is_replayed() { EXPIRY_MAX } else { LATEST };
+    let at = ms.and_then(|ms| ms.checked_add(base)).filter(|at| *at <= latest);
+    at.ok_or_else(|| Error::invalid_expire(call.name()))
 }
 
 /// Under which conditions a field gets its expiry.
@@ -208,7 +210,7 @@ impl<'a> Given<'a> {
     /// Those of HGETEX and HSETEX: the option beside times is PERSIST or KEEPTTL. HSETEX has two arguments a
     /// field, and conditions.
     fn of_lifetime(call: &Call<'a>, each: usize, other: (&'static str, Lifetime)) -> Result<Self> {
-        let (now_ms, command) = (call.now.unix_ms(), call.name());
+        let now_ms = call.now.unix_ms();
         Self::read(call, 2, each, Error::new("ERR invalid number of fields"), |cursor, given| {
             if each == 2
                 && let Some(wanted) = condition(cursor)
@@ -230,7 +232,7 @@ impl<'a> Given<'a> {
                 return Err(Error::text(text));
             }
             given.lifetime = Some(match form {
-                Some((_, seconds, base)) => Lifetime::At(unix_ms(cursor.int()?, seconds, base, command)?),
+                Some((_, seconds, base)) => Lifetime::At(unix_ms(call, cursor.int()?, seconds, base)?),
                 None => other.1,
             });
             given.when = form.map(|_| when);

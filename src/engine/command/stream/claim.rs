@@ -273,8 +273,10 @@ fn claim_options(call: &Call) -> Result<(Ids, Claim, StreamId)> {
             return Err(Error::bytes([b"ERR Unrecognized XCLAIM option '", cursor.value()?, b"'"].concat()));
         }
     }
-    // A time that cannot be is taken for a clock that is a little off.
-    claim.time = time.filter(|time| (0..=now).contains(time)).unwrap_or(now);
+    // A time that cannot be is taken for a clock that is a little off. What is replayed was the case: the clock may have
+    // gone back since.
+    let latest = if call.is_replayed() { i64::MAX } else { now };
+    claim.time = time.filter(|time| (0..=latest).contains(time)).unwrap_or(now);
     Ok((ids, claim, last_id))
 }
 

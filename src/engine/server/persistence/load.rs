@@ -18,8 +18,10 @@ pub struct Loading {
     pub total_bytes: u64,
     /// Bytes that are done.
     pub loaded_bytes: u64,
-    /// Client whose commands are run, and what is left of its input.
+    /// Client whose commands are run.
     replayer: Box<Session>,
+    /// What is known of a command that has come in part.
+    parser: Parser,
     /// Expired keys are left out: their removal is in no file.
     pub drops_expired: bool,
     /// Keys that are there already are replaced.
@@ -62,6 +64,7 @@ impl Server {
             total_bytes,
             loaded_bytes: 0,
             replayer: Box::new(replayer),
+            parser: Parser::default(),
             drops_expired: true,
             merges: false,
             keys: (0, 0),
@@ -155,13 +158,15 @@ impl Server {
     }
 
     /// Runs the commands of an append-only file that lie in `input` as a whole; says how many bytes and how many commands
-    /// that were. The others come after a script that is busy then.
+    /// that were. The others come after a script that is busy then. What is left comes again, with more behind it.
     pub fn replay(&mut self, input: &[u8], now: Now) -> Result<(usize, u64), (usize, String)> {
         let Some(loading) = &mut self.persistence.loading else { return Ok((input.len(), 0)) };
         let mut session = std::mem::take(&mut loading.replayer);
-        let outcome = self.replay_as(&mut session, input, now);
+        // A command may come in thousands of pieces: it is not parsed from its beginning with each of them.
+        let mut parser = std::mem::take(&mut loading.parser);
+        let outcome = self.replay_as(&mut session, &mut parser, input, now);
         if let Some(loading) = &mut self.persistence.loading {
-            loading.replayer = session;
+            (loading.replayer, loading.parser) = (session, parser);
         }
         outcome
     }
@@ -169,6 +174,7 @@ impl Server {
     fn replay_as(
         &mut self,
         session: &mut Session,
+        parser: &mut Parser,
         input: &[u8],
         now: Now,
     ) -> Result<(usize, u64), (usize, String)> {
@@ -186,7 +192,7 @@ impl Server {
                 }
                 continue;
             }
-            let step = Parser::default().step(&input[at..], at, limits, &mut ranges);
+            let step = parser.step(&input[at..], at, limits, &mut ranges);
             let length = match step {
                 Ok(Step::Request { length }) => length,
                 Ok(Step::Empty { length }) => {
