@@ -32,6 +32,9 @@ use std::task::Poll;
 /// Microseconds between flushes of `everysec`, between tries after an error, and of quiet before a checksum.
 const SECOND: u64 = 1_000_000;
 const NOT_THERE: &str = "the append-only file is not there yet";
+const UNSOUND: &str = "the append-only file could not be written";
+/// Bytes after which a group takes no more: what is written is copied first.
+const GROUP: usize = 4 << 20;
 /// The shortest and longest that a group waits for those who were just answered, in microseconds.
 const PATIENCE_MIN: u64 = 50;
 const PATIENCE_MAX: u64 = 10_000;
@@ -439,15 +442,17 @@ impl Log {
                     self.report_durable();
                     // The rewrite has not ended before: tools that wait for that look at the files then.
                     self.directory.forget_history(&mut self.manifest).await;
-                } else {
-                    // It may have its place already.
-                    let _ = fs::remove_file(&base).await;
                 }
                 // Whoever asked may be gone with the server.
                 let _ = done.send(committed);
             }
             // It may be the last that is heard of it.
-            ToAof::Flush(done) => _ = done.send(self.flush(true).await),
+            ToAof::Flush(done) => {
+                let flushed = self.flush(true).await;
+                // A flush before it may have failed.
+                let whole = if self.is_tainted { Err(UNSOUND.to_owned()) } else { Ok(()) };
+                let _ = done.send(flushed.and(whole));
+            }
             ToAof::Close(done) => {
                 let flushed = self.flush(true).await;
                 if !self.is_named
@@ -466,7 +471,7 @@ impl Log {
         Annotations { time: self.policy.timestamps, checksums: self.policy.checksums }
     }
 
-    /// Writes what was gathered, as one group.
+    /// Writes what was gathered, as one group if it is not much.
     async fn write(&mut self) {
         let now = time::now();
         if self.retry_at.is_some_and(|at| now.mono_us < at) {
@@ -479,22 +484,38 @@ impl Log {
             }
             return;
         }
-        let (mut frame, mut out) = (self.frame, Vec::new());
-        let unix_s = now.unix_secs().max(0) as u64;
-        // However the stream is parted, the parts are whole units.
-        let first = usize::from(buggify!("split-group") && self.gathered.len() > 1);
-        for part in [&self.gathered[..first], &self.gathered[first..]] {
-            if !part.is_empty() {
-                frame.group(part.iter().map(Vec::as_slice), unix_s, self.annotations(), &mut out);
+        let (unix_s, mut out) = (now.unix_secs().max(0) as u64, Vec::new());
+        while !self.gathered.is_empty() {
+            let (mut frame, count) = (self.frame, self.next_group());
+            out.clear();
+            // However the stream is parted, the parts are whole units.
+            frame.group(
+                self.gathered[..count].iter().map(Vec::as_slice),
+                unix_s,
+                self.annotations(),
+                &mut out,
+            );
+            if self.append(&out, frame).await.is_err() && !mutant::is_on("lost-retry") {
+                break;
             }
-        }
-        if self.append(&out, frame).await.is_ok() || mutant::is_on("lost-retry") {
-            self.gathered.clear();
-            self.written_end = self.gathered_end;
+            self.written_end += self.gathered.drain(..count).map(|chunk| chunk.len() as u64).sum::<u64>();
         }
         if mutant::is_on("written-is-durable") {
             self.report(FromAof::Durable { position: self.written_end, size: self.size() });
         }
+    }
+
+    /// How many of the chunks that were gathered the next group has.
+    fn next_group(&self) -> usize {
+        if buggify!("split-group") {
+            return 1;
+        }
+        let mut bytes = 0;
+        let fits = |chunk: &&Vec<u8>| {
+            bytes += chunk.len();
+            bytes <= GROUP
+        };
+        self.gathered.iter().take_while(fits).count().max(1)
     }
 
     /// Appends bytes, after which the file's end is `frame`; or takes back what was written of them.
@@ -693,7 +714,7 @@ impl Log {
     async fn seal_backup(&mut self, into: &Path) -> Result<Vec<Vec<u8>>, String> {
         self.flush(true).await?;
         if !self.is_sound() {
-            return Err("the append-only file could not be written".to_owned());
+            return Err(UNSOUND.to_owned());
         }
         for file in self.manifest.incremental() {
             self.directory.link(&file.name, into).await?;
@@ -723,3 +744,6 @@ impl Log {
         Ok(base)
     }
 }
+
+#[cfg(test)]
+mod tests;

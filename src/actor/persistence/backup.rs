@@ -98,7 +98,7 @@ impl Persistence {
 }
 
 /// Does something with files where it may take its time.
-async fn on_thread<F>(work: impl FnOnce() -> F + Send + 'static) -> Result<(), String>
+pub(super) async fn on_thread<F>(work: impl FnOnce() -> F + Send + 'static) -> Result<(), String>
 where
     F: Future<Output = Result<(), String>> + 'static,
 {

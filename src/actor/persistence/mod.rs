@@ -24,7 +24,7 @@ use crate::engine::server::persistence::{AofState, Outcome};
 use crate::engine::session::ClientId;
 use crate::runtime::sync::{Notify, mpsc, oneshot};
 use crate::runtime::task::{self, JoinHandle};
-use crate::runtime::{process, thread, time};
+use crate::runtime::{fs, process, thread, time};
 use save::{Plan, Stop};
 use std::cell::{Cell, RefCell};
 use std::ffi::OsStr;
@@ -462,7 +462,17 @@ impl Persistence {
             Err(error) => Err(Stop::Failed(log::reason(&error))),
         };
         let committed = match (written, alone) {
-            (Ok(_), alone) if is_base => self.commit(temporary, is_rdb, alone).await.map_err(Stop::Failed),
+            (Ok(_), alone) if is_base => {
+                let committed = self.commit(temporary.clone(), is_rdb, alone).await;
+                if committed.is_err() {
+                    // It may have its place already.
+                    let remove = move || async move {
+                        fs::remove_file(&temporary).await.map_err(|error| log::reason(&error))
+                    };
+                    let _ = backup::on_thread(remove).await;
+                }
+                committed.map_err(Stop::Failed)
+            }
             (written, _) => written,
         };
         let outcome = match committed {
@@ -604,13 +614,18 @@ impl Persistence {
 
     /// The server is to stop: saves what is to be saved. Fails if that does, and nobody insists.
     pub async fn finish(&self, how: Shutdown) -> Result<(), String> {
-        let (saves, state) = self.keyspace.with_quiet(|server| {
+        let (saves, state, broken) = self.keyspace.with_quiet(|server| {
             // What is written from now on would be lost.
             server.pause_for_stop();
             let loading = server.persistence.loading.is_some();
             let saves = !loading && !how.nosave && (how.save || !server.config.save.0.is_empty());
-            (saves, server.persistence.aof.state)
+            (saves, server.persistence.aof.state, server.persistence.aof.broken)
         });
+        if !how.force && state == AofState::On && broken {
+            // What is answered may be lost until then, and the rewrite is under way.
+            log::write(Level::Warning, "The AOF has to be rewritten after a write error, can't exit.");
+            return Err("Rewriting AOF".to_owned());
+        }
         let outcome = self.finish_files(saves, state, how.force).await;
         if how.force { Ok(()) } else { outcome }
     }

@@ -213,15 +213,17 @@ impl<'a> Writer<'a> {
         }
         for entry in chunk.entries {
             self.encoder.begin(entry, self.plan.clock.as_ref());
-            while !self.encoder.step() {
+            let mut is_whole = false;
+            while !is_whole {
+                is_whole = self.encoder.step();
                 self.drain(BUFFER).await.map_err(failed)?;
+                // One value may take minutes.
+                if source.is_given_up() {
+                    return Err(Stop::Asked);
+                }
             }
-            self.drain(BUFFER).await.map_err(failed)?;
             self.keys += 1;
             self.delay(source).await;
-            if source.is_given_up() {
-                return Err(Stop::Asked);
-            }
         }
         Ok(())
     }
@@ -399,3 +401,6 @@ impl Encoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
