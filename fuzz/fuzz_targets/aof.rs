@@ -45,6 +45,7 @@ fn file(bytes: &[u8], piece: usize) {
         length: bytes.len() as u64,
         last: true,
         own,
+        durable: false,
         load_truncated: true,
         corrupt_tail_max: u64::MAX,
     };

@@ -5,6 +5,8 @@
 use super::load::path;
 use crate::actor::log::reason;
 use crate::engine::aof::manifest::{File as Listed, Manifest};
+use crate::engine::aof::message;
+use crate::engine::aof::recovery::{is_lost_base, is_rdb_base};
 use crate::engine::aof::scan::{Damage, Item, Problem, Scanner, begins_rdb};
 use crate::engine::rdb;
 use crate::runtime::fs::File;
@@ -50,9 +52,7 @@ enum Content {
 
 /// Does what the arguments ask for, the program's name first.
 pub fn run(command_line: &[Vec<u8>]) -> ExitCode {
-    let mut tool =
-        Tool { mode: Mode::Check, input: &mut io::stdin().lock(), output: &mut io::stdout().lock() };
-    match tool.run(command_line) {
+    match Tool::new(&mut io::stdin().lock(), &mut io::stdout().lock()).run(command_line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed) => ExitCode::FAILURE,
     }
@@ -60,11 +60,17 @@ pub fn run(command_line: &[Vec<u8>]) -> ExitCode {
 
 struct Tool<'a> {
     mode: Mode,
+    /// Whether there were checksums in a file.
+    checksummed: bool,
     input: &'a mut dyn BufRead,
     output: &'a mut dyn Write,
 }
 
-impl Tool<'_> {
+impl<'a> Tool<'a> {
+    fn new(input: &'a mut dyn BufRead, output: &'a mut dyn Write) -> Self {
+        Tool { mode: Mode::Check, checksummed: false, input, output }
+    }
+
     fn run(&mut self, command_line: &[Vec<u8>]) -> Outcome<()> {
         let words: Vec<&[u8]> = command_line.iter().skip(1).map(Vec::as_slice).collect();
         let file = match words[..] {
@@ -123,27 +129,32 @@ impl Tool<'_> {
         let folder = place.parent().unwrap_or(Path::new(""));
         let last = manifest.files().next_back().map(|file| &file.name);
         let is_last = |file: &Listed| Some(&file.name) == last;
+        let mut empty_base = None;
         if let Some(base) = manifest.base() {
             let place = folder.join(path(&base.name));
             let rdb = matches!(content(&place), Ok(Content::Rdb));
             self.say(&format!("Start to check BASE AOF ({} format).", if rdb { "RDB" } else { "RESP" }));
-            self.part("BASE AOF", base, place, is_last(base), rdb)?;
+            let found = self.part("BASE AOF", base, place, is_last(base), rdb)?;
+            empty_base = Some(base).filter(|_| matches!(found, Found::Empty));
         }
         if !manifest.incremental().is_empty() {
             self.say("Start to check INCR files.");
         }
         for file in manifest.incremental() {
             self.part("INCR AOF", file, folder.join(path(&file.name)), is_last(file), false)?;
+            if let Some(base) = empty_base.filter(|base| is_lost_base(&base.name, self.checksummed)) {
+                return self.fail(&message::lost_base(&base.name));
+            }
         }
         self.say("All AOF files and manifest are valid");
         Ok(())
     }
 
-    fn part(&mut self, kind: &str, file: &Listed, place: PathBuf, last: bool, rdb: bool) -> Outcome<()> {
+    fn part(&mut self, kind: &str, file: &Listed, place: PathBuf, last: bool, rdb: bool) -> Outcome<Found> {
         let name = String::from_utf8_lossy(&file.name);
         let found = self.file(&name, &place, last, rdb)?;
         self.conclude(kind, &name, &found);
-        Ok(())
+        Ok(found)
     }
 
     /// Checks one file; only the last one of a history may be cut.
@@ -157,7 +168,8 @@ impl Tool<'_> {
             }
         };
         if size == 0 {
-            return Ok(Found::Empty);
+            let lost = is_lost_base(name.as_bytes(), false);
+            return if lost { self.fail(&message::lost_base(name.as_bytes())) } else { Ok(Found::Empty) };
         }
         let start = if rdb { self.preamble(&mut file)? } else { 0 };
         let mut scanner = Scanner::new(start, size);
@@ -168,17 +180,22 @@ impl Tool<'_> {
                     .fail(&format!("Failed to read from AOF {name}, aborting... ({})", reason(&error)));
             }
         };
+        self.checksummed |= scanner.checksummed();
         let lines = scanner.lines() + 1;
         let damage = match end {
             Stopped::Later(offset, limit) => return self.truncate_to(name, place, last, offset, limit),
             Stopped::Damage(damage) => Some(damage),
             Stopped::End => scanner.finish().err(),
         };
+        let damage = damage.map(|damage| damage.of_file(self.checksummed));
         let good = damage.as_ref().map_or(size, |damage| damage.good);
         if let Some(damage) = &damage {
             self.say(&describe(name, damage));
         }
         let dropped = size - good;
+        if good == 0 && damage.is_some() && is_rdb_base(name.as_bytes()) {
+            return self.fail(&message::no_rdb_magic(name.as_bytes(), size.saturating_sub(9)));
+        }
         if let (0, Mode::TruncateTo(limit)) = (dropped, self.mode) {
             self.say(&format!("Truncate nothing in AOF {name} to timestamp {limit}"));
             return Ok(Found::Valid);
@@ -204,7 +221,7 @@ impl Tool<'_> {
                     // Only a base may be one, and a base has been read to its end.
                     Ok(Some(Item::Preamble)) => {
                         let problem = Problem::Start(b'R');
-                        return Ok(Stopped::Damage(Damage { offset: 0, good: 0, problem }));
+                        return Ok(Stopped::Damage(Damage { offset: 0, good: 0, good_own: 0, problem }));
                     }
                     Ok(Some(Item::Command(_))) => None,
                     Ok(Some(Item::Annotation(line))) => line.strip_prefix(b"#TS:").map(second),
@@ -230,11 +247,13 @@ impl Tool<'_> {
 
     /// Reads an RDB file at the beginning of `file`, which then stands at its end, and gives its length.
     fn preamble(&mut self, file: &mut File) -> Outcome<u64> {
-        let limits = rdb::Limits::any();
+        let (limits, mut sound);
+        limits = rdb::Limits::any();
         let decoded = {
             let source = rdb::Buffered::new(|buffer| file.read(buffer).map_err(|error| reason(&error)));
             let mut decoder = rdb::Decoder::new(source, &limits, 0, true);
             loop {
+                sound = decoder.position();
                 match decoder.next() {
                     Ok(Some(_)) => {}
                     Ok(None) => break Ok(decoder.position()),
@@ -254,6 +273,7 @@ impl Tool<'_> {
             Err(error) => {
                 self.say("--- RDB ERROR DETECTED ---");
                 self.say(&error);
+                self.say(&format!("everything before offset {sound} can be read"));
                 self.fail("RDB preamble of AOF file is not sane, aborting.")
             }
         }

@@ -147,6 +147,7 @@ fn recover(file: &[u8]) -> Option<Vec<Vec<u8>>> {
         length: file.len() as u64,
         last: true,
         own: true,
+        durable: false,
         load_truncated: true,
         corrupt_tail_max: 0,
     };

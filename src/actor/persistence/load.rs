@@ -4,9 +4,12 @@ use super::aof::{Directory, Opened};
 use super::message::Loaded;
 use super::save::{OWN, is_own_line, own_line};
 use crate::actor::log::{self, reason};
+use crate::engine::aof::blocks::{BLOCK, Block, Blocks};
 use crate::engine::aof::frame::Writer;
 use crate::engine::aof::manifest::{Format, manifest_name};
-use crate::engine::aof::recovery::{Aftermath, Circumstances, Verdict, judge};
+use crate::engine::aof::recovery::{
+    Aftermath, Circumstances, EMPTY_BASE, Verdict, is_lost_base, is_rdb_base, judge,
+};
 use crate::engine::aof::scan::{Damage, End, Item as Part, begins_rdb};
 use crate::engine::aof::{Manifest, Scanner, message};
 use crate::engine::buggify::buggify;
@@ -25,8 +28,6 @@ use std::path::{Path, PathBuf};
 pub const QUEUE: usize = 8;
 /// Entries that are handed over at once.
 const ENTRIES: usize = 256;
-/// Bytes of commands that are handed over at once.
-const CHUNK: usize = 128 << 10;
 
 /// What a loader needs to know.
 #[derive(Clone, Debug)]
@@ -92,9 +93,13 @@ async fn entries(
     let mut decoder = Decoder::new(source, &setup.limits, setup.clock, setup.checksum);
     let (mut db, mut batch, mut own, mut empty) = (0, Vec::new(), false, 0);
     loop {
-        let item = decoder
-            .next()
-            .map_err(|error| format!("Error loading the RDB file {}: {error}", path.display()))?;
+        let sound = decoder.position();
+        let item = decoder.next().map_err(|error| {
+            let path = path.display();
+            format!(
+                "Error loading the RDB file {path}: {error}. Everything before offset {sound} can be read."
+            )
+        })?;
         let full = batch.len() >= ENTRIES;
         if (full || !matches!(item, Some(Item::Entry(_)))) && !batch.is_empty() {
             let (entries, end) = (std::mem::take(&mut batch), decoder.position());
@@ -163,12 +168,22 @@ struct History<'a> {
     before: u64,
     /// The base says that this server wrote it, and so all that follows.
     own: bool,
+    /// The base, if it is empty.
+    empty_base: Option<Vec<u8>>,
+}
+
+/// A file of commands that was read to its end.
+struct Scanned {
+    /// What a writer goes on with.
+    end: End,
+    /// What it was like.
+    blocks: Blocks,
 }
 
 /// Loads the append-only file, and opens it for what follows. `None` for the latter if nothing may be changed.
 pub async fn aof(directory: Directory, setup: Setup, out: Out) -> Result<Option<Opened>, String> {
     let found = find(&directory, setup.mends).await?;
-    let mut end = None;
+    let mut last_scan = None;
     if let Some(manifest) = &found {
         let mut total = 0;
         for file in manifest.files() {
@@ -177,13 +192,23 @@ pub async fn aof(directory: Directory, setup: Setup, out: Out) -> Result<Option<
         }
         send(&out, Loaded::Total(total)).await?;
         let started = time::now().mono_us;
-        let mut history = History { directory: &directory, setup: &setup, out: &out, before: 0, own: false };
+        let mut history = History {
+            directory: &directory,
+            setup: &setup,
+            out: &out,
+            before: 0,
+            own: false,
+            empty_base: None,
+        };
         let last = manifest.files().last().map(|file| file.name.clone());
         for file in manifest.files() {
             let is_base = manifest.base() == Some(file);
-            end = Some(history.file(&file.name, is_base, last.as_ref() == Some(&file.name)).await?);
+            last_scan = Some(history.file(&file.name, is_base, last.as_ref() == Some(&file.name)).await?);
         }
         log::write(Level::Notice, &message::loaded(seconds_since(started)));
+        if setup.mends {
+            history.adopt(manifest).await?;
+        }
     }
     if !setup.mends {
         return Ok(None);
@@ -192,7 +217,7 @@ pub async fn aof(directory: Directory, setup: Setup, out: Out) -> Result<Option<
         Some(manifest) => manifest,
         None => begin(&directory, setup.rdb_base).await?,
     };
-    open(directory, manifest, end).await.map(Some)
+    open(directory, manifest, last_scan).await.map(Some)
 }
 
 fn seconds_since(mono_us: u64) -> String {
@@ -264,19 +289,19 @@ fn empty_rdb() -> Vec<u8> {
 }
 
 /// Opens the last incremental file, or makes one.
-async fn open(directory: Directory, mut manifest: Manifest, end: Option<End>) -> Result<Opened, String> {
-    if let (Some(last), Some(end)) = (manifest.incremental().last(), end) {
+async fn open(
+    directory: Directory,
+    mut manifest: Manifest,
+    last_scan: Option<Scanned>,
+) -> Result<Opened, String> {
+    if let (Some(last), Some(scanned)) = (manifest.incremental().last(), last_scan) {
         log::write(Level::Notice, &message::opening_incremental(&last.name));
-        let opened = async {
-            let mut file = fs::File::append_to(&directory.file(&last.name))?;
-            write_again(&mut file, end.proven, end.offset).await?;
-            file.sync_data().await?;
-            Ok(file)
-        };
-        let file =
-            opened.await.map_err(|error: io::Error| message::open_failed(&last.name, reason(&error)))?;
+        let failed = |error: io::Error| message::open_failed(&last.name, reason(&error));
+        let mut file = fs::File::append_to(&directory.file(&last.name)).map_err(failed)?;
+        write_again(&mut file, &last.name, &scanned).await?;
+        file.sync_data().await.map_err(failed)?;
         directory.forget_history(&mut manifest).await;
-        let mut frame = Writer::resume(&end);
+        let mut frame = Writer::resume(&scanned.end);
         frame.synced();
         return Ok(Opened { directory, manifest, file, frame, is_listed: true });
     }
@@ -293,39 +318,69 @@ async fn open(directory: Directory, mut manifest: Manifest, end: Option<End>) ->
     Ok(Opened { directory, manifest, file, frame: Writer::new(), is_listed: true })
 }
 
-/// Writes bytes of a file to where they are. They may never have been flushed, or a flush may have failed: then the
-/// kernel takes its copy for clean, and only what is written again gets to the medium with the next flush.
-async fn write_again(file: &mut fs::File, mut from: u64, to: u64) -> io::Result<()> {
-    let mut buffer = vec![0; CHUNK.min((to - from) as usize)];
-    while from < to {
-        let piece = &mut buffer[..CHUNK.min((to - from) as usize)];
-        file.seek(from)?;
-        if read_full(file, piece)? < piece.len() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        file.seek(from)?;
-        file.write_all(piece).await?;
-        from += piece.len() as u64;
+/// Writes the end of a file that lacks its proof to where it is. It may never have been flushed, or a flush may have
+/// failed: then the kernel takes its copy for clean, and only what is written again gets to the medium with the next flush.
+async fn write_again(file: &mut fs::File, name: &[u8], scanned: &Scanned) -> Result<(), String> {
+    let failed = |error: io::Error| message::open_failed(name, reason(&error));
+    let End { offset, proven, .. } = scanned.end;
+    let unproven = scanned.blocks.from_offset(proven).filter(|_| proven < offset);
+    let mut buffer = Vec::new();
+    for block in unproven {
+        read_block(file, name, block, &mut buffer)?;
+        let from = proven.max(block.start);
+        file.seek(from).map_err(failed)?;
+        file.write_all(&buffer[(from - block.start) as usize..]).await.map_err(failed)?;
     }
-    file.seek(to)
+    file.seek(offset).map_err(failed)
+}
+
+/// Reads a block that was scanned before.
+fn read_block(file: &mut fs::File, name: &[u8], block: Block, buffer: &mut Vec<u8>) -> Result<(), String> {
+    let failed = |error: io::Error| message::read_failed(name, reason(&error));
+    buffer.resize(block.length, 0);
+    file.seek(block.start).map_err(failed)?;
+    let read = read_full(file, buffer).map_err(failed)?;
+    if block.is(&buffer[..read]) { Ok(()) } else { Err(message::read_otherwise(name, block.start)) }
 }
 
 impl History<'_> {
     /// Loads one file.
-    async fn file(&mut self, name: &[u8], is_base: bool, is_last: bool) -> Result<End, String> {
+    async fn file(&mut self, name: &[u8], is_base: bool, is_last: bool) -> Result<Scanned, String> {
         let path = self.directory.file(name);
         let started = time::now().mono_us;
         let mut file = fs::File::open(&path).map_err(|error| message::unreadable(name, reason(&error)))?;
         let length = file.len().map_err(|error| message::no_length(name, reason(&error)))?;
+        if is_base && length == 0 {
+            self.empty_base = Some(name.to_vec());
+        }
         let start = self.preamble(&mut file, name, is_base).await?;
-        let end = match self.scan(&mut file, name, start, length)? {
-            (Ok(end), _) => end,
-            (Err(damage), own) => {
-                let verdict = self.judge(&mut file, name, &damage, (length, is_last, own))?;
+        let mut blocks = Blocks::from(start);
+        let (end, checksummed) = self.scan(&mut file, name, (start, length), &mut blocks)?;
+        if let Some(base) = &self.empty_base
+            && is_lost_base(base, checksummed)
+        {
+            return Err(message::lost_base(base));
+        }
+        let scanned = match end {
+            Ok(end) => Scanned { end, blocks },
+            Err(damage) if is_base && damage.good == 0 && is_rdb_base(name) => {
+                return Err(message::no_rdb_magic(name, length.saturating_sub(9)));
+            }
+            Err(damage) => {
+                let circumstances = Circumstances {
+                    name,
+                    length,
+                    last: is_last,
+                    own: checksummed || self.own,
+                    durable: is_base && self.own,
+                    load_truncated: self.setup.load_truncated,
+                    corrupt_tail_max: self.setup.corrupt_tail_max,
+                };
+                let verdict = self.judge(&mut file, &damage, &circumstances)?;
                 self.mend(name, start, verdict).await?
             }
         };
-        self.commands(&mut file, name, start, end.offset).await?;
+        self.commands(&mut file, name, &scanned.blocks).await?;
         self.before += length;
         let seconds = seconds_since(started);
         let text = if is_base {
@@ -334,7 +389,29 @@ impl History<'_> {
             message::loaded_incremental(name, seconds)
         };
         log::write(Level::Notice, &text);
-        Ok(end)
+        Ok(scanned)
+    }
+
+    /// Sees to it that what was loaded of another server stays, whatever follows it: such a server may have been killed
+    /// before it flushed its files.
+    async fn adopt(&self, manifest: &Manifest) -> Result<(), String> {
+        // The last one is flushed when it is opened.
+        let (files, last) = (manifest.files(), manifest.incremental().last());
+        for file in files.filter(|file| !self.own && Some(*file) != last) {
+            let synced = async { fs::File::append_to(&self.directory.file(&file.name))?.sync_data().await };
+            synced.await.map_err(|error: io::Error| message::open_failed(&file.name, reason(&error)))?;
+        }
+        let Some(base) = &self.empty_base else { return Ok(()) };
+        let (place, temporary) =
+            (self.directory.file(base), self.directory.file(&[b"temp-", &**base].concat()));
+        let written = async {
+            let mut file = fs::File::create(&temporary)?;
+            file.write_all(EMPTY_BASE).await?;
+            file.sync_all().await?;
+            fs::rename(&temporary, &place).await?;
+            fs::sync_dir(&self.directory.path).await
+        };
+        written.await.map_err(|error: io::Error| message::open_failed(base, reason(&error)))
     }
 
     /// Loads the RDB file that a file may begin with; says where it ends.
@@ -364,17 +441,17 @@ impl History<'_> {
     }
 
     /// Reads commands to their end without running them, since checksums come after what they cover. Also says whether
-    /// there were any.
+    /// there were any. What is run later must be the same `blocks`.
     fn scan(
         &mut self,
         file: &mut fs::File,
         name: &[u8],
-        start: u64,
-        length: u64,
+        (start, length): (u64, u64),
+        blocks: &mut Blocks,
     ) -> Result<(Result<End, Damage>, bool), String> {
         let failed = |error: io::Error| message::read_failed(name, reason(&error));
         let mut scanner = Scanner::new(start, length);
-        let mut buffer = vec![0; if buggify!("small-load") { 61 } else { CHUNK }];
+        let mut buffer = vec![0; if buggify!("small-load") { 61 } else { BLOCK }];
         file.seek(start).map_err(failed)?;
         loop {
             let count = file.read(&mut buffer).map_err(failed)?;
@@ -382,12 +459,14 @@ impl History<'_> {
                 let own = scanner.checksummed();
                 return Ok((scanner.finish(), own));
             }
+            blocks.push(&buffer[..count]);
             scanner.push(&buffer[..count]);
             loop {
                 match scanner.next() {
                     Ok(Some(Part::Command(_))) => {}
                     Ok(Some(Part::Annotation(line))) => self.own |= is_own_line(line),
-                    Ok(Some(Part::Preamble)) => return Err(message::preamble_failed(name)),
+                    // It was none when the file was opened.
+                    Ok(Some(Part::Preamble)) => return Err(message::read_otherwise(name, start)),
                     Ok(None) => break,
                     Err(damage) => return Ok((Err(damage), scanner.checksummed())),
                 }
@@ -399,28 +478,24 @@ impl History<'_> {
     fn judge(
         &self,
         file: &mut fs::File,
-        name: &[u8],
         damage: &Damage,
-        (length, last, own): (u64, bool, bool),
+        circumstances: &Circumstances<'_>,
     ) -> Result<Verdict, String> {
-        let failed = |error: io::Error| message::read_failed(name, reason(&error));
+        let failed = |error: io::Error| message::read_failed(circumstances.name, reason(&error));
         let mut aftermath = Aftermath::new(damage);
         file.seek(damage.good).map_err(failed)?;
-        let mut buffer = vec![0; CHUNK];
+        let mut buffer = vec![0; BLOCK];
         loop {
             match file.read(&mut buffer).map_err(failed)? {
                 0 => break,
                 count => aftermath.push(&buffer[..count]),
             }
         }
-        let Setup { load_truncated, corrupt_tail_max, .. } = *self.setup;
-        let circumstances =
-            Circumstances { name, length, last, own: own || self.own, load_truncated, corrupt_tail_max };
-        Ok(judge(damage, &aftermath, &circumstances))
+        Ok(judge(damage, &aftermath, circumstances))
     }
 
     /// Cuts a damaged end off, or refuses the file.
-    async fn mend(&mut self, name: &[u8], start: u64, verdict: Verdict) -> Result<End, String> {
+    async fn mend(&mut self, name: &[u8], start: u64, verdict: Verdict) -> Result<Scanned, String> {
         let (length, log) = match verdict {
             Verdict::Cut { length, log } if self.setup.mends => (length, log),
             Verdict::Cut { log, .. } | Verdict::Refuse { log } => {
@@ -438,25 +513,20 @@ impl History<'_> {
             cut.await.map_err(|error: io::Error| message::truncate_failed(name, reason(&error)))?;
         sometimes!("mended");
         log.iter().for_each(|line| log::write(Level::Warning, line));
-        let (scanned, _) = self.scan(&mut file, name, start, length)?;
-        scanned.map_err(|damage| message::damage(name, &damage, 0))
+        let mut blocks = Blocks::from(start);
+        let (end, _) = self.scan(&mut file, name, (start, length), &mut blocks)?;
+        let end = end.map_err(|damage| message::damage(name, &damage, 0))?;
+        Ok(Scanned { end, blocks })
     }
 
-    /// Hands over the commands between two offsets, cut anywhere.
-    async fn commands(&self, file: &mut fs::File, name: &[u8], start: u64, end: u64) -> Result<(), String> {
-        file.seek(start).map_err(|error| message::read_failed(name, reason(&error)))?;
-        let mut left = end - start;
-        while left > 0 {
-            let mut chunk = vec![0; CHUNK.min(left as usize)];
-            let count = file.read(&mut chunk).map_err(|error| message::read_failed(name, reason(&error)))?;
-            if count == 0 {
-                return Err(message::read_failed(name, "it became shorter"));
-            }
-            chunk.truncate(count);
-            left -= count as u64;
-            let offset = end - left - count as u64;
-            send(self.out, Loaded::Commands { bytes: chunk, offset, file: name.into() }).await?;
-            send(self.out, Loaded::Progress(self.before + end - left)).await?;
+    /// Hands over the commands that were scanned, cut anywhere.
+    async fn commands(&self, file: &mut fs::File, name: &[u8], blocks: &Blocks) -> Result<(), String> {
+        for block in blocks.from_offset(0) {
+            let mut bytes = Vec::new();
+            read_block(file, name, block, &mut bytes)?;
+            let (offset, end) = (block.start, block.start + block.length as u64);
+            send(self.out, Loaded::Commands { bytes, offset, file: name.into() }).await?;
+            send(self.out, Loaded::Progress(self.before + end)).await?;
         }
         Ok(())
     }
@@ -473,3 +543,6 @@ fn read_full(file: &mut fs::File, buffer: &mut [u8]) -> io::Result<usize> {
     }
     Ok(filled)
 }
+
+#[cfg(test)]
+mod tests;

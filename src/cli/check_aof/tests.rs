@@ -20,7 +20,7 @@ fn check(arguments: &[&str], file: &Path, answer: &str) -> (String, bool) {
         ["redis-check-aof"].into_iter().chain(arguments).map(|word| word.into()).collect();
     let mut output = Vec::new();
     let mut input = answer.as_bytes();
-    let outcome = Tool { mode: Mode::Check, input: &mut input, output: &mut output }.run(&line);
+    let outcome = Tool::new(&mut input, &mut output).run(&line);
     let folder = format!("{}/", file.parent().unwrap().display());
     (String::from_utf8(output).unwrap().replace(&folder, ""), outcome.is_ok())
 }
@@ -130,4 +130,49 @@ fn commands_after_an_rdb_file() {
     fs::write(&file, &text).unwrap();
     let (printed, fine) = check(&[], &file, "");
     assert!(!fine && printed.ends_with("RDB preamble of AOF file is not sane, aborting.\n"), "{printed}");
+}
+
+#[test]
+fn a_base_that_was_lost() {
+    let folder = folder("lost");
+    let (manifest, incremental) = (folder.join("m"), folder.join("a.1.incr.aof"));
+    let list = |base: &str| {
+        let text = format!("file {base} seq 1 type b\nfile a.1.incr.aof seq 1 type i\n");
+        fs::write(&manifest, text.as_bytes()).unwrap();
+    };
+    let set = command(&["set", "foo", "hello"]);
+    fs::write(&incremental, set.as_bytes()).unwrap();
+    // Another server has no keys: their commands are no bytes.
+    list("a.1.base.aof");
+    fs::write(&folder.join("a.1.base.aof"), b"").unwrap();
+    assert!(check(&[], &manifest, "").1);
+    // This one says that there are none before anything follows.
+    let mut own = Vec::new();
+    let annotations = crate::engine::aof::frame::Annotations { time: false, checksums: true };
+    crate::engine::aof::Writer::new().group([set.as_bytes()], 0, annotations, &mut own);
+    fs::write(&incremental, &own).unwrap();
+    let (text, fine) = check(&[], &manifest, "");
+    assert!(!fine && text.contains("base file a.1.base.aof is damaged at offset 0: it is empty"), "{text}");
+    // No snapshot is empty.
+    list("a.1.base.rdb");
+    fs::write(&incremental, b"").unwrap();
+    fs::write(&folder.join("a.1.base.rdb"), b"").unwrap();
+    let (text, fine) = check(&[], &manifest, "");
+    assert!(!fine && text.contains("base file a.1.base.rdb is damaged at offset 0: it is empty"), "{text}");
+}
+
+#[test]
+fn a_base_whose_first_bytes_are_others_is_not_cut_to_nothing() {
+    let folder = folder("magic");
+    let (manifest, base) = (folder.join("m"), folder.join("a.1.base.rdb"));
+    fs::write(&manifest, b"file a.1.base.rdb seq 1 type b\n").unwrap();
+    let bytes = b"SEDIS0010\xff\0\0\0\0\0\0\0\0";
+    fs::write(&base, bytes).unwrap();
+    let (text, fine) = check(&["--fix"], &manifest, "y\n");
+    assert!(
+        !fine && text.contains("base file a.1.base.rdb is damaged at offset 0: it does not begin"),
+        "{text}"
+    );
+    assert!(text.contains("The 9 bytes that follow"), "{text}");
+    assert_eq!(fs::read(&base).unwrap(), bytes);
 }

@@ -14,6 +14,8 @@ use super::scan::End;
 const DUE: u64 = 4096;
 /// The smallest unit that a power failure leaves whole.
 const SECTOR: u64 = 512;
+/// The most bytes of a group that has no line in front that says so, the time included.
+pub const UNMARKED: u64 = SECTOR + 32;
 
 /// What to put between the commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -67,6 +67,12 @@ messages! {
     preamble_failed(file;) = "Error reading the RDB preamble of the AOF file {file}, AOF loading aborted";
     /// Fatal: a base in RDB format is damaged.
     base_failed(file;) = "Error reading the RDB base file {file}, AOF loading aborted";
+    /// Fatal: a base has no data although there must be some.
+    lost_base(file;) = "The AOF base file {file} is damaged at offset 0: it is empty, its data is lost. The files that follow it hold what was written since: they load alone when the line of {file} is taken out of the manifest.";
+    /// Fatal: a base of which `rest` bytes follow those that say what it is.
+    no_rdb_magic(file; rest) = "The AOF base file {file} is damaged at offset 0: it does not begin as an RDB file, which its name says it is. The {rest} bytes that follow may be whole: once its first 9 bytes are those of another base, redis-check-rdb says how far.";
+    /// Fatal: a file gave other bytes than before.
+    read_otherwise(file; offset) = "Unrecoverable error reading the append only file {file}: the bytes at offset {offset} are others than a moment ago";
     /// Notice; `seconds` has three digits after the point.
     loaded_base(file; seconds) = "DB loaded from base file {file}: {seconds} seconds";
     /// Notice; `seconds` has three digits after the point.
@@ -139,7 +145,7 @@ pub fn bad_format(file: &[u8], good: u64, dropped: u64) -> String {
 
 /// What was found, where, what is kept and what is not.
 pub fn damage(file: &[u8], damage: &Damage, dropped: u64) -> String {
-    let Damage { offset, good, problem } = damage;
+    let Damage { offset, good, problem, .. } = damage;
     let file = name(file);
     format!("AOF {file} is damaged at offset {offset}: {problem}. {good} bytes are good, {dropped} follow.")
 }

@@ -19,10 +19,12 @@
 //! #GRP\r\n                                    what follows counts only with the checksum that comes next
 //! #CRC:0a1b2c3d\r\n                           the checksum of what stands since the last such line
 //! #SYN:4e5f6071\r\n                           the same, and that all before it had reached the medium
+//! #empty\r\n                                  in a base: another server wrote it, without a byte, since it had no keys
 //! ```
 //!
 //! Nothing here opens a file: bytes come in, and bytes, offsets and log lines come out.
 
+pub mod blocks;
 pub mod checksum;
 pub mod frame;
 pub mod manifest;

@@ -68,6 +68,8 @@ pub struct Circumstances<'a> {
     pub last: bool,
     /// Whether this server wrote it: it has checksum lines, or belongs to a base that says so.
     pub own: bool,
+    /// Whether it was on the medium before the manifest named it, as the bases of this server are: no end of it was torn.
+    pub durable: bool,
     /// `aof-load-truncated`
     pub load_truncated: bool,
     /// `aof-load-corrupt-tail-max-size`
@@ -93,9 +95,10 @@ pub enum Verdict {
 
 /// Decides on a damaged file.
 pub fn judge(damage: &Damage, aftermath: &Aftermath, file: &Circumstances<'_>) -> Verdict {
+    let damage = &damage.of_file(file.own);
     let dropped = file.length.saturating_sub(damage.good);
     // No torn end has EXEC without MULTI: that one is there, and damaged.
-    let torn = if aftermath.durable || damage.problem == Problem::Exec {
+    let torn = if aftermath.durable || file.durable || damage.problem == Problem::Exec {
         false
     } else {
         // Zeros are what a file system shows of a page that was not written, whoever appended it.
@@ -130,6 +133,20 @@ pub fn judge(damage: &Damage, aftermath: &Aftermath, file: &Circumstances<'_>) -
     log.push(detail);
     Verdict::Refuse { log }
 }
+
+/// Whether a base without a byte has lost its data. In RDB format nobody writes such a file. Commands of no keys are none,
+/// but this server then writes a line that says so: see [`EMPTY_BASE`]. `checksummed`: what follows has its checksums.
+pub fn is_lost_base(name: &[u8], checksummed: bool) -> bool {
+    checksummed || is_rdb_base(name)
+}
+
+/// Whether a base is to be in RDB format by its name.
+pub fn is_rdb_base(name: &[u8]) -> bool {
+    name.ends_with(b".base.rdb")
+}
+
+/// What the empty base of another server gets before anything of this one follows it.
+pub const EMPTY_BASE: &[u8] = b"#empty\r\n";
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! is to be noticed where the file has no checksums.
 
 use super::checksum::{self, Line, Mark, Uncovered};
+use super::frame::UNMARKED;
 use crate::engine::protocol::request::{Args, Range};
 use std::fmt;
 
@@ -41,8 +42,19 @@ pub struct Damage {
     pub offset: u64,
     /// All before is whole: commands, annotations, MULTI with their EXEC. What is cut off begins here.
     pub good: u64,
+    /// The same where the file is this server's own. The commands of a short group are good before its checksum is reached,
+    /// since those of other servers have none. Where something follows that is no command, what the last one seems to be
+    /// may come from the same damage.
+    pub good_own: u64,
     /// What it is.
     pub problem: Problem,
+}
+
+impl Damage {
+    /// As it is to be seen in a file that is this server's `own`, or is not.
+    pub fn of_file(&self, own: bool) -> Damage {
+        Damage { good: if own { self.good_own } else { self.good }, ..self.clone() }
+    }
 }
 
 /// Kinds of damage.
@@ -188,6 +200,8 @@ pub struct Scanner {
     /// Within a group that only its checksum makes good.
     in_group: bool,
     good: u64,
+    /// Where the last of the units began that are good.
+    last_unit: u64,
     /// What was good where `uncovered` begins.
     good_before: u64,
     uncovered: Uncovered,
@@ -214,6 +228,7 @@ impl Scanner {
             in_multi: false,
             in_group: false,
             good: start,
+            last_unit: start,
             good_before: start,
             uncovered: Uncovered::from(start),
             unseen: 0,
@@ -309,7 +324,10 @@ impl Scanner {
     }
 
     fn damage(&self, at: usize, problem: Problem) -> Damage {
-        Damage { offset: self.offset + at as u64, good: self.good, problem }
+        let Scanner { good, good_before, last_unit, .. } = *self;
+        let is_doubted = !problem.is_truncation() && last_unit.saturating_sub(good_before) <= UNMARKED;
+        let good_own = if is_doubted { good_before } else { good };
+        Damage { offset: self.offset + at as u64, good, good_own, problem }
     }
 
     fn step(&mut self) -> Result<Step, Damage> {
@@ -368,7 +386,12 @@ impl Scanner {
         let found = self.uncovered.sum(mark, self.offset);
         if found != expected {
             let problem = Problem::Checksum { from: self.uncovered.start, expected, found };
-            return Err(Damage { offset: self.offset, good: self.good_before, problem });
+            return Err(Damage {
+                offset: self.offset,
+                good: self.good_before,
+                good_own: self.good_before,
+                problem,
+            });
         }
         self.uncovered = Uncovered::from(self.offset + length as u64);
         self.unseen = self.head + length;
@@ -460,6 +483,7 @@ impl Scanner {
             self.in_multi = false;
         }
         if !self.in_multi && !self.in_group {
+            self.last_unit = self.good;
             self.good = self.offset + length as u64;
         }
         Ok(())

@@ -12,6 +12,10 @@ fn set(value: &[u8]) -> Vec<u8> {
 }
 
 fn damage(file: &[u8]) -> (Damage, bool) {
+    find_damage(file).expect("it is damaged")
+}
+
+fn find_damage(file: &[u8]) -> Option<(Damage, bool)> {
     let mut scanner = Scanner::new(0, file.len() as u64);
     scanner.push(file);
     loop {
@@ -19,9 +23,9 @@ fn damage(file: &[u8]) -> (Damage, bool) {
             Ok(Some(_)) => {}
             Ok(None) => {
                 let checksummed = scanner.checksummed();
-                return (scanner.finish().unwrap_err(), checksummed);
+                return scanner.finish().err().map(|damage| (damage, checksummed));
             }
-            Err(damage) => return (damage, scanner.checksummed()),
+            Err(damage) => return Some((damage, scanner.checksummed())),
         }
     }
 }
@@ -34,6 +38,7 @@ fn judged(file: &[u8], change: impl Fn(&mut Circumstances<'_>)) -> (Option<u64>,
         length: file.len() as u64,
         last: true,
         own,
+        durable: false,
         load_truncated: true,
         corrupt_tail_max: 0,
     };
@@ -94,7 +99,7 @@ fn redis_rules_for_files_of_redis() {
 
 #[test]
 fn proof_is_found_however_the_bytes_come() {
-    let damage = Damage { offset: 4, good: 0, problem: Problem::Number };
+    let damage = Damage { offset: 4, good: 0, good_own: 0, problem: Problem::Number };
     let line = super::super::checksum::Uncovered::from(0).line(Mark::Durable, 0);
     let file = [b"*1\r\n$x\r\n#SYN:12345\r\n", &line[..], b"*1"].concat();
     for length in 0..=file.len() {
@@ -172,4 +177,42 @@ fn of_a_long_group_nothing_counts_without_its_checksum() {
     }
     let (whole, _) = damage(&file);
     assert!(matches!(whole.problem, Problem::Checksum { .. }) && whole.good == good as u64);
+}
+
+/// One that has a byte less in its count is a command too, and what follows is none.
+#[test]
+fn of_a_short_group_that_is_damaged_no_command_counts() {
+    let all = Annotations { time: false, checksums: true };
+    let (mut writer, mut file) = (Writer::new(), Vec::new());
+    let mut ends = vec![0];
+    for value in [&b"1"[..], b"22", b"333"] {
+        writer.group([set(value).as_slice()], 0, all, &mut file);
+        ends.push(file.len());
+    }
+    for bit in 0..8 * file.len() {
+        let mut flipped = file.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        if find_damage(&flipped).is_some() {
+            let (cut, text) = judged(&flipped, |file| file.own = true);
+            let cut = cut.unwrap_or_else(|| panic!("bit {bit}: {text}"));
+            // With its checksum, or before that where the file only seems to end too early.
+            let is_end = ends.iter().any(|end| [*end, end.saturating_sub(15)].contains(&(cut as usize)));
+            assert!(is_end && cut as usize <= bit / 8, "bit {bit}: {cut} {text}");
+        }
+    }
+    // So is one whose last argument seems to end with a line of another group.
+    let mut long = set(&[b'v'; 100]);
+    let from = long.windows(5).position(|window| window == b"$100\r").expect("its length") + 1;
+    long[from + 1] = b'8';
+    let mut torn = file.clone();
+    torn.extend(&long);
+    torn.extend(b"#CRC:00000000\r\n");
+    torn.extend([b'x'; 63]);
+    torn.extend(b"\r\nand what is no command");
+    assert_eq!(judged(&torn, |file| file.own = true).0, Some(file.len() as u64));
+    // What others append has none, and counts command by command.
+    file.extend(set(b"other"));
+    let whole = file.len() as u64;
+    file.extend(b"*3\r\n$3\r\nSE");
+    assert_eq!(judged(&file, |file| file.own = true).0, Some(whole));
 }
