@@ -477,8 +477,8 @@ impl State {
             _ => state.certain(&name, rest, at),
         };
         match outcome {
-            Ok(expected) if name == "XREADGROUP" && self.lacks_group(rest) => {
-                vec![(state.clone(), expected), (state, Reply::Null.into())]
+            Ok(expected) if name == "XREADGROUP" && self.may_have_waited(rest) => {
+                vec![(state, expected), (self.clone(), Reply::Null.into())]
             }
             Ok(expected) => vec![(state, expected)],
             Err(wrong_type) => {

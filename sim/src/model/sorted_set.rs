@@ -107,11 +107,14 @@ impl State {
 
     fn zincrby(&mut self, rest: &[Vec<u8>]) -> Result<Expected, WrongType> {
         let mut set = self.sorted_at(&rest[0])?.as_ref().clone();
-        let score = set.entry(rest[2].clone()).or_default();
-        *score += argument(&rest[1]);
-        let new = digits(*score);
-        self.set_sorted(&rest[0], set);
-        Ok(Some(new).into())
+        let old = set.get(&rest[2]).copied();
+        let new = old.unwrap_or_default() + argument(&rest[1]);
+        // Who watches the key is told of changes only.
+        if old != Some(new) {
+            set.insert(rest[2].clone(), new);
+            self.set_sorted(&rest[0], set);
+        }
+        Ok(Some(digits(new)).into())
     }
 
     fn pop_extreme(&mut self, key: &[u8], least: bool) -> Result<Option<(Bytes, i64)>, WrongType> {

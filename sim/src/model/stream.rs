@@ -26,6 +26,8 @@ struct Group {
     /// The last entry that it was given.
     last: Id,
     pending: BTreeMap<Id, Pending>,
+    /// It was moved since the last entry came, which wakes nobody: who waits may know nothing of entries that are new to it.
+    moved: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,11 +85,12 @@ impl State {
         }))
     }
 
-    /// Whether a read that waits may have found that there is nothing when its time was up, although now there is no group:
-    /// a key that has expired wakes nobody before it is removed.
-    pub(super) fn lacks_group(&self, rest: &[Bytes]) -> bool {
+    /// Whether a read that waits may have found that there is nothing when its time was up, although now there is no group,
+    /// since a key that has expired wakes nobody before it is removed, or one that was moved.
+    pub(super) fn may_have_waited(&self, rest: &[Bytes]) -> bool {
         let stream = self.stream_at(key("XREADGROUP", rest));
-        option(rest, "BLOCK").is_some() && stream.is_ok_and(|stream| !stream.groups.contains_key(&rest[1]))
+        option(rest, "BLOCK").is_some()
+            && stream.is_ok_and(|stream| stream.groups.get(&rest[1]).is_none_or(|group| group.moved))
     }
 
     /// Changes a stream that is there. Without one, what is done to it counts nothing.
@@ -128,6 +131,7 @@ impl State {
             return Ok(Expected::Error("ERR The ID specified in XADD is equal or smaller"));
         }
         stream.last = new;
+        stream.groups.values_mut().for_each(|group| group.moved = false);
         stream.entries.insert(new, rest[1..].to_vec());
         trim.into_iter().for_each(|trim| _ = stream.trim(trim));
         self.set_stream(key, stream);
@@ -154,6 +158,7 @@ impl State {
                 let Some(group) = stream.groups.get_mut(name) else { return Ok(NO_GROUP) };
                 if verb == b"SETID" {
                     group.last = id(&rest[3]);
+                    group.moved = true;
                     Reply::ok().into()
                 } else {
                     let before = group.pending.len();

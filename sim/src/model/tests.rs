@@ -155,6 +155,36 @@ fn a_watched_key_stops_a_transaction() {
 }
 
 #[test]
+fn an_increment_by_nothing_is_no_change() {
+    let state = play(&State::default(), &[("ZADD z 7 m", Reply::Int(1)), ("WATCH z", Reply::ok())]);
+    let exec = |increment: &str, reply: Reply| {
+        let call = Call::command(&format!("ZINCRBY z {increment} m"));
+        let other = state.after(2, &call, moment(1000, 1000), None).remove(0);
+        let transaction = Call::Transaction { watched: vec![b"z".to_vec()], commands: Vec::new() };
+        other.after(1, &transaction, moment(1000, 1000), Some(&reply)).len()
+    };
+    assert_eq!((exec("0", Reply::Array(Vec::new())), exec("0", Reply::Null)), (1, 0));
+    assert_eq!((exec("1", Reply::Array(Vec::new())), exec("1", Reply::Null)), (0, 1));
+}
+
+#[test]
+fn a_group_that_is_moved_wakes_nobody() {
+    let state = play(
+        &State::default(),
+        &[
+            ("XADD x 1-1 f v", bulk("1-1")),
+            ("XGROUP CREATE x g $", Reply::ok()),
+            ("XGROUP SETID x g 0", Reply::ok()),
+        ],
+    );
+    let read = Call::command("XREADGROUP GROUP g c BLOCK 5 STREAMS x >");
+    let in_vain = |state: &State| state.after(1, &read, moment(1000, 1000), Some(&Reply::Null));
+    assert_eq!(in_vain(&state), [state.clone()], "and it has been given nothing");
+    let woken = play(&state, &[("XADD x 1-2 f v", bulk("1-2"))]);
+    assert_eq!(in_vain(&woken), []);
+}
+
+#[test]
 fn a_crash_forgets_everything() {
     let state = play(&State::default(), &[("SET a 1", Reply::ok())]);
     let after = state.after(0, &Call::Crash, moment(1000, 1000), None).remove(0);

@@ -87,6 +87,7 @@ async fn act(trouble: &Trouble, seed: u64, server: &Server, clients: &[NodeHandl
         Trouble::Jump { by_us } => recorder.jump(by_us),
         Trouble::Pause { .. } => {
             FaultKind::Pause.fired();
+            recorder.pause(lasts);
             Handle::current().pause(s);
             time::sleep(lasts).await;
             Handle::current().resume(s);

@@ -99,7 +99,12 @@ impl Pest {
     }
 
     fn expect(&self, what: &str, reply: &Reply, right: bool) -> io::Result<()> {
-        if right { Ok(()) } else { Err(self.complain(format!("{what} is answered by {reply:?}"))) }
+        match reply {
+            _ if right => Ok(()),
+            // It has just begun.
+            Reply::Error(text) if text.starts_with(b"LOADING") => Err(io::ErrorKind::Interrupted.into()),
+            _ => Err(self.complain(format!("{what} is answered by {reply:?}"))),
+        }
     }
 
     async fn read_slowly(&mut self) -> io::Result<()> {

@@ -285,7 +285,9 @@ fn link(draws: &mut Draws) -> Link {
         link.loss = draws.between(1_000, 100_000) as u32;
     }
     if draws.chance(200_000) {
-        link.bandwidth = Some(draws.between(100_000, 10_000_000));
+        // A byte a packet would take seconds for a long value otherwise.
+        let overhead = 1 + 40 / link.segment as u64;
+        link.bandwidth = Some(draws.between(100_000, 10_000_000) * overhead);
     }
     if draws.chance(200_000) {
         link.resets = draws.between(100, 5_000) as u32;

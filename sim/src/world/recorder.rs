@@ -1,6 +1,7 @@
 //! Writes down what clients see, with the times that only the world knows.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use madsim::task::NodeId;
 use seedis::runtime::simulation::{SimClock, SimNet};
@@ -35,8 +36,10 @@ struct Notes {
     sessions: Vec<Session>,
     /// The latest that the server's clock has shown, in milliseconds.
     peak: i64,
-    /// When the server's clock has jumped, and by how many milliseconds.
+    /// When the server has noticed at the latest that its clock has jumped, and by how many microseconds.
     jumps: Vec<(u64, i64)>,
+    /// When a pause of the server ends or has ended.
+    paused_until_ns: u64,
     quiet: bool,
     seen: Seen,
 }
@@ -82,13 +85,13 @@ impl Recorder {
     /// The earliest and the latest that the server may take its clock to show. It reads the wall clock
     /// once a tick, and counts on by the monotonic one.
     fn server_ms(&self, notes: &Notes) -> (i64, i64) {
-        let now_ms = self.clock.now(self.server).unix_ms();
-        let fresh_ns = self.clock.true_ns().saturating_sub(TICK_NS);
-        let (mut low, mut high, mut before) = (now_ms, now_ms, now_ms);
-        for &(_, jump_ms) in notes.jumps.iter().rev().take_while(|(at_ns, _)| *at_ns >= fresh_ns) {
-            before -= jump_ms;
-            low = low.min(before);
-            high = high.max(before);
+        let (now, true_ns) = (self.clock.now(self.server), self.clock.true_ns());
+        let (mut low, mut high, mut before_us) = (now.unix_ms(), now.unix_ms(), now.unix_us);
+        for &(_, jump_us) in notes.jumps.iter().rev().take_while(|(noticed_ns, _)| *noticed_ns >= true_ns) {
+            before_us -= jump_us;
+            // Half a millisecond may decide.
+            low = low.min(before_us.div_euclid(1000) - 1);
+            high = high.max(before_us.div_euclid(1000) + 1);
         }
         (low, high)
     }
@@ -145,10 +148,8 @@ impl Recorder {
     pub fn jump(&self, delta_us: i64) {
         self.clock.jump(self.server, delta_us);
         let mut notes = lock(&self.notes);
-        // Rounded away from zero: half a millisecond may decide.
-        let jump_ms = delta_us / 1000 + delta_us.signum();
-        let now_ns = self.clock.true_ns();
-        notes.jumps.push((now_ns, jump_ms));
+        let noticed_ns = self.clock.true_ns().max(notes.paused_until_ns) + TICK_NS;
+        notes.jumps.push((noticed_ns, delta_us));
         let (low, high) = self.server_ms(&notes);
         notes.peak = notes.peak.max(high);
         for operation in notes.operations.iter_mut().filter(|operation| operation.returned.is_none()) {
@@ -156,6 +157,18 @@ impl Recorder {
             moment.earliest = moment.earliest.min(low);
             moment.latest = moment.latest.max(high);
         }
+    }
+
+    /// The server will do nothing for so long: what it has not noticed yet, it notices later.
+    pub fn pause(&self, lasts: Duration) {
+        let (now_ns, mut notes) = (self.clock.true_ns(), lock(&self.notes));
+        let lasts_ns = lasts.as_nanos() as u64;
+        notes.paused_until_ns = now_ns + lasts_ns;
+        notes
+            .jumps
+            .iter_mut()
+            .filter(|(noticed_ns, _)| *noticed_ns >= now_ns)
+            .for_each(|(at, _)| *at += lasts_ns);
     }
 
     /// A client has seen something that needs no checker to be wrong.
