@@ -218,6 +218,21 @@ mod tests {
     }
 
     #[test]
+    fn what_others_told_a_client_takes_no_memory_once_it_is_sent() {
+        let mut world = world(0);
+        let (listener, other) = (world.connect(), world.connect());
+        world.send(listener, b"SUBSCRIBE channel\r\n");
+        let message = vec![b'x'; 200_000];
+        world.send(
+            other,
+            &[b"*3\r\n$7\r\nPUBLISH\r\n$7\r\nchannel\r\n$200000\r\n", &message[..], b"\r\n"].concat(),
+        );
+        assert!(world.take_heard(listener).len() > message.len());
+        let session = world.server.clients.get(world.client(listener)).expect("it is connected");
+        assert!(session.reply.capacity() <= super::REPLY_MAX);
+    }
+
+    #[test]
     fn the_largest_clients_go_first_and_the_exempt_never() {
         let mut world = world(0);
         let clients = [world.connect(), world.connect(), world.connect()];

@@ -300,6 +300,12 @@ impl Server {
         } else {
             session.reply.advance(count);
         }
+        // Who only listens has no use for the room until it is told again; meanwhile it would count for `maxmemory`, and
+        // what clients are told of one eviction would make the next.
+        if session.was_told && session.reply.len() == 0 {
+            session.was_told = false;
+            session.reply.shrink(session.reply_size as usize);
+        }
         if self.counts_clients {
             self.after_writing(client);
         }

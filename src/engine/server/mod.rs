@@ -582,6 +582,7 @@ impl Server {
     pub fn wake(&mut self, session: &mut Session) {
         self.hold(session);
         self.note_delivery(session.client());
+        session.was_told = true;
         if !session.woken {
             session.woken = true;
             self.wakes.push(session.client());

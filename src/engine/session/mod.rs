@@ -240,6 +240,8 @@ pub struct Session {
     pub in_flight: usize,
     /// The owner was told that there is something to do.
     pub woken: bool,
+    /// Others wrote into its output.
+    pub was_told: bool,
     /// The owner is to give input memory back, down to this many bytes.
     pub trim_input: Option<u32>,
     /// The largest output lately, for sizing the buffer.
