@@ -17,6 +17,9 @@ pub use trim::{References, Removed, Retention, Trim};
 use super::ordered::OrderedMap;
 use super::tree::Tree;
 
+/// Bytes that a new node gets room for at most.
+const ROOM_MAX: usize = 8192;
+
 /// A stream. Cloning costs O(1), a change O(log n).
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
@@ -94,8 +97,8 @@ impl Stream {
         let room = match self.nodes.last() {
             None => 0,
             Some(last) if last.is_full(bytes, limits) => {
-                // The next node will probably need about as much.
-                let room = last.run().len() / 16 * 17;
+                // The next node will probably need about as much, unless it was one large entry.
+                let room = (last.run().len() / 16 * 17).min(ROOM_MAX);
                 self.nodes.edit_last(Node::shrink);
                 room
             }

@@ -336,3 +336,13 @@ fn messages_are_remembered_for_a_while() {
     known.configure(10, 3);
     assert_eq!((known.producers(), known.tracked(), known.added), (0, 0, 5));
 }
+
+#[test]
+fn an_entry_after_a_huge_one_takes_no_more_than_any_other() {
+    let limits = Limits { bytes: 4096, entries: 100 };
+    let mut stream = Stream::new();
+    stream.append(StreamId::new(1, 0), &[b"f", &vec![b'v'; 1 << 20]], limits);
+    let before = stream.memory_usage();
+    stream.append(StreamId::new(1, 1), &[b"f", b"v"], limits);
+    assert!(stream.memory_usage() - before < 2 * ROOM_MAX);
+}
