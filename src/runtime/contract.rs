@@ -3,24 +3,13 @@
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::net::{Address, ListenOptions, Listener, Stream};
-use super::testing::{Directory, run};
+use super::testing::{Directory, listen, run};
 use super::{fs, rng, sync, task, thread, time};
-
-fn any_port() -> Address {
-    Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-}
-
-fn listen() -> (Listener, Address) {
-    let listener = Listener::bind(&any_port(), &ListenOptions::default()).unwrap();
-    let address = listener.local_address().unwrap();
-    (listener, address)
-}
 
 async fn pair() -> (Stream, Stream) {
     let (listener, address) = listen();

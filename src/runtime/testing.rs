@@ -1,8 +1,10 @@
 //! Where tests run: on either runtime, whichever is built.
 
 use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use super::net::{Address, ListenOptions, Listener};
 use super::{fs, rng};
 
 /// Runs one test body on the runtime under test.
@@ -18,6 +20,17 @@ pub fn run<F: Future>(body: F) -> F::Output {
 #[cfg(madsim)]
 pub fn run<F: Future>(body: F) -> F::Output {
     super::simulation::run_on_node(7, body)
+}
+
+/// A listener on any port of this machine, and where it is.
+///
+/// # Panics
+/// If no port is free.
+pub fn listen() -> (Listener, Address) {
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into();
+    let listener = Listener::bind(&any_port, &ListenOptions::default()).unwrap();
+    let address = listener.local_address().unwrap();
+    (listener, address)
 }
 
 /// A fresh directory, removed when dropped.

@@ -5,15 +5,14 @@
 use super::setup::{Setup, provider};
 use super::stream::TlsStream;
 use crate::engine::config::{Config, TlsAuthClients, TlsAuthClientsUser};
-use crate::runtime::net::{Address, ListenOptions, Listener, Stream};
-use crate::runtime::testing::{Directory, run};
+use crate::runtime::net::{Listener, Stream};
+use crate::runtime::testing::{Directory, listen, run};
 use crate::runtime::{fs, task};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
@@ -126,13 +125,6 @@ impl Client {
         }
         Ok(bytes)
     }
-}
-
-fn listen() -> (Listener, Address) {
-    let any = Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let listener = Listener::bind(&any, &ListenOptions::default()).unwrap();
-    let address = listener.local_address().unwrap();
-    (listener, address)
 }
 
 /// Sends back what comes, to the end, which it returns.

@@ -8,6 +8,7 @@
 //! Not simulated: acknowledgements are free and instant (what the reverse direction loses shows only in
 //! what it carries itself), and TIME_WAIT.
 
+mod io;
 mod link;
 mod network;
 mod pipe;
