@@ -140,14 +140,13 @@ impl Campaign {
         if !self.twice && self.against.is_none() {
             return Outcome { seed, ended: first };
         }
-        let second = match (&self.against, self.options.kind) {
-            (Some(program), _) => self.process_of(program, seed),
-            (None, Kind::Run) => {
-                let scenario = scenario::of_profile(seed, self.options.profile);
+        let second = match &self.against {
+            Some(program) => self.process_of(program, seed),
+            None => {
+                let scenario = scenario::of(seed, self.options.kind, self.options.profile);
                 let again = replay::scenario(&scenario, self.options.mutant);
                 again.unwrap_or_else(replay::Outcome::broken)
             }
-            (None, Kind::Crash) => self.process(seed),
         };
         let said = |outcome: &replay::Outcome| {
             let said = outcome.without_replay();

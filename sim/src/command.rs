@@ -29,8 +29,8 @@ usage: cargo sim run --seed N [--profile NAME] [--mutant NAME] [--verbose]
        cargo sim faults --seeds A..B [--profile NAME] [--jobs N]: which kinds really happened
        cargo sim mutants [NAME or AREA ...] [--seeds A..B] [--profile NAME] [--jobs N]
        cargo sim mutants --list
-       cargo sim shrink --seed N [--profile NAME] [--mutant NAME] [--jobs N] [-o FILE], or FILE
-                        instead of the seed
+       cargo sim shrink --seed N [--crash] [--profile NAME] [--mutant NAME] [--jobs N] [-o FILE],
+                        or FILE instead of the seed
        cargo sim replay FILE [--mutant NAME | --no-mutant] [--verbose]
        cargo sim report --seed N [--mutant NAME] [--crash] [-o FILE], or FILE instead of the seed
        cargo sim scenarios: replays those in sim/scenarios
@@ -161,7 +161,7 @@ impl<'a> Words<'a> {
 
     fn shrink(self, jobs: usize) -> Result<Task, String> {
         let scenario = match (self.seed, &self.names[..]) {
-            (Some(seed), []) => crate::scenario::of_profile(seed, self.options.profile),
+            (Some(seed), []) => crate::scenario::of(seed, self.options.kind, self.options.profile),
             (None, [file]) => replay::read(file)?,
             _ => return Err("give one of --seed and a file".to_owned()),
         };
@@ -250,7 +250,7 @@ fn one(seed: u64, options: &Options) -> ExitCode {
 fn show(title: String, again: String, seed: u64, options: &Options, output: &Path) -> ExitCode {
     film::start();
     let lived = world::run(seed, options);
-    let mut film = film::take();
+    let film = film::take();
     let head = match &lived {
         Ok(summary) => Head {
             title,
@@ -260,17 +260,14 @@ fn show(title: String, again: String, seed: u64, options: &Options, output: &Pat
             replay: again,
             explanation: String::new(),
         },
-        Err(failure) => {
-            film.offend(&failure.offending);
-            Head {
-                title,
-                verdict: failure.how.to_string(),
-                failed: true,
-                facts: format!("check: {}; {} operations", failure.check, film.spans.len()),
-                replay: again,
-                explanation: failure.text.clone(),
-            }
-        }
+        Err(failure) => Head {
+            title,
+            verdict: failure.how.to_string(),
+            failed: true,
+            facts: format!("check: {}; {} operations", failure.check, film.spans.len()),
+            replay: again,
+            explanation: failure.text.clone(),
+        },
     };
     if let Err(error) = std::fs::write(output, report::page(&head, &film)) {
         eprintln!("cannot write {}: {error}", output.display());

@@ -71,6 +71,30 @@ fn each_kind_that_a_scenario_can_say_happens_where_it_is_said_and_only_there() {
     assert!(scenario(&panics).contains(&FaultKind::ActorPanic));
 }
 
+/// A world of crashes in which this happens while its only client writes and has files made.
+fn crashes(life: &str) -> Vec<FaultKind> {
+    let steps = "  send SET s0 1. | RPUSH l0 2.\n  pause 0.05\n".repeat(40);
+    scenario(&format!(
+        "seed 1\nworld of crashes\nconfig appendonly yes\nconfig appendfsync always\n{life}client 0\n{steps}  peace\n  \
+         send SET s0 3.\noperator 0\n  pause 0.1\n  send BGREWRITEAOF\n  pause 0.4\n  send BGSAVE\n  pause 0.4\n  send \
+         BGREWRITEAOF\n  peace\n  send BGSAVE\n"
+    ))
+}
+
+/// What was promised is there afterwards, writes and saves work again: that is judged in every world.
+#[test]
+fn of_a_task_that_panics_comes_an_error_of_files_or_the_end_of_the_server() {
+    for task in ["aof", "save", "snapshot", "job"] {
+        // An error must have a reason.
+        let life = format!("trouble write_errors 1\nlife power after 1\n  panic {task}\n  heal after 1\n");
+        assert!(crashes(&life).contains(&FaultKind::ActorPanic), "{task}");
+    }
+    for task in ["clock", "stream"] {
+        let kinds = crashes(&format!("life panic {task} after 0.5\n"));
+        assert!(kinds.contains(&FaultKind::ActorPanic) && kinds.contains(&FaultKind::Kill), "{task}");
+    }
+}
+
 #[test]
 fn the_others_happen_in_worlds_of_crashes() {
     let wanted = FaultKind::ALL

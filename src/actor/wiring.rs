@@ -82,8 +82,8 @@ pub async fn run(start: Start) -> Result<End, String> {
         log::write(Level::Warning, text);
     }
     log::write(Level::Notice, "Server initialized");
-    let clock = task::spawn_local("clock", keyspace.clone().keep_time());
-    let mut wishes = Wishes { keyspace: keyspace.clone(), inbox, signals, clock, by_signal: false };
+    let vital = start_vital(&keyspace, &persistence);
+    let mut wishes = Wishes { keyspace: keyspace.clone(), inbox, signals, vital, by_signal: false };
     let loaded = {
         let mut terminate = pin!(wishes.wait_for_end());
         let mut start = pin!(persistence.start());
@@ -206,17 +206,31 @@ struct Wishes {
     keyspace: Rc<Keyspace>,
     inbox: mpsc::UnboundedReceiver<Request>,
     signals: Signals,
-    clock: JoinHandle<()>,
+    /// Tasks that never end but by a panic, and how the server ends then.
+    vital: Vital,
     /// The stop was asked for by a signal.
     by_signal: bool,
 }
 
-/// The clock never ends but by a panic, and without it nothing expires and nobody times out.
+/// Without its clock nothing expires and nobody times out.
 const CLOCK_LOST: End = End::Crashed("the loss of its clock");
+
+/// Without its stream nothing gets into the append-only file any more.
+const STREAM_LOST: End = End::Crashed("the loss of its stream");
+
+/// Tasks, each with the end of the server without it.
+type Vital = [(JoinHandle<()>, End); 2];
+
+fn start_vital(keyspace: &Rc<Keyspace>, persistence: &Rc<Persistence>) -> Vital {
+    [
+        (task::spawn_local("clock", keyspace.clone().keep_time()), CLOCK_LOST),
+        (task::spawn_local("stream", persistence.clone().send_turns()), STREAM_LOST),
+    ]
+}
 
 /// What they want.
 enum Wish {
-    ClockLost,
+    Lost(End),
     Request(Option<Request>),
     Signal(Signal),
 }
@@ -228,8 +242,10 @@ impl Wishes {
             if let Poll::Ready(request) = self.inbox.poll_recv(context) {
                 return Poll::Ready(Wish::Request(request));
             }
-            if pin!(&mut self.clock).poll(context).is_ready() {
-                return Poll::Ready(Wish::ClockLost);
+            for (task, end) in &mut self.vital {
+                if pin!(task).poll(context).is_ready() {
+                    return Poll::Ready(Wish::Lost(end.clone()));
+                }
             }
             terminate.as_mut().poll(context).map(Wish::Signal)
         })
@@ -241,7 +257,7 @@ impl Wishes {
         self.by_signal = false;
         let end = loop {
             break match self.next().await {
-                Wish::ClockLost => return CLOCK_LOST,
+                Wish::Lost(end) => return end,
                 Wish::Request(Some(Request::Crash(how))) => return End::Crashed(how),
                 // Too late: what it was to call off has failed already.
                 Wish::Request(Some(Request::AbortShutdown)) => continue,
@@ -297,7 +313,7 @@ impl Wishes {
                         "Errors trying to shut down the server. Check the logs for more information.",
                     );
                 }
-                Ok(Wish::ClockLost) => return Ok(CLOCK_LOST),
+                Ok(Wish::Lost(end)) => return Ok(end),
                 Ok(Wish::Request(Some(Request::Crash(how)))) => return Ok(End::Crashed(how)),
                 Ok(Wish::Request(Some(Request::AbortShutdown))) => return Err("Shutdown manually aborted."),
                 Ok(Wish::Signal(Signal::Interrupt)) => return Ok(End::Forced),

@@ -128,6 +128,13 @@ const AREAS: &[Area] = &[
         ],
     ),
     (
+        "memory",
+        &[
+            ("hoarded-entry", "what is big, and so freed later, never is"),
+            ("kept-queue", "a key that nobody waits for any more stays in the table of waits"),
+        ],
+    ),
+    (
         "ACL",
         &[
             ("acl-first-key", "of the keys of a command the first alone must be allowed"),

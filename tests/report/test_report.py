@@ -160,8 +160,15 @@ def test_events_of_the_server_lead_to_their_place(open_page, passing):
     assert page.locator("#drawing .mark.chosen").count() == 1
 
 
-def test_a_world_of_crashes_shows_its_disk(open_page, tmp_path_factory):
-    page = open_page(report(tmp_path_factory, "--crash", "--seed", "1"))
-    assert "disk" in page.locator("#drawing text.name").all_text_contents()
-    assert page.evaluate("report.film.marks.filter((mark) => mark.lane === 'disk').length") > 10
-    assert page.evaluate("report.film.ops.length") > 10
+def test_a_world_of_crashes_shows_its_disk_and_what_was_lost(open_page, tmp_path_factory):
+    page = open_page(report(tmp_path_factory, "sim/scenarios/unheld-reads.scenario"))
+    assert page.locator("#verdict").inner_text() == "it answered wrongly"
+    names = page.locator("#drawing text.name").all_text_contents()
+    for name in ["faults", "client 0", "server", "disk"]:
+        assert name in names
+    marks = "report.film.marks.filter((mark) => mark.lane === '{}' && mark.kind === '{}').length"
+    assert page.evaluate(marks.format("disk", "disk")) > 0
+    assert page.evaluate(marks.format("faults", "fault")) > 0
+    assert page.evaluate(marks.format("server", "down")) > 0
+    assert page.locator("#drawing g.op.offending").count() > 0
+    assert "were promised" in page.locator("#explanation pre").text_content()

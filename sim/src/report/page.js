@@ -195,7 +195,7 @@
       if (thing.answered !== null) add("written", `${seconds(thing.answered)} s, by the server`);
       if (thing.end !== null) add("received", `${seconds(thing.end)} s, after ${((thing.end - thing.begin) * 1e3).toFixed(3)} ms`);
       if (thing.keys.length) add("keys", [...new Set(thing.keys)].join(" "));
-      if (thing.offending) add("verdict", "no order of the operations explains this reply");
+      if (thing.offending) add("verdict", "the check cannot explain it");
     } else {
       details.append(html("h2", "", `${thing.lane}: ${thing.kind}`), html("pre", "", thing.text));
       add("at", `${seconds(thing.at)} s`);

@@ -6,7 +6,7 @@
 //! takes, who of several tasks goes first.
 
 mod draw;
-
+mod life;
 mod settings;
 mod text;
 mod words;
@@ -14,9 +14,11 @@ mod words;
 use seedis::runtime::simulation::{Death, FaultKind};
 
 use crate::model::Call;
-pub use draw::{CHANNELS, of, of_profile};
-
+use crate::world::Kind;
+pub use draw::{CHANNELS, of};
+pub use life::{End, LONGEST_US, Life, Start};
 pub use settings::{ServerFaults, Settings, Values};
+pub(crate) use text::death_word;
 
 /// A world, before it begins.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,11 +27,14 @@ pub struct Scenario {
     pub seed: u64,
     /// A deliberate bug, and how it must be found.
     pub expectation: Option<Expectation>,
+    pub kind: Kind,
     pub settings: Settings,
     /// In the order of their times. One that takes a while delays those behind it.
     pub faults: Vec<Fault>,
     /// When all is healed, in microseconds.
     pub peace_us: u64,
+    /// In a world of crashes, instead of faults and a peace: what the server goes through. Peace comes after it.
+    pub lives: Vec<Life>,
     /// The machines of clients, by number. One with nothing on it still has its place.
     pub machines: Vec<Machine>,
 }
@@ -48,6 +53,8 @@ pub struct Expectation {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Machine {
     pub client: Option<Client>,
+    /// A client that has files saved and rewritten.
+    pub operator: Option<Client>,
     pub publisher: Option<Publisher>,
     /// What each connection of a subscriber listens to, over and over.
     pub subscriber: Option<Vec<Listen>>,
@@ -65,6 +72,8 @@ pub enum Other {
     Auditor,
     /// Does what no decent client does, again and again.
     Nuisance(Nuisance),
+    /// Looks at what others have counted, with pauses of at most so many microseconds.
+    Watcher { pause_us: u64 },
 }
 
 /// What indecent clients do.
@@ -120,8 +129,9 @@ impl Nuisance {
 pub struct Client {
     /// Whether its first, second, ... connection speaks RESP3, over and over.
     pub resp3: Vec<bool>,
-    /// What it does while things go wrong; the rest is left out when peace comes.
-    pub steps: Vec<Step>,
+    /// What it does while things go wrong, the rest of which is left out when peace comes. In a world of crashes there is
+    /// a list for each life of the server.
+    pub steps: Vec<Vec<Step>>,
     /// What it does in peace.
     pub peaceful: Vec<Step>,
 }

@@ -3,7 +3,7 @@
 
 use seedis::runtime::simulation::{DiskFaults, Link, Schedule};
 
-/// One line: its subject (`config`, `link`, `disk` or `server`), a name, a value.
+/// One line: its subject (`config`, `link`, `disk`, `trouble` or `server`), a name, a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub subject: String,
@@ -16,7 +16,7 @@ pub struct Setting {
 pub struct Settings(pub Vec<Setting>);
 
 /// What the lines say.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Values {
     /// The server's configuration file.
     pub config: String,
@@ -24,6 +24,8 @@ pub struct Values {
     pub link: Link,
     /// The server's disk.
     pub disk: DiskFaults,
+    /// The same while clients write, in a world of crashes.
+    pub trouble: DiskFaults,
     /// The server itself.
     pub server: ServerFaults,
 }
@@ -51,7 +53,8 @@ pub const ALWAYS: &str = "port 6379\nbind *\nprotected-mode no\nsave \"\"\n";
 
 impl Settings {
     /// The lines that say this.
-    pub fn of(config: &str, link: &Link, disk: &DiskFaults, server: &ServerFaults) -> Self {
+    pub fn of(values: &Values) -> Self {
+        let Values { config, link, disk, trouble, server } = values;
         let mut lines = Vec::new();
         let mut add = |subject: &str, name: &str, value: String| {
             lines.push(Setting { subject: subject.to_owned(), name: name.to_owned(), value });
@@ -60,21 +63,27 @@ impl Settings {
             let (name, value) = line.split_once(' ').unwrap_or((line, ""));
             add("config", name, value.to_owned());
         }
-        link.differences().into_iter().for_each(|(name, value)| add("link", name, value));
-        disk.differences().into_iter().for_each(|(name, value)| add("disk", name, value));
-        server.differences().into_iter().for_each(|(name, value)| add("server", name, value));
+        link.differences(&Link::default()).into_iter().for_each(|(name, value)| add("link", name, value));
+        disk.differences(&DiskFaults::default())
+            .into_iter()
+            .for_each(|(name, value)| add("disk", name, value));
+        trouble.differences(disk).into_iter().for_each(|(name, value)| add("trouble", name, value));
+        server
+            .differences(&ServerFaults::default())
+            .into_iter()
+            .for_each(|(name, value)| add("server", name, value));
         Settings(lines)
     }
 
     /// What the lines say, or which of them cannot be understood.
     pub fn values(&self) -> Result<Values, String> {
-        let mut values = Values {
-            config: ALWAYS.to_owned(),
-            link: Link::default(),
-            disk: DiskFaults::default(),
-            server: ServerFaults::default(),
-        };
-        self.0.iter().try_for_each(|line| values.set(line))?;
+        let mut values = Values { config: ALWAYS.to_owned(), ..Values::default() };
+        // Last, since it is what the disk is and something else.
+        let (troubles, others): (Vec<&Setting>, _) =
+            self.0.iter().partition(|line| line.subject == "trouble");
+        others.into_iter().try_for_each(|line| values.set(line))?;
+        values.trouble = values.disk.clone();
+        troubles.into_iter().try_for_each(|line| values.set(line))?;
         Ok(values)
     }
 }
@@ -89,6 +98,7 @@ impl Values {
             }
             "link" => self.link.set(name, value),
             "disk" => self.disk.set(name, value),
+            "trouble" => self.trouble.set(name, value),
             "server" => self.server.set(name, value),
             other => Err(format!("{other:?} has no settings")),
         }
@@ -96,9 +106,9 @@ impl Values {
 }
 
 /// A struct whose fields have names and texts.
-trait Named: Default {
+trait Named {
     /// Fields that are not as usual.
-    fn differences(&self) -> Vec<(&'static str, String)>;
+    fn differences(&self, usual: &Self) -> Vec<(&'static str, String)>;
     fn set(&mut self, name: &str, value: &str) -> Result<(), String>;
 }
 
@@ -156,11 +166,11 @@ impl Field for Option<u64> {
 macro_rules! named {
     ($type:ident: $($field:ident)*) => {
         impl Named for $type {
-            fn differences(&self) -> Vec<(&'static str, String)> {
-                let $type { $($field),* } = $type::default();
+            fn differences(&self, usual: &Self) -> Vec<(&'static str, String)> {
+                let $type { $($field),* } = self;
                 let mut differences = Vec::new();
-                $(if self.$field != $field {
-                    differences.push((stringify!($field), self.$field.show()));
+                $(if *$field != usual.$field {
+                    differences.push((stringify!($field), $field.show()));
                 })*
                 differences
             }
@@ -192,10 +202,14 @@ mod tests {
         let config = format!("{ALWAYS}hz 10\nsave \"1 2\"\n");
         let link = Link { latency_us: (1, 9), bandwidth: Some(7), ..Link::default() };
         let disk = DiskFaults { sync_errors: 5, ..DiskFaults::default() };
+        let trouble = DiskFaults { sync_errors: 9, write_errors: 3, ..DiskFaults::default() };
         let server = ServerFaults { drift_ppm: -3, schedule: Schedule::Starving, ..ServerFaults::default() };
-        let settings = Settings::of(&config, &link, &disk, &server);
-        assert_eq!(settings.0.len(), 7);
-        assert_eq!(settings.values(), Ok(Values { config, link, disk, server }));
+        let values = Values { config, link, disk, trouble, server };
+        let mut settings = Settings::of(&values);
+        assert_eq!(settings.0.len(), 9);
+        assert_eq!(settings.values().as_ref(), Ok(&values));
+        settings.0.reverse();
+        assert_eq!(settings.values().map(|values| values.trouble), Ok(values.trouble));
     }
 
     #[test]

@@ -10,12 +10,17 @@ use seedis::runtime::simulation::Death;
 use super::settings::Setting;
 use super::words;
 use super::{
-    Client, Expectation, Fault, Leave, Listen, Machine, Message, Nuisance, Other, Publisher, Scenario, Step,
-    TASKS, Trouble, Way,
+    Client, Expectation, Fault, Leave, Life, Listen, Machine, Message, Nuisance, Other, Publisher, Scenario,
+    Step, TASKS, Trouble, Way,
 };
+use crate::model::Call;
+use crate::world::{self, Kind};
 
 /// Machines are made up to the highest number, so it is bounded.
 const MOST_MACHINES: usize = 100;
+
+/// Those that write in a world of crashes: each has two of sixteen databases of its own.
+const MOST_WRITERS: usize = 7;
 
 // ---- writing
 
@@ -25,13 +30,19 @@ impl fmt::Display for Scenario {
         if let Some(Expectation { mutant, code, check }) = &self.expectation {
             writeln!(f, "mutant {mutant} fails {code} {check}")?;
         }
+        if self.kind == Kind::Crash {
+            writeln!(f, "world of crashes")?;
+        }
         for Setting { subject, name, value } in &self.settings.0 {
             writeln!(f, "{subject} {name} {value}")?;
         }
         for fault in &self.faults {
             writeln!(f, "at {} {}", seconds(fault.at_us), fault.trouble)?;
         }
-        writeln!(f, "at {} peace", seconds(self.peace_us))?;
+        if self.kind == Kind::Run {
+            writeln!(f, "at {} peace", seconds(self.peace_us))?;
+        }
+        self.lives.iter().try_for_each(|life| write!(f, "\n{life}"))?;
         for (number, machine) in self.machines.iter().enumerate() {
             machine.write(number, f)?;
         }
@@ -46,9 +57,11 @@ impl Machine {
             let resp: String = resp.collect();
             let resp = if client.resp3.contains(&true) { format!(" resp{resp}") } else { String::new() };
             writeln!(f, "\nclient {number}{resp}")?;
-            client.steps.iter().try_for_each(|step| writeln!(f, "  {step}"))?;
-            writeln!(f, "  peace")?;
-            client.peaceful.iter().try_for_each(|step| writeln!(f, "  {step}"))?;
+            client.write(f)?;
+        }
+        if let Some(operator) = &self.operator {
+            writeln!(f, "\noperator {number}")?;
+            operator.write(f)?;
         }
         if let Some(publisher) = &self.publisher {
             writeln!(f, "\npublisher {number}")?;
@@ -71,9 +84,25 @@ impl Machine {
                 Other::Guest => writeln!(f, "\nguest {number}")?,
                 Other::Auditor => writeln!(f, "\nauditor {number}")?,
                 Other::Nuisance(what) => writeln!(f, "\nnuisance {number} {}", what.kind().name())?,
+                Other::Watcher { pause_us } => {
+                    writeln!(f, "\nwatcher {number} pause {}", seconds(*pause_us))?;
+                }
             }
         }
         Ok(())
+    }
+}
+
+impl Client {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (life, steps) in self.steps.iter().enumerate() {
+            if life > 0 {
+                writeln!(f, "  death")?;
+            }
+            steps.iter().try_for_each(|step| writeln!(f, "  {step}"))?;
+        }
+        writeln!(f, "  peace")?;
+        self.peaceful.iter().try_for_each(|step| writeln!(f, "  {step}"))
     }
 }
 
@@ -101,10 +130,6 @@ impl fmt::Display for Message {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let death_word = |death: &Death| match death {
-            Death::Process => "process",
-            Death::Power => "power",
-        };
         match self {
             Trouble::Partition { client, way, for_us } => {
                 let way = match way {
@@ -118,9 +143,11 @@ impl fmt::Display for Trouble {
             Trouble::SwizzleClog { for_us } => write!(f, "swizzle for {}", seconds(*for_us)),
             Trouble::Reset { client } => write!(f, "reset client {client}"),
             Trouble::Restart { death, for_us } => {
-                write!(f, "restart {} for {}", death_word(death), seconds(*for_us))
+                write!(f, "restart {} for {}", death_word(*death), seconds(*for_us))
             }
-            Trouble::ClientDeath { client, death } => write!(f, "kill client {client} {}", death_word(death)),
+            Trouble::ClientDeath { client, death } => {
+                write!(f, "kill client {client} {}", death_word(*death))
+            }
             Trouble::Jump { by_us } => {
                 let sign = if *by_us < 0 { "-" } else { "" };
                 write!(f, "jump {sign}{}", seconds(by_us.unsigned_abs()))
@@ -131,8 +158,15 @@ impl fmt::Display for Trouble {
     }
 }
 
+pub(crate) fn death_word(death: Death) -> &'static str {
+    match death {
+        Death::Process => "process",
+        Death::Power => "power",
+    }
+}
+
 /// Microseconds as seconds, with no digit too many.
-fn seconds(us: u64) -> String {
+pub(super) fn seconds(us: u64) -> String {
     let text = format!("{}.{:06}", us / 1_000_000, us % 1_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -140,7 +174,7 @@ fn seconds(us: u64) -> String {
 // ---- reading
 
 /// What a line of a file is wrong with.
-type Complaint = String;
+pub(super) type Complaint = String;
 
 impl Scenario {
     /// Reads a file.
@@ -160,7 +194,9 @@ impl Scenario {
 /// What the lines are about.
 enum Section {
     World,
+    Life,
     Client { number: usize, peace: bool },
+    Operator { number: usize, peace: bool },
     Publisher { number: usize, peace: bool },
     Subscriber { number: usize },
 }
@@ -173,11 +209,20 @@ struct Reader {
 impl Reader {
     fn line(&mut self, line: &str) -> Result<(), Complaint> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        self.has_place(word)?;
         let mut line = Line { words: rest.split_ascii_whitespace() };
         match word {
             "seed" => self.scenario.seed = line.number()?,
             "mutant" => self.scenario.expectation = Some(line.expectation()?),
-            "config" | "link" | "disk" | "server" => {
+            "world" => {
+                line.exactly("of")?;
+                line.exactly("crashes")?;
+                if !matches!(self.section, Section::World) {
+                    return Err("the kind of a world stands before all that is in it".to_owned());
+                }
+                self.scenario.kind = Kind::Crash;
+            }
+            "config" | "link" | "disk" | "trouble" | "server" => {
                 let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
                 let [subject, name, value] = [word, name, value].map(str::to_owned);
                 let setting = Setting { subject, name, value };
@@ -186,13 +231,27 @@ impl Reader {
                 self.scenario.settings.0.push(setting);
                 return Ok(());
             }
-            "at" => self.fault(&mut line)?,
             "client" => {
-                let number = line.machine()?;
+                let number = self.machine(&mut line)?;
+                let resp3 = line.protocols()?;
                 self.scenario.machine(number).client =
-                    Some(Client { resp3: line.protocols()?, ..Client::default() });
+                    Some(Client { resp3, steps: vec![Vec::new()], ..Client::default() });
                 self.section = Section::Client { number, peace: false };
             }
+            "life" => {
+                self.scenario.lives.push(Life::read(&mut line)?);
+                self.section = Section::Life;
+            }
+            "operator" => {
+                let number = self.machine(&mut line)?;
+                if self.scenario.machines.iter().any(|machine| machine.operator.is_some()) {
+                    return Err("one operator is enough".to_owned());
+                }
+                self.scenario.machine(number).operator =
+                    Some(Client { steps: vec![Vec::new()], ..Client::default() });
+                self.section = Section::Operator { number, peace: false };
+            }
+            "at" => self.fault(&mut line)?,
             "publisher" => {
                 let number = line.machine()?;
                 self.scenario.machine(number).publisher = Some(Publisher::default());
@@ -203,7 +262,7 @@ impl Reader {
                 self.scenario.machine(number).subscriber = Some(Vec::new());
                 self.section = Section::Subscriber { number };
             }
-            "caching" | "guest" | "auditor" | "nuisance" => {
+            "caching" | "guest" | "auditor" | "nuisance" | "watcher" => {
                 let number = line.machine()?;
                 let other = line.other(word)?;
                 self.scenario.machine(number).others.push(other);
@@ -211,6 +270,27 @@ impl Reader {
             _ => return self.within(word, rest),
         }
         line.end()
+    }
+
+    /// Whether there is such a thing in this kind of world.
+    fn has_place(&self, word: &str) -> Result<(), Complaint> {
+        match (self.scenario.kind, word) {
+            (
+                Kind::Crash,
+                "at" | "publisher" | "subscriber" | "caching" | "guest" | "auditor" | "nuisance",
+            ) => Err(format!("{word:?} has no place in a world of crashes")),
+            (Kind::Run, "life" | "operator" | "watcher") => {
+                Err(format!("{word:?} has its place in a world of crashes"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The number of a machine. In a world of crashes each has databases of its own.
+    fn machine(&self, line: &mut Line<'_>) -> Result<usize, Complaint> {
+        let number = line.machine()?;
+        let has_place = self.scenario.kind == Kind::Run || number < MOST_WRITERS;
+        if has_place { Ok(number) } else { Err(format!("{number} is too many machines")) }
     }
 
     fn fault(&mut self, line: &mut Line<'_>) -> Result<(), Complaint> {
@@ -251,29 +331,32 @@ impl Reader {
         let unknown = |of: &str| Err(format!("unknown word {word:?} {of}"));
         match &mut self.section {
             Section::World => return unknown("before the first client"),
-            Section::Client { peace, .. } | Section::Publisher { peace, .. } if word == "peace" => {
+            Section::Life => {
+                let life = self.scenario.lives.last_mut().expect("its section has begun");
+                if !life.read_more(word, &mut line)? {
+                    return unknown("in a life");
+                }
+            }
+            Section::Client { peace, .. }
+            | Section::Operator { peace, .. }
+            | Section::Publisher { peace, .. }
+                if word == "peace" =>
+            {
                 *peace = true
             }
             Section::Client { number, peace } => {
-                let client = self.scenario.machines[*number].client.as_mut().expect("its section has begun");
-                let step = match word {
-                    "send" => Step::Send(words::calls(rest)?),
-                    "pause" => Step::Pause(line.seconds()?),
-                    "close" | "shutdown" if *peace => {
-                        return Err("in peace a client does not leave".to_owned());
-                    }
-                    "close" | "shutdown" => {
-                        let how = if word == "close" { Leave::Close } else { Leave::Shutdown };
-                        let (_, calls) = rest.split_once(' ').unwrap_or_default();
-                        Step::Leave { bytes: line.number()? as usize, how, calls: words::calls(calls)? }
-                    }
-                    _ => return unknown("in a client"),
+                let client = &mut self.scenario.machines[*number].client;
+                let client = client.as_mut().expect("its section has begun");
+                let check = match self.scenario.kind {
+                    Kind::Run => |_: &[Call]| Ok(()),
+                    Kind::Crash => world::check_writes,
                 };
-                if matches!(step, Step::Pause(_)) {
-                    line.end()?;
-                }
-                if *peace { &mut client.peaceful } else { &mut client.steps }.push(step);
-                return Ok(());
+                return client.read(*peace, self.scenario.kind, word, rest, check);
+            }
+            Section::Operator { number, peace } => {
+                let operator = &mut self.scenario.machines[*number].operator;
+                let operator = operator.as_mut().expect("its section has begun");
+                return operator.read(*peace, self.scenario.kind, word, rest, world::check_orders);
             }
             Section::Publisher { number, peace } => {
                 let publisher =
@@ -297,13 +380,54 @@ impl Reader {
     }
 }
 
+impl Client {
+    /// Reads a line of its steps.
+    fn read(
+        &mut self,
+        peace: bool,
+        kind: Kind,
+        word: &str,
+        rest: &str,
+        check: impl Fn(&[Call]) -> Result<(), Complaint>,
+    ) -> Result<(), Complaint> {
+        let mut line = Line { words: rest.split_ascii_whitespace() };
+        let step = match word {
+            "send" => {
+                let calls = words::calls(rest)?;
+                check(&calls)?;
+                Step::Send(calls)
+            }
+            "pause" => Step::Pause(line.seconds()?),
+            "close" | "shutdown" if peace => return Err("in peace a client does not leave".to_owned()),
+            "close" | "shutdown" if kind == Kind::Run => {
+                let how = if word == "close" { Leave::Close } else { Leave::Shutdown };
+                let (_, calls) = rest.split_once(' ').unwrap_or_default();
+                Step::Leave { bytes: line.number()? as usize, how, calls: words::calls(calls)? }
+            }
+            "death" if kind == Kind::Crash && !peace => {
+                self.steps.push(Vec::new());
+                return line.end();
+            }
+            _ => return Err(format!("unknown word {word:?} in a client")),
+        };
+        if matches!(step, Step::Pause(_)) {
+            line.end()?;
+        }
+        match self.steps.last_mut() {
+            Some(steps) if !peace => steps.push(step),
+            _ => self.peaceful.push(step),
+        }
+        Ok(())
+    }
+}
+
 /// The words of a line that are still to be read.
-struct Line<'a> {
+pub(super) struct Line<'a> {
     words: SplitAsciiWhitespace<'a>,
 }
 
 impl<'a> Line<'a> {
-    fn word(&mut self) -> Result<&'a str, Complaint> {
+    pub(super) fn word(&mut self) -> Result<&'a str, Complaint> {
         self.words.next().ok_or_else(|| "something is missing at the end".to_owned())
     }
 
@@ -311,12 +435,12 @@ impl<'a> Line<'a> {
         self.words.next().map_or(Ok(()), |more| Err(format!("{more:?} is too much")))
     }
 
-    fn exactly(&mut self, expected: &str) -> Result<(), Complaint> {
+    pub(super) fn exactly(&mut self, expected: &str) -> Result<(), Complaint> {
         let word = self.word()?;
         if word == expected { Ok(()) } else { Err(format!("{word:?} where {expected:?} belongs")) }
     }
 
-    fn choice<T: Copy>(&mut self, choices: &[(&str, T)]) -> Result<T, Complaint> {
+    pub(super) fn choice<T: Copy>(&mut self, choices: &[(&str, T)]) -> Result<T, Complaint> {
         let word = self.word()?;
         let known = choices.iter().find(|(name, _)| *name == word);
         known.map(|(_, choice)| *choice).ok_or_else(|| {
@@ -325,7 +449,7 @@ impl<'a> Line<'a> {
         })
     }
 
-    fn number(&mut self) -> Result<u64, Complaint> {
+    pub(super) fn number(&mut self) -> Result<u64, Complaint> {
         let word = self.word()?;
         word.parse().map_err(|_| format!("{word:?} is not a number"))
     }
@@ -342,6 +466,20 @@ impl<'a> Line<'a> {
 
     fn death(&mut self) -> Result<Death, Complaint> {
         self.choice(&[("process", Death::Process), ("power", Death::Power)])
+    }
+
+    /// Whether this word comes next, which is read then.
+    pub(super) fn next_is(&mut self, expected: &str) -> bool {
+        let is = self.words.clone().next() == Some(expected);
+        if is {
+            self.words.next();
+        }
+        is
+    }
+
+    pub(super) fn after(&mut self) -> Result<u64, Complaint> {
+        self.exactly("after")?;
+        self.seconds()
     }
 
     fn lasting(&mut self) -> Result<u64, Complaint> {
@@ -363,11 +501,7 @@ impl<'a> Line<'a> {
 
     /// `until N`, or nothing.
     fn until(&mut self) -> Result<Option<u64>, Complaint> {
-        if self.words.clone().next() != Some("until") {
-            return Ok(None);
-        }
-        self.exactly("until")?;
-        self.seconds().map(Some)
+        if self.next_is("until") { self.seconds().map(Some) } else { Ok(None) }
     }
 
     fn other(&mut self, word: &str) -> Result<Other, Complaint> {
@@ -376,6 +510,10 @@ impl<'a> Line<'a> {
             "auditor" => Other::Auditor,
             "nuisance" => {
                 Other::Nuisance(self.choice(&Nuisance::ALL.map(|what| (what.kind().name(), what)))?)
+            }
+            "watcher" => {
+                self.exactly("pause")?;
+                Other::Watcher { pause_us: self.seconds()? }
             }
             _ => {
                 self.exactly("rounds")?;
@@ -426,6 +564,7 @@ fn micros(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::Profile;
 
     const FILE: &str = r#"
 # All that there is.
@@ -471,6 +610,59 @@ auditor 2
 nuisance 2 slow-reader
 "#;
 
+    const CRASHES: &str = r#"
+seed 7
+world of crashes
+config appendonly yes
+disk stalls 5
+trouble sync_errors 9
+
+life power in operation 5 keeps none
+  panic aof
+  heal after 0.5
+  start until operation 3 keeps 11
+  start unreadable
+  start misread
+  start
+  again keeps all
+  flip 99
+
+life process after 0.25
+
+life stop in BGSAVE after 0.1
+
+life stop after 0.2
+
+life panic stream after 0.3
+
+client 0
+  send SET s0 1. | SELECT 2 | MULTI | RPUSH l0 2. 3. | INCR seq | EXEC
+  pause 0.01
+  death
+  send PEXPIREAT s0 +1500 | WAITAOF 1 0 3000
+  peace
+  send SCRIPT | DEL s0 | END
+
+operator 0
+  send BGSAVE
+  pause 0.5
+  death
+  send CONFIG SET appendonly no
+  peace
+
+watcher 1 pause 0.02
+"#;
+
+    #[test]
+    fn worlds_of_crashes_are_written_and_read_too() {
+        let scenario = read(CRASHES);
+        assert_eq!((scenario.lives.len(), scenario.machines.len()), (5, 2));
+        assert_eq!(scenario.lives[0].starts.len(), 6);
+        assert_eq!(scenario.machines[0].client.as_ref().unwrap().steps.len(), 2);
+        assert_eq!(scenario.settings.values().unwrap().trouble.stalls, 5);
+        assert_eq!(scenario.to_string().trim(), CRASHES.trim());
+    }
+
     fn read(text: &str) -> Scenario {
         Scenario::parse(text).unwrap_or_else(|what| panic!("{what}"))
     }
@@ -488,9 +680,11 @@ nuisance 2 slow-reader
 
     #[test]
     fn every_seed_can_be_written_and_read() {
-        for seed in 0..300 {
-            let drawn = super::super::of(seed);
-            assert!(read(&drawn.to_string()) == drawn, "seed {seed}");
+        for (kind, seeds) in [(Kind::Run, 0..300), (Kind::Crash, 0..60)] {
+            for seed in seeds {
+                let drawn = super::super::of(seed, kind, Profile::default());
+                assert!(read(&drawn.to_string()) == drawn, "seed {seed}");
+            }
         }
     }
 
@@ -517,6 +711,17 @@ nuisance 2 slow-reader
             ("client 0\n  peace\n  close 1 GET a", "line 3: in peace a client does not leave"),
             ("publisher 0\n  publish c 1 before 2", "line 2: \"before\" where \"after\" belongs"),
             ("subscriber 0\n  hear c", "line 2: unknown word \"hear\" in a subscriber"),
+            ("life stop after 1", "line 1: \"life\" has its place in a world of crashes"),
+            ("world of crashes\nguest 0", "line 2: \"guest\" has no place in a world of crashes"),
+            ("world of crashes\nclient 7", "line 2: 7 is too many machines"),
+            ("world of crashes\nclient 0\n  send GET s0", "line 3: no client sends GET with 1 argument"),
+            ("world of crashes\nclient 0\n  send APPEND l0 1", "line 3: \"l0\" is no key for APPEND"),
+            ("world of crashes\noperator 0\n  send DEL s0", "line 3: no operator sends DEL s0"),
+            ("world of crashes\noperator 0\noperator 1", "line 3: one operator is enough"),
+            (
+                "world of crashes\nlife boredom after 3",
+                "line 2: a life ends by power, process, panic or stop, not by \"boredom\"",
+            ),
         ] {
             assert_eq!(Scenario::parse(text).unwrap_err(), complaint, "{text}");
         }

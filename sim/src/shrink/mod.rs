@@ -207,11 +207,13 @@ fn write(file: &Path, original: &Scenario, best: &Scenario, failure: &Outcome) -
 fn size(scenario: &Scenario) -> String {
     let count = |level| parts::count(scenario, level);
     format!(
-        "{} clients, {} steps, {} calls, {} faults, {} settings",
+        "{} clients, {} steps, {} calls, {} faults, {} lives, {} starts, {} settings",
         count(Level::Roles),
         count(Level::Steps),
         count(Level::Calls),
         count(Level::Faults),
+        count(Level::Lives),
+        count(Level::Starts),
         count(Level::Settings)
     )
 }

@@ -1,16 +1,22 @@
 //! Ways to make a scenario smaller.
 
 use crate::model::Call;
-use crate::scenario::{Scenario, Step};
+use seedis::runtime::simulation::Survivors;
+
+use crate::scenario::{End, Life, Scenario, Step};
 
 /// Kinds of things that can be left out, in the order in which that is tried: what takes most with it first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// Clients, publishers, subscribers.
     Roles,
+    /// Lives of a server with files, and what clients do in them.
+    Lives,
     /// What clients and publishers do, one step or message each.
     Steps,
     Faults,
+    /// What is done with the server and its disk after a life, and what else happens to it in one.
+    Starts,
     Settings,
     /// Commands of pipelines.
     Calls,
@@ -20,8 +26,17 @@ pub enum Level {
     Words,
 }
 
-pub const LEVELS: [Level; 7] =
-    [Level::Roles, Level::Steps, Level::Faults, Level::Settings, Level::Calls, Level::Commands, Level::Words];
+pub const LEVELS: [Level; 9] = [
+    Level::Roles,
+    Level::Lives,
+    Level::Steps,
+    Level::Faults,
+    Level::Starts,
+    Level::Settings,
+    Level::Calls,
+    Level::Commands,
+    Level::Words,
+];
 
 /// Keeps of every kind of thing those for which `keep` says so, asked with its number.
 struct Sieve<'a> {
@@ -42,22 +57,45 @@ impl Sieve<'_> {
         }
     }
 
+    fn option<T>(&mut self, level: Level, item: &mut Option<T>) {
+        if self.level == level && item.is_some() && !self.keeps() {
+            *item = None;
+        }
+    }
+
     fn role<T>(&mut self, role: &mut Option<T>) {
-        if self.level == Level::Roles && role.is_some() && !self.keeps() {
-            *role = None;
+        self.option(Level::Roles, role);
+    }
+
+    /// With a life goes what is done in it.
+    fn lives(&mut self, scenario: &mut Scenario) {
+        if self.level == Level::Lives {
+            let kept: Vec<bool> = scenario.lives.iter().map(|_| self.keeps()).collect();
+            retain_places(&mut scenario.lives, &kept);
+            for machine in &mut scenario.machines {
+                let clients = [&mut machine.client, &mut machine.operator];
+                clients.into_iter().flatten().for_each(|client| retain_places(&mut client.steps, &kept));
+            }
+        }
+        for life in &mut scenario.lives {
+            self.retain(Level::Starts, &mut life.starts);
+            self.option(Level::Starts, &mut life.panics);
+            self.option(Level::Starts, &mut life.healed_us);
         }
     }
 
     fn scenario(&mut self, scenario: &mut Scenario) {
         self.retain(Level::Faults, &mut scenario.faults);
         self.retain(Level::Settings, &mut scenario.settings.0);
+        self.lives(scenario);
         for machine in &mut scenario.machines {
             self.role(&mut machine.client);
+            self.role(&mut machine.operator);
             self.role(&mut machine.publisher);
             self.role(&mut machine.subscriber);
             self.retain(Level::Roles, &mut machine.others);
-            if let Some(client) = &mut machine.client {
-                for steps in [&mut client.steps, &mut client.peaceful] {
+            for client in [&mut machine.client, &mut machine.operator].into_iter().flatten() {
+                for steps in client.steps.iter_mut().chain([&mut client.peaceful]) {
                     self.retain(Level::Steps, steps);
                     steps.iter_mut().for_each(|step| self.step(step));
                     steps.retain(|step| !is_empty(step));
@@ -97,6 +135,12 @@ impl Sieve<'_> {
     /// A word that the command cannot do without is found out by the run: it is an error reply that the model
     /// does not expect, so another failure. Only lists are tried, or there would be too many runs.
     fn words(&mut self, words: &mut Vec<Vec<u8>>) {
+        if self.level == Level::Words && words[0] == b"MSET" && words.len() > 3 {
+            let (first, rest) = (words[..3].to_vec(), words[3..].to_vec());
+            let pairs = rest.chunks(2).filter(|_| self.keeps());
+            *words = first.into_iter().chain(pairs.flatten().cloned()).collect();
+            return;
+        }
         let is = |name: &&str| words[0].eq_ignore_ascii_case(name.as_bytes());
         let lists = ["DEL", "UNLINK", "EXISTS", "MGET", "WATCH", "LPUSH", "RPUSH", "SADD", "SREM"];
         let Some(name) = lists.iter().find(|name| is(name)) else { return };
@@ -108,6 +152,11 @@ impl Sieve<'_> {
             words.extend(if list.is_empty() { vec![first] } else { list });
         }
     }
+}
+
+fn retain_places<T>(items: &mut Vec<T>, kept: &[bool]) {
+    let mut places = kept.iter();
+    items.retain(|_| places.next().copied().unwrap_or(true));
 }
 
 fn is_empty(step: &Step) -> bool {
@@ -134,8 +183,11 @@ pub fn simpler(scenario: &Scenario) -> Vec<Scenario> {
     let mut variant = |change: &dyn Fn(&mut Scenario)| {
         let mut changed = scenario.clone();
         change(&mut changed);
-        // Shorter at each step, so that steps come to an end.
-        let measure = |scenario: &Scenario| (scenario.to_string().len(), scenario.peace_us);
+        // Shorter at each step, in time or in words, so that steps come to an end.
+        let measure = |scenario: &Scenario| {
+            let lives = scenario.lives.iter().map(|life| life.lasts_us() + operation(life)).sum::<u64>();
+            (lives, scenario.to_string().len(), scenario.peace_us)
+        };
         if measure(&changed) < measure(scenario) {
             simpler.push(changed);
         }
@@ -143,8 +195,11 @@ pub fn simpler(scenario: &Scenario) -> Vec<Scenario> {
     variant(&|scenario| each_client(scenario, |client| client.resp3.clear()));
     variant(&|scenario| {
         scenario.machines.retain(|machine| {
-            let (client, others) = (machine.client.is_some(), !machine.others.is_empty());
-            client || others || machine.publisher.is_some() || machine.subscriber.is_some()
+            let clients = machine.client.is_some() || machine.operator.is_some();
+            clients
+                || !machine.others.is_empty()
+                || machine.publisher.is_some()
+                || machine.subscriber.is_some()
         });
         let count = scenario.machines.len();
         scenario.faults.retain(|fault| fault.trouble.client().is_none_or(|client| client < count));
@@ -159,18 +214,41 @@ pub fn simpler(scenario: &Scenario) -> Vec<Scenario> {
         scenario.peace_us = scenario.peace_us.next_multiple_of(1_000);
         scenario.faults.iter_mut().for_each(|fault| fault.at_us = fault.at_us.next_multiple_of(1_000));
     });
-    variant(&|scenario| each_client(scenario, |client| shorten(&mut client.steps, 10)));
+    variant(&|scenario| {
+        each_client(scenario, |client| client.steps.iter_mut().for_each(|steps| shorten(steps, 10)));
+    });
     variant(&|scenario| each_client(scenario, |client| shorten(&mut client.peaceful, 10)));
     variant(&|scenario| {
         each_client(scenario, |client| {
-            for step in client.steps.iter_mut().chain(&mut client.peaceful) {
+            for step in client.steps.iter_mut().flatten().chain(&mut client.peaceful) {
                 if let Step::Pause(for_us) = step {
                     *for_us = for_us.next_multiple_of(1_000);
                 }
             }
         });
     });
+    for number in 0..scenario.lives.len() {
+        variant(&|scenario| hasten(&mut scenario.lives[number].end, |count| count.div_ceil(2), |us| us / 2));
+        variant(&|scenario| {
+            hasten(&mut scenario.lives[number].end, |count| count - 1, |us| us / 1_000 * 1_000)
+        });
+        variant(&|scenario| scenario.lives[number].keeps = Survivors::Drawn);
+    }
     simpler
+}
+
+/// Has a life end earlier.
+fn hasten(end: &mut End, fewer: impl Fn(u64) -> u64, earlier: impl Fn(u64) -> u64) {
+    match end {
+        End::InOperation(operation) => *operation = fewer(*operation).max(1),
+        End::After { after_us, .. } | End::Panics { after_us, .. } | End::Stopped { after_us, .. } => {
+            *after_us = earlier(*after_us);
+        }
+    }
+}
+
+fn operation(life: &Life) -> u64 {
+    if let End::InOperation(operation) = life.end { operation } else { 0 }
 }
 
 fn each_client(scenario: &mut Scenario, change: impl Fn(&mut crate::scenario::Client)) {
@@ -213,7 +291,7 @@ subscriber 1
     fn everything_can_be_left_out() {
         let scenario = Scenario::parse(FILE).unwrap();
         let counts = LEVELS.map(|level| count(&scenario, level));
-        assert_eq!(counts, [2, 5, 2, 1, 3, 2, 2]);
+        assert_eq!(counts, [2, 0, 5, 2, 0, 1, 3, 2, 2]);
         let left = |level, number| without(&scenario, level, &|one| one == number).to_string();
         assert!(!left(Level::Roles, 0).contains("client"));
         assert!(!left(Level::Steps, 1).contains("pause"));
@@ -223,8 +301,36 @@ subscriber 1
         assert!(left(Level::Commands, 0).contains("MULTI | GET b | EXEC"));
         assert!(left(Level::Words, 0).contains("send DEL b |"));
         assert_eq!(
-            without(&scenario, Level::Calls, &|_| true).machines[0].client.as_ref().unwrap().steps.len(),
+            without(&scenario, Level::Calls, &|_| true).machines[0].client.as_ref().unwrap().steps[0].len(),
             1
         );
+    }
+
+    #[test]
+    fn with_a_life_goes_what_is_done_in_it() {
+        let text = "\
+world of crashes
+life power after 1
+  panic aof
+  start
+life process after 2 keeps none
+  heal after 1
+  again
+client 0
+  send MSET p0 1 p1 2
+  death
+  send DEL s0
+operator 0
+  send SAVE
+";
+        let scenario = Scenario::parse(text).unwrap();
+        let counts = LEVELS.map(|level| count(&scenario, level));
+        assert_eq!(counts, [2, 2, 3, 0, 4, 0, 3, 0, 1]);
+        let rest = without(&scenario, Level::Lives, &|number| number == 0).to_string();
+        let gone = ["MSET", "SAVE", "panic", "death"];
+        assert!(gone.iter().all(|word| !rest.contains(word)) && rest.contains("DEL s0"), "{rest}");
+        let variants = simpler(&scenario);
+        let ends: Vec<&End> = variants.iter().map(|scenario| &scenario.lives[0].end).collect();
+        assert!(ends.iter().any(|end| matches!(end, End::After { after_us: 500_000, .. })), "{ends:?}");
     }
 }

@@ -87,7 +87,9 @@ impl Client {
             self.recorder.tell(|| format!("session {} begins", connection.session));
             film::mark(&self.name, "note", 0, || format!("session {} begins", connection.session));
             self.watched.clear();
-            connection.patience = if opened_in_peace { PEACEFUL_TIMEOUT } else { TIMEOUT };
+            if opened_in_peace {
+                connection.wait_in_peace();
+            }
             if connection.greet(self.speaks_resp3()).await.is_err() {
                 time::sleep(Duration::from_millis(50)).await;
                 continue;
@@ -114,10 +116,10 @@ impl Client {
         loop {
             let peace = self.recorder.is_quiet();
             let (steps, done) = match peace {
-                true => (&self.script.peaceful, &mut self.peaceful),
-                false => (&self.script.steps, &mut self.steps),
+                true => (Some(&self.script.peaceful), &mut self.peaceful),
+                false => (self.script.steps.first(), &mut self.steps),
             };
-            let Some(step) = steps.get(*done).cloned() else {
+            let Some(step) = steps.and_then(|steps| steps.get(*done)).cloned() else {
                 if peace {
                     return connection.loaded().await;
                 }
@@ -174,6 +176,11 @@ impl Connection {
             Self { line, session, whose: whose.to_owned(), patience: TIMEOUT, recorder: recorder.clone() };
         connection.loaded().await?;
         Ok(connection)
+    }
+
+    /// Waits longer from now on, as in a healthy world.
+    pub fn wait_in_peace(&mut self) {
+        self.patience = PEACEFUL_TIMEOUT;
     }
 
     /// Waits until a PING is answered by PONG.

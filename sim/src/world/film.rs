@@ -100,6 +100,36 @@ pub fn mark(lane: &str, kind: &str, lasts_ns: u64, text: impl FnOnce() -> String
     }
 }
 
+/// Something that began at this moment ends now.
+pub fn mark_since(lane: &str, kind: &str, at_ns: u64, text: impl FnOnce() -> String) {
+    if let Some(film) = &mut *lock(&FILM) {
+        let lasts_ns = SimClock::current().true_ns() - at_ns;
+        let [lane, kind] = [lane, kind].map(str::to_owned);
+        film.marks.push(Mark { lane, kind, text: text(), at_ns, lasts_ns });
+    }
+}
+
+/// What a client asked for, by its place, cannot be explained.
+pub fn offend(index: Option<usize>) {
+    if let (Some(index), Some(film)) = (index, &mut *lock(&FILM)) {
+        film.spans[index].is_offending = true;
+    }
+}
+
+/// The same of operations that were judged.
+pub fn offend_operations(operations: &[&Operation]) {
+    let Some(film) = &mut *lock(&FILM) else { return };
+    for operation in operations {
+        let text = operation.call.to_string();
+        for span in &mut film.spans {
+            span.is_offending |= span.session == operation.session
+                && span.begin_ns == operation.invoked_ns
+                && span.end_ns == operation.returned.as_ref().map(|(at_ns, _)| *at_ns)
+                && span.text == text;
+        }
+    }
+}
+
 /// What the disks did. At the end of the world, within it.
 pub fn add_disks() {
     if let Some(film) = &mut *lock(&FILM) {
@@ -108,21 +138,6 @@ pub fn add_disks() {
             let kind = if succeeded { "disk" } else { "failed-disk" }.to_owned();
             let text = if succeeded { what.to_owned() } else { format!("{what} fails") };
             film.marks.push(Mark { lane: "disk".to_owned(), kind, text, at_ns, lasts_ns: 0 });
-        }
-    }
-}
-
-impl Film {
-    /// Marks operations that cannot be explained.
-    pub fn offend(&mut self, operations: &[Operation]) {
-        for operation in operations {
-            let text = operation.call.to_string();
-            for span in &mut self.spans {
-                span.is_offending |= span.session == operation.session
-                    && span.begin_ns == operation.invoked_ns
-                    && span.end_ns == operation.returned.as_ref().map(|(at_ns, _)| *at_ns)
-                    && span.text == text;
-            }
         }
     }
 }

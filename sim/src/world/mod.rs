@@ -6,7 +6,7 @@
 
 mod caching;
 mod client;
-mod crash;
+pub(crate) mod crash;
 mod faults;
 pub mod film;
 mod guest;
@@ -38,6 +38,7 @@ use crate::linearizability::{self, Verdict};
 use crate::model::{Forgets, State};
 use crate::scenario::{Machine, Other, Scenario, ServerFaults};
 use client::Seat;
+pub use crash::{check_orders, check_writes};
 use plan::Plan;
 pub use plan::Profile;
 use recorder::Recorder;
@@ -55,6 +56,7 @@ pub struct Options {
     pub mutant: Option<&'static str>,
     /// Print the plan, the faults and the operations.
     pub verbose: bool,
+    /// Of the world that a seed is drawn out into.
     pub kind: Kind,
     /// What happens, instead of what the seed decides.
     pub scenario: Option<Scenario>,
@@ -82,8 +84,6 @@ pub struct Failure {
     pub check: String,
     /// For a person.
     pub text: String,
-    /// The operations that cannot be explained.
-    pub offending: Vec<history::Operation>,
 }
 
 /// The kinds of failures.
@@ -120,7 +120,7 @@ impl fmt::Display for How {
 
 impl Failure {
     fn new(how: How, check: &str, text: String) -> Self {
-        Failure { how, check: check.to_owned(), text, offending: Vec::new() }
+        Failure { how, check: check.to_owned(), text }
     }
 
     fn ended(how: &Result<End, String>) -> Self {
@@ -208,9 +208,9 @@ pub fn run(seed: u64, options: &Options) -> Result<Report, Failure> {
         runtime.set_time_limit(Duration::from_secs(3600));
         simulation::install(&runtime);
         let lived = runtime.block_on(async {
-            let lived = match options.kind {
+            let lived = match scenario.kind {
                 Kind::Run => life(&scenario, options).await.map(Report::Run),
-                Kind::Crash => crash::life(seed, options).await.map(Report::Crash),
+                Kind::Crash => crash::life(&scenario, options).await.map(Report::Crash),
             };
             film::add_disks();
             lived
@@ -228,13 +228,16 @@ pub fn run(seed: u64, options: &Options) -> Result<Report, Failure> {
 
 /// What the world takes for given. Drawn outside of it: that costs no simulated time and no draw of its own.
 fn scenario(seed: u64, options: &Options) -> Scenario {
-    if options.kind == Kind::Crash {
-        return Scenario::default();
+    if let Some(scenario) = &options.scenario {
+        return scenario.clone();
     }
-    if options.verbose && options.scenario.is_none() {
-        println!("{:#?}", Plan::of(seed, options.profile));
+    if options.verbose {
+        match options.kind {
+            Kind::Run => println!("{:#?}", Plan::of(seed, options.profile)),
+            Kind::Crash => println!("{:#?}", crash::plan::Plan::of(seed)),
+        }
     }
-    options.scenario.clone().unwrap_or_else(|| crate::scenario::of_profile(seed, options.profile))
+    crate::scenario::of(seed, options.kind, options.profile)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -274,6 +277,7 @@ async fn life(scenario: &Scenario, options: &Options) -> Result<Summary, Failure
         let text = format!("not served in a healthy world: {}", waiting.join(", "));
         return Err(Failure::new(How::Liveness, "clients are served", text));
     }
+    memory::returns_to_its_start(&server, &recorder).await?;
     stop(&server).await?;
     judge(&recorder, forgets(&values.config), scenario.faults.len())
 }
@@ -333,13 +337,15 @@ fn others(
 ) -> Vec<Seat> {
     let start = |other: &Other| match other {
         Other::Caching { rounds, groups } => {
-            caching::start(node, seed, number, (*rounds, *groups), address.clone(), recorder)
+            Some(caching::start(node, seed, number, (*rounds, *groups), address.clone(), recorder))
         }
-        Other::Guest => guest::start(node, seed, address.clone(), recorder),
-        Other::Auditor => memory::start(node, address.clone(), recorder),
-        Other::Nuisance(what) => nuisance::start(node, seed, number, *what, address.clone(), recorder),
+        Other::Guest => Some(guest::start(node, seed, address.clone(), recorder)),
+        Other::Auditor => Some(memory::start(node, address.clone(), recorder)),
+        Other::Nuisance(what) => Some(nuisance::start(node, seed, number, *what, address.clone(), recorder)),
+        // In worlds of crashes alone.
+        Other::Watcher { .. } => None,
     };
-    machine.others.iter().map(start).collect()
+    machine.others.iter().filter_map(start).collect()
 }
 
 /// What a server of this configuration may forget.
@@ -412,9 +418,9 @@ fn judge(recorder: &Recorder, forgets: Forgets, faults: usize) -> Result<Summary
             Verdict::Linearizable => {}
             Verdict::Unknown => unknown += 1,
             Verdict::Violation { stuck_at } => {
-                let offending = stuck_at.iter().map(|&index| part[index].clone()).collect();
-                let failure = wrong("linearizability", explain(&part, &stuck_at));
-                return Err(Failure { offending, ..failure });
+                let offending: Vec<_> = stuck_at.iter().map(|&index| &part[index]).collect();
+                film::offend_operations(&offending);
+                return Err(wrong("linearizability", explain(&part, &stuck_at)));
             }
         }
     }

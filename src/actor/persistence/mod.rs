@@ -141,7 +141,6 @@ impl Persistence {
             steps,
         });
         keyspace.set_files(Some(persistence.clone()));
-        task::spawn_local("stream", persistence.clone().send_turns());
         task::spawn_local("backup", persistence.clone().take_steps(inbox));
         persistence
     }
@@ -373,7 +372,7 @@ impl Persistence {
     }
 
     /// Sends what was propagated, once a turn: after all connections had theirs.
-    async fn send_turns(self: Rc<Self>) {
+    pub async fn send_turns(self: Rc<Self>) {
         loop {
             self.turn.notified().await;
             if buggify!("late-stream") {
@@ -451,17 +450,38 @@ impl Persistence {
         let (wanted, given_up) = oneshot::channel();
         *self.running.borrow_mut() = Some(Running { walk, _wanted: wanted });
         let source = save::Source { chunks: inbox, given_up };
-        task::spawn_local("job", me.finish_job(plan, source, alone));
+        task::spawn_local("job's end", me.finish_job(plan, source, alone));
     }
 
-    /// Waits for the writer of a snapshot, puts a base in its place, and tells the keyspace how it went.
+    /// Has a job done, and tells the keyspace how it went: also of a panic, or there would never be another one.
     async fn finish_job(self: Rc<Self>, plan: Plan, source: save::Source, alone: Option<Directory>) {
+        let job = task::spawn_local("job", self.clone().do_job(plan, source, alone));
+        let outcome = match job.await {
+            Ok(Ok(bytes)) => Outcome::Done { bytes },
+            Ok(Err(Stop::Asked)) => Outcome::Stopped,
+            Ok(Err(Stop::Failed(why))) => Outcome::Failed(why),
+            Err(panic) => Outcome::Failed(panic.message),
+        };
+        *self.running.borrow_mut() = None;
+        self.tell_aof(ToAof::Saving(false));
+        let now = self.keyspace.now();
+        self.keyspace.with(now, |server| server.job_ended(outcome, now));
+        self.job_ended.notify_waiters();
+    }
+
+    /// Waits for the writer of a snapshot, and has a base put in its place.
+    async fn do_job(
+        self: Rc<Self>,
+        plan: Plan,
+        source: save::Source,
+        alone: Option<Directory>,
+    ) -> Result<u64, Stop> {
         let (temporary, is_rdb, is_base) = (plan.temporary.clone(), plan.is_rdb, plan.target.is_none());
         let written = match thread::spawn_runtime("save", move || save::write(plan, source)) {
             Ok(writer) => writer.join().await.unwrap_or_else(|panic| Err(Stop::Failed(panic.message))),
             Err(error) => Err(Stop::Failed(log::reason(&error))),
         };
-        let committed = match (written, alone) {
+        match (written, alone) {
             (Ok(_), alone) if is_base => {
                 let committed = self.commit(temporary.clone(), is_rdb, alone).await;
                 if committed.is_err() {
@@ -474,17 +494,7 @@ impl Persistence {
                 committed.map_err(Stop::Failed)
             }
             (written, _) => written,
-        };
-        let outcome = match committed {
-            Ok(bytes) => Outcome::Done { bytes },
-            Err(Stop::Failed(why)) => Outcome::Failed(why),
-            Err(Stop::Asked) => Outcome::Stopped,
-        };
-        *self.running.borrow_mut() = None;
-        self.tell_aof(ToAof::Saving(false));
-        let now = self.keyspace.now();
-        self.keyspace.with(now, |server| server.job_ended(outcome, now));
-        self.job_ended.notify_waiters();
+        }
     }
 
     /// Has a base put in its place.

@@ -118,7 +118,9 @@ impl Blocking {
                 if queue.ready {
                     self.ready.retain(|(db, ready)| (*db, ready) != (wait.db, key));
                 }
-                database.remove(key);
+                if !mutant::is_on("kept-queue") {
+                    database.remove(key);
+                }
             }
         }
         self.clients -= 1;

@@ -100,6 +100,11 @@ impl SimSchedule {
         self.with(node, |node| node.panics = Some(task));
     }
 
+    /// Whether a task is still to panic.
+    pub fn panics(&self, node: NodeId) -> bool {
+        self.with(node, |node| node.panics.is_some())
+    }
+
     /// Takes back [`SimSchedule::panic_next`].
     pub fn panic_no_more(&self, node: NodeId) {
         self.with(node, |node| node.panics = None);

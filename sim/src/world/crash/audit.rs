@@ -9,27 +9,25 @@ use super::super::line::Line;
 use super::clients::open;
 use super::data::{Bytes, DATABASES, Data, Item, SHARED, Value};
 use super::notes::Found;
-use super::plan::Plan;
-use super::workload::{counter, keys, number, words};
+use super::workload::{counter, number, words};
 use crate::resp::Reply;
 
-/// What there is of each client. Nothing while the server still loads.
-pub async fn audit(plan: &Plan, to: &Address) -> io::Result<Option<Vec<Found>>> {
+/// What there is of each client, whose keys these are. Nothing while the server still loads.
+pub async fn audit(keys: &[Vec<Bytes>], to: &Address) -> io::Result<Option<Vec<Found>>> {
     let mut line = open(to).await?;
     if matches!(line.ask(&words("DBSIZE")).await?, Reply::Error(_)) {
         return Ok(None);
     }
     let mut found = Vec::new();
-    for client in 0..plan.clients {
+    for (client, own) in keys.iter().enumerate() {
         let mut data = Data::default();
         let from_ms = time::now().unix_ms();
-        let own = keys(plan);
         for database in 0..DATABASES {
             line.ask(&words(&format!("SELECT {}", number(client, database)))).await?;
             if database == SHARED {
                 read(&mut line, database, &[counter(client)], &mut data).await?;
             } else {
-                read(&mut line, database, &own, &mut data).await?;
+                read(&mut line, database, own, &mut data).await?;
             }
         }
         found.push(Found { data, from_ms, until_ms: time::now().unix_ms() });

@@ -1,5 +1,5 @@
-//! Who talks to the server: clients that write, one that looks, one that gives orders. They live until
-//! their connection breaks or their machine dies.
+//! Who talks to the server: clients that write, those that look, one that gives orders. They live until their connection
+//! breaks or their machine dies.
 
 use std::io;
 use std::sync::Arc;
@@ -10,12 +10,14 @@ use seedis::runtime::simulation::Draws;
 use seedis::runtime::time;
 
 use super::super::line::Line;
-use super::super::lock;
 use super::data::Bytes;
+use super::files::{Blame, Files};
 use super::notes::{Notes, is_refusal};
-use super::plan::{Plan, Policy, Trouble};
-use super::workload::{Frame, Unit, Workload, counter, number, words};
+use super::plan::Policy;
+use super::workload::{Asked, Frame, Unit, asked, counter, number, words};
+use crate::model::Call;
 use crate::resp::Reply;
+use crate::scenario::Step;
 
 /// How long it takes at most to be connected in a network without faults, though its server may be dead.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,28 +30,19 @@ pub async fn open(to: &Address) -> io::Result<Line> {
     Line::open(to, PATIENCE, READ).await
 }
 
-pub type Shared = Arc<std::sync::Mutex<Workload>>;
-
-/// Writes, units after units.
-pub async fn write(client: usize, workload: Shared, plan: Plan, to: Address, notes: Arc<Notes>) {
+/// Writes what its steps say, and rests.
+pub async fn write(client: usize, steps: Vec<Step>, to: Address, notes: Arc<Notes>) {
     let Ok(mut line) = open(&to).await else { return };
     let mut writer = Writer { client, selected: Some(0), notes };
-    loop {
-        let (units, waits, pause_us) = {
-            let mut workload = lock(&workload);
-            let count = workload.draws().between(1, plan.pipeline);
-            let units: Vec<Unit> = (0..count).map(|_| workload.unit()).collect();
-            let waits = workload.draws().chance(20_000);
-            (units, waits, workload.draws().below(plan.pause_us))
-        };
-        if writer.serve(&mut line, units).await.is_err() {
-            return;
+    for step in steps {
+        match step {
+            Step::Send(calls) if writer.serve(&mut line, &calls).await.is_err() => return,
+            Step::Pause(for_us) => time::sleep(Duration::from_micros(for_us)).await,
+            Step::Send(_) | Step::Leave { .. } => {}
         }
-        if waits && writer.wait(&mut line).await.is_err() {
-            return;
-        }
-        time::sleep(Duration::from_micros(pause_us)).await;
     }
+    writer.notes.rests(client);
+    std::future::pending().await
 }
 
 struct Writer {
@@ -60,39 +53,60 @@ struct Writer {
 }
 
 impl Writer {
-    async fn serve(&mut self, line: &mut Line, units: Vec<Unit>) -> io::Result<()> {
+    async fn serve(&mut self, line: &mut Line, calls: &[Call]) -> io::Result<()> {
         let mut requests = Vec::new();
-        // How many replies come before that of each unit.
+        // Units by their places in the notes, and how many replies come before that of each.
         let mut noted = Vec::new();
-        for unit in units {
+        for asked in asked(self.client, calls, time::now().unix_ms()) {
             let before = requests.len();
-            self.select(unit.commands[0].0, &mut requests);
-            if unit.frame == Frame::Script {
-                requests.push(self.script(&unit));
-            } else {
-                requests.extend((unit.frame == Frame::Transaction).then(|| words("MULTI")));
-                for (database, command) in &unit.commands {
-                    self.select(*database, &mut requests);
-                    requests.push(command.clone());
+            let unit = match asked {
+                Asked::Durability => {
+                    requests.push(words("WAITAOF 1 0 3000"));
+                    None
                 }
-                requests.extend((unit.frame == Frame::Transaction).then(|| words("EXEC")));
-            }
-            let others = requests.len() - before - 1;
-            noted.push((others, self.notes.send(self.client, unit)));
+                Asked::Unit(unit) => {
+                    self.request(&unit, &mut requests);
+                    Some(self.notes.send(self.client, unit))
+                }
+            };
+            noted.push((requests.len() - before - 1, unit));
         }
         line.send(&requests).await?;
-        for (others, index) in noted {
+        for (others, unit) in noted {
             for _ in 0..others {
                 line.reply().await?;
             }
             let reply = line.reply().await?;
-            self.notes.answer(self.client, index, &reply);
-            if is_refusal(&reply) {
-                // With a transaction, its SELECTs were refused.
-                self.selected = None;
+            match unit {
+                Some(unit) => self.answered(unit, &reply),
+                None if matches!(&reply, Reply::Array(items) if items.first() == Some(&Reply::Int(1))) => {
+                    self.notes.raise_own(self.client);
+                }
+                None => {}
             }
         }
         Ok(())
+    }
+
+    fn request(&mut self, unit: &Unit, requests: &mut Vec<Vec<Bytes>>) {
+        self.select(unit.commands[0].0, requests);
+        if unit.frame == Frame::Script {
+            return requests.push(self.script(unit));
+        }
+        requests.extend((unit.frame == Frame::Transaction).then(|| words("MULTI")));
+        for (database, command) in &unit.commands {
+            self.select(*database, requests);
+            requests.push(command.clone());
+        }
+        requests.extend((unit.frame == Frame::Transaction).then(|| words("EXEC")));
+    }
+
+    fn answered(&mut self, index: usize, reply: &Reply) {
+        self.notes.answer(self.client, index, reply);
+        if is_refusal(reply) {
+            // With a transaction, its SELECTs were refused.
+            self.selected = None;
+        }
     }
 
     /// A unit as one script, whose SELECTs are its own affair. What is refused is so before anything was written.
@@ -132,29 +146,17 @@ return redis.status_reply('OK')";
             requests.push(words(&format!("SELECT {database}")));
         }
     }
-
-    /// Waits until all that it wrote is on the disk.
-    async fn wait(&mut self, line: &mut Line) -> io::Result<()> {
-        let reply = line.ask(&words("WAITAOF 1 0 3000")).await?;
-        if matches!(&reply, Reply::Array(items) if items.first() == Some(&Reply::Int(1))) {
-            self.notes.raise_own(self.client);
-        }
-        Ok(())
-    }
 }
 
 /// Looks at the counters of the others: what it sees may not be lost either.
-pub async fn look(mut draws: Draws, plan: Plan, to: Address, notes: Arc<Notes>) {
+pub async fn watch(mut draws: Draws, pause_us: u64, writers: Vec<usize>, to: Address, notes: Arc<Notes>) {
     let Ok(mut line) = open(&to).await else { return };
     loop {
-        time::sleep(Duration::from_micros(draws.below(plan.pause_us.max(500)))).await;
-        let whose = draws.below(plan.clients as u64) as usize;
+        time::sleep(Duration::from_micros(draws.below(pause_us.max(1)))).await;
+        let whose = *draws.pick(&writers);
         let asked_ns = notes.now_ns();
         let Ok(reply) = line.ask(&[b"GET".to_vec(), counter(whose)]).await else { return };
-        // FLUSHALL sets the counter back, so that it says nothing.
-        if let Reply::Bulk(text) = reply
-            && plan.clients > 1
-        {
+        if let Reply::Bulk(text) = reply {
             let count = String::from_utf8_lossy(&text).parse().unwrap_or(-1);
             notes.saw(whose, count, asked_ns);
         }
@@ -171,144 +173,187 @@ struct Settings {
 }
 
 impl Settings {
-    fn promise(self, plan: &Plan, notes: &Notes) {
+    fn of(files: &Files) -> Self {
+        Settings { policy: files.policy, appendonly: files.appendonly, spares: false }
+    }
+
+    fn promise(self, files: &Files, notes: &Notes) {
         let durable = self.appendonly && self.policy == Policy::Always;
         let soon = self.appendonly && self.policy != Policy::No && !self.spares;
-        notes.promise(durable, soon && plan.is_prompt());
+        notes.promise(durable, soon && files.is_prompt);
     }
 }
 
-impl Plan {
-    /// Whether nothing keeps the disk from doing in time what it is asked.
-    fn is_prompt(&self) -> bool {
-        matches!(self.trouble, Trouble::None | Trouble::Rot)
+/// What is promised when the server begins.
+pub fn promise(files: &Files, notes: &Notes) {
+    Settings::of(files).promise(files, notes);
+}
+
+/// Orders an operator does not know, by the first of them.
+pub fn check(calls: &[Call]) -> Result<(), String> {
+    let known = |call: &Call| matches!(call, Call::Command(words) if Order::of(words).is_some());
+    let unknown = calls.iter().find(|call| !known(call));
+    unknown.map_or(Ok(()), |call| Err(format!("no operator sends {call}")))
+}
+
+/// What an operator has happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Rewrite,
+    Save,
+    SaveBehind,
+    Append(bool),
+    Sync(Policy),
+    /// Whether `everysec` waits while something is saved.
+    Spare(bool),
+}
+
+impl Order {
+    fn of(words: &[Bytes]) -> Option<Self> {
+        let line = words.join(&b' ');
+        let line = std::str::from_utf8(&line).ok()?;
+        Some(match line {
+            "BGREWRITEAOF" => Order::Rewrite,
+            "SAVE" => Order::Save,
+            "BGSAVE" => Order::SaveBehind,
+            "CONFIG SET appendonly no" => Order::Append(false),
+            "CONFIG SET appendonly yes" => Order::Append(true),
+            "CONFIG SET no-appendfsync-on-rewrite no" => Order::Spare(false),
+            "CONFIG SET no-appendfsync-on-rewrite yes" => Order::Spare(true),
+            _ => {
+                let policy = line.strip_prefix("CONFIG SET appendfsync ")?;
+                Order::Sync(Policy::ALL.into_iter().find(|known| known.word() == policy)?)
+            }
+        })
     }
 }
 
 /// Has saves, rewrites and changes of the configuration happen.
-pub async fn order(mut draws: Draws, plan: Plan, to: Address, notes: Arc<Notes>) {
-    let mut settings = Settings { policy: plan.policy, appendonly: plan.appendonly, spares: false };
-    settings.promise(&plan, &notes);
-    let Ok(mut line) = open(&to).await else { return };
-    if !plan.orders {
-        // Only what save points do is to be seen.
-        return;
-    }
-    loop {
-        let span_ms = *draws.pick(&[1, 20, 300, 2_000]);
-        time::sleep(Duration::from_micros(draws.below(span_ms * 1000))).await;
-        let done = match draws.below(10) {
-            0..3 => rewrite(&mut line, &mut draws).await,
-            3..6 => save(&mut line, &notes, &plan, &mut draws).await,
-            6..8 if plan.appendonly => {
-                settings.policy = *draws.pick(&Policy::ALL);
-                set(&mut line, "appendfsync", settings.policy.word(), settings, &plan, &notes).await
+pub async fn order(steps: Vec<Step>, files: Files, to: Address, notes: Arc<Notes>) {
+    let Ok(line) = open(&to).await else { return };
+    let settings = Settings::of(&files);
+    let mut operator = Operator { line, settings, files, notes };
+    for step in steps {
+        match step {
+            Step::Send(calls) => {
+                for call in &calls {
+                    let Call::Command(words) = call else { continue };
+                    let Some(order) = Order::of(words) else { continue };
+                    if operator.carry_out(order).await.is_err() {
+                        return;
+                    }
+                }
             }
-            8 if plan.appendonly => switch(&mut line, settings, &plan, &notes, &mut draws).await,
-            9 => {
-                settings.spares = !settings.spares;
-                let word = if settings.spares { "yes" } else { "no" };
-                set(&mut line, "no-appendfsync-on-rewrite", word, settings, &plan, &notes).await
-            }
-            _ => Ok(()),
-        };
-        if done.is_err() {
-            return;
+            Step::Pause(for_us) => time::sleep(Duration::from_micros(for_us)).await,
+            Step::Leave { .. } => {}
         }
     }
 }
 
-async fn rewrite(line: &mut Line, draws: &mut Draws) -> io::Result<()> {
-    line.ask(&words("BGREWRITEAOF")).await?;
-    if draws.chance(300_000) {
-        info(line, |info| info("aof_rewrite_in_progress") == "0").await?;
-    }
-    Ok(())
-}
-
-/// Changes a parameter. What is promised less is so before, what is promised more only after.
-async fn set(
-    line: &mut Line,
-    name: &str,
-    value: &str,
+struct Operator {
+    line: Line,
     settings: Settings,
-    plan: &Plan,
-    notes: &Notes,
-) -> io::Result<()> {
-    notes.promise(false, false);
-    if configure(line, name, value, plan, notes).await? {
-        settings.promise(plan, notes);
-    }
-    Ok(())
+    files: Files,
+    notes: Arc<Notes>,
 }
 
-/// CONFIG SET, which only a disk that fails can be a reason to refuse.
-async fn configure(line: &mut Line, name: &str, value: &str, plan: &Plan, notes: &Notes) -> io::Result<bool> {
-    let reply = line.ask(&words(&format!("CONFIG SET {name} {value}"))).await?;
-    notes.tell(|| format!("CONFIG SET {name} {value}: {reply:?}"));
-    let done = reply == Reply::ok();
-    if !done && !matches!(plan.trouble, Trouble::Errors(_)) {
-        notes.complain(format!("CONFIG SET {name} {value} is answered by {reply:?}"));
+impl Operator {
+    async fn carry_out(&mut self, order: Order) -> io::Result<()> {
+        match order {
+            Order::Rewrite => self.line.ask(&words("BGREWRITEAOF")).await.map(|_| ()),
+            Order::Save => {
+                let began_ns = self.notes.now_ns();
+                let saved = self.line.ask(&words("SAVE")).await? == Reply::ok();
+                self.saved(saved, began_ns);
+                Ok(())
+            }
+            Order::SaveBehind => self.save_behind().await,
+            Order::Sync(policy) => {
+                self.settings.policy = policy;
+                self.set("appendfsync", policy.word()).await
+            }
+            Order::Spare(spares) => {
+                self.settings.spares = spares;
+                self.set("no-appendfsync-on-rewrite", if spares { "yes" } else { "no" }).await
+            }
+            Order::Append(false) => {
+                self.settings.appendonly = false;
+                self.set("appendonly", "no").await
+            }
+            Order::Append(true) => self.append_again().await,
+        }
     }
-    Ok(done)
-}
 
-/// Switches the append-only file off and on.
-async fn switch(
-    line: &mut Line,
-    settings: Settings,
-    plan: &Plan,
-    notes: &Notes,
-    draws: &mut Draws,
-) -> io::Result<()> {
-    set(line, "appendonly", "no", Settings { appendonly: false, ..settings }, plan, notes).await?;
-    time::sleep(Duration::from_micros(draws.below(100_000))).await;
-    notes.promise(false, false);
-    if !configure(line, "appendonly", "yes", plan, notes).await? {
-        return Ok(());
+    /// Changes a parameter. What is promised less is so before, what is promised more only after.
+    async fn set(&mut self, name: &str, value: &str) -> io::Result<()> {
+        self.notes.promise(false, false);
+        if self.configure(name, value).await? {
+            self.settings.promise(&self.files, &self.notes);
+        }
+        Ok(())
     }
-    // Until there is a base, nothing is promised.
-    info(line, |info| {
-        info("aof_rewrite_in_progress") == "0"
-            && info("aof_rewrite_scheduled") == "0"
-            && info("aof_last_bgrewrite_status") == "ok"
-            && info("aof_last_rewrite_time_sec") != "-1"
-    })
-    .await?;
-    settings.promise(plan, notes);
-    Ok(())
-}
 
-async fn save(line: &mut Line, notes: &Notes, plan: &Plan, draws: &mut Draws) -> io::Result<()> {
-    let began_ns = notes.now_ns();
-    let saved = if draws.chance(200_000) {
-        line.ask(&words("SAVE")).await? == Reply::ok()
-    } else {
-        let began = line.ask(&words("BGSAVE")).await?;
+    /// CONFIG SET, which only a disk that fails can be a reason to refuse.
+    async fn configure(&mut self, name: &str, value: &str) -> io::Result<bool> {
+        let reply = self.line.ask(&words(&format!("CONFIG SET {name} {value}"))).await?;
+        self.notes.tell(|| format!("CONFIG SET {name} {value}: {reply:?}"));
+        let done = reply == Reply::ok();
+        if !done && self.files.blame != Blame::Errors {
+            self.notes.complain(format!("CONFIG SET {name} {value} is answered by {reply:?}"));
+        }
+        Ok(done)
+    }
+
+    /// Switches the append-only file on.
+    async fn append_again(&mut self) -> io::Result<()> {
+        self.notes.promise(false, false);
+        if !self.configure("appendonly", "yes").await? {
+            return Ok(());
+        }
+        // Until there is a base, nothing is promised.
+        self.info(|info| {
+            info("aof_rewrite_in_progress") == "0"
+                && info("aof_rewrite_scheduled") == "0"
+                && info("aof_last_bgrewrite_status") == "ok"
+                && info("aof_last_rewrite_time_sec") != "-1"
+        })
+        .await?;
+        self.settings.appendonly = true;
+        self.settings.promise(&self.files, &self.notes);
+        Ok(())
+    }
+
+    async fn save_behind(&mut self) -> io::Result<()> {
+        let began_ns = self.notes.now_ns();
+        let began = self.line.ask(&words("BGSAVE")).await?;
         if !matches!(&began, Reply::Status(text) if text.ends_with(b"started")) {
             return Ok(());
         }
         // A FLUSHALL may end it, so that it does not count.
-        let before = info(line, |_| true).await?;
-        let after = info(line, |info| info("rdb_bgsave_in_progress") == "0").await?;
-        field(&after, "rdb_saves") != field(&before, "rdb_saves")
-    };
-    if saved && !plan.appendonly {
-        notes.raise(began_ns);
+        let before = self.info(|_| true).await?;
+        let after = self.info(|info| info("rdb_bgsave_in_progress") == "0").await?;
+        self.saved(field(&after, "rdb_saves") != field(&before, "rdb_saves"), began_ns);
+        Ok(())
     }
-    Ok(())
-}
 
-/// Asks for the state of the files until it is right, and returns it.
-async fn info(line: &mut Line, is_right: impl Fn(&dyn Fn(&str) -> String) -> bool) -> io::Result<String> {
-    loop {
-        if let Reply::Bulk(text) = line.ask(&words("INFO persistence")).await? {
-            let text = String::from_utf8_lossy(&text).into_owned();
-            if is_right(&|name| field(&text, name)) {
-                return Ok(text);
-            }
+    /// Where there is an append-only file, it is what counts.
+    fn saved(&self, saved: bool, began_ns: u64) {
+        if saved && !self.files.appendonly {
+            self.notes.raise(began_ns);
         }
-        time::sleep(Duration::from_millis(5)).await;
+    }
+
+    /// Asks for the state of the files until it is right, and returns it.
+    async fn info(&mut self, is_right: impl Fn(&dyn Fn(&str) -> String) -> bool) -> io::Result<String> {
+        loop {
+            if let Reply::Bulk(text) = self.line.ask(&words("INFO persistence")).await? {
+                let text = String::from_utf8_lossy(&text).into_owned();
+                if is_right(&|name| field(&text, name)) {
+                    return Ok(text);
+                }
+            }
+            time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

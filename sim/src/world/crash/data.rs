@@ -199,28 +199,34 @@ impl Data {
         });
     }
 
-    /// Keys at which this differs from `other`, for a person.
+    /// Keys at which this differs from `other`, but for those that may end at any moment.
+    pub fn differing(&self, other: &Data) -> Vec<(usize, Bytes)> {
+        let mut differing = Vec::new();
+        for (number, (ours, theirs)) in self.databases.iter().zip(&other.databases).enumerate() {
+            let keys: BTreeSet<&Bytes> = ours.keys().chain(theirs.keys()).collect();
+            let keys = keys.into_iter().filter(|key| !is_volatile(key) && ours.get(*key) != theirs.get(*key));
+            differing.extend(keys.map(|key| (number, key.clone())));
+        }
+        differing
+    }
+
+    /// The same for a person.
     pub fn differences(&self, other: &Data) -> String {
         let mut text = String::new();
-        for number in 0..DATABASES {
-            let (ours, theirs) = (&self.databases[number], &other.databases[number]);
-            let keys: BTreeSet<&Bytes> = ours.keys().chain(theirs.keys()).collect();
-            for key in keys.into_iter().filter(|key| !is_volatile(key) && ours.get(*key) != theirs.get(*key))
-            {
-                let shown = |item: Option<&Item>| {
-                    let mut shown = item.map_or("nothing".to_owned(), |item| Shown(item).to_string());
-                    shown.truncate(200);
-                    shown
-                };
-                text += &format!(
-                    "  database {number}, key {}: {} / {}\n",
-                    key.escape_ascii(),
-                    shown(ours.get(key)),
-                    shown(theirs.get(key))
-                );
-                if text.len() > 3000 {
-                    return text + "  and so on\n";
-                }
+        for (number, key) in self.differing(other) {
+            let shown = |item: Option<&Item>| {
+                let mut shown = item.map_or("nothing".to_owned(), |item| Shown(item).to_string());
+                shown.truncate(200);
+                shown
+            };
+            text += &format!(
+                "  database {number}, key {}: {} / {}\n",
+                key.escape_ascii(),
+                shown(self.get(number, &key)),
+                shown(other.get(number, &key))
+            );
+            if text.len() > 3000 {
+                return text + "  and so on\n";
             }
         }
         text

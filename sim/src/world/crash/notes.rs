@@ -7,6 +7,8 @@
 //! - those of the others: of two units, if one was answered before the other was sent, the second cannot
 //!   be there without the first.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Mutex;
 
 use seedis::runtime::simulation::SimClock;
@@ -37,6 +39,8 @@ pub struct History {
     floor: usize,
     /// What the keys were after so many units, which the others have seen.
     seen: Option<(usize, Data)>,
+    /// Its client has done all that it was to do.
+    rests: bool,
 }
 
 /// When promises hold.
@@ -86,7 +90,8 @@ const SLACK_MS: i64 = 1_200;
 
 impl Notes {
     pub fn new(clients: usize, verbose: bool) -> Self {
-        let inner = Inner { histories: vec![History::default(); clients], ..Inner::default() };
+        let idle = History { rests: true, ..History::default() };
+        let inner = Inner { histories: vec![idle; clients], ..Inner::default() };
         Self { clock: SimClock::current(), verbose, inner: Mutex::new(inner) }
     }
 
@@ -196,10 +201,21 @@ impl Notes {
         lock(&self.inner).answered
     }
 
-    /// Whether every client that sent something after a moment has an answer to it that is no refusal.
+    /// A client begins to write.
+    pub fn works(&self, client: usize) {
+        lock(&self.inner).histories[client].rests = false;
+    }
+
+    /// It has done all that it was to do.
+    pub fn rests(&self, client: usize) {
+        lock(&self.inner).histories[client].rests = true;
+    }
+
+    /// Whether every client that writes has, after a moment, sent something and got an answer that is no refusal.
     pub fn all_served_since(&self, moment_ns: u64) -> bool {
         let served = |sent: &Sent| sent.sent_ns >= moment_ns && sent.answered_ns.is_some() && !sent.refused;
-        lock(&self.inner).histories.iter().all(|history| history.sent.iter().rev().any(served))
+        let is_served = |history: &History| history.rests || history.sent.iter().rev().any(served);
+        lock(&self.inner).histories.iter().all(is_served)
     }
 
     /// The server died. What had been answered so long before that it must be durable is.
@@ -219,6 +235,7 @@ impl Notes {
         for (client, (history, found)) in inner.histories.iter().zip(found).enumerate() {
             let matching = history.matching(found);
             let (Some(first), Some(last)) = (matching.first(), matching.last()) else {
+                history.offend_writers(found);
                 return Err(format!("client {client}: {}", history.explain(found)));
             };
             let floor = match promised {
@@ -227,8 +244,9 @@ impl Notes {
                 Promised::Nothing => 0,
             };
             if *last < floor {
+                history.films[*last..floor].iter().for_each(|film| film::offend(*film));
                 return Err(format!(
-                    "client {client}: {last} units are there, {floor} were promised; the next was {:?}",
+                    "client {client}: {last} units are there, {floor} were promised; the next was {}",
                     history.sent[*last]
                 ));
             }
@@ -241,12 +259,14 @@ impl Notes {
         });
         let newest_ns = newest.max().unwrap_or(0);
         for (client, (history, units)) in inner.histories.iter().zip(&most).enumerate() {
-            let missing = history.sent[*units..].iter().find(|sent| {
+            let missing = history.sent[*units..].iter().position(|sent| {
                 !sent.refused && sent.answered_ns.is_some_and(|answered_ns| answered_ns < newest_ns)
             });
-            if let Some(missing) = missing {
+            if let Some(missing) = missing.map(|place| place + units) {
+                film::offend(history.films[missing]);
+                let missing = &history.sent[missing];
                 return Err(format!(
-                    "client {client}: {units} units are there; {missing:?} is not, although one is there that was sent at \
+                    "client {client}: {units} units are there; {missing} is not, although one is there that was sent at \
                      {newest_ns}"
                 ));
             }
@@ -261,13 +281,20 @@ impl Notes {
             for sent in history.sent[..*units].iter().filter(|sent| !sent.refused) {
                 sent.unit.run(&mut base);
             }
-            *history = History { base, ..History::default() };
+            *history = History { base, rests: true, ..History::default() };
         }
     }
 }
 
-/// A unit as the film shows it.
-fn filmed(client: usize, unit: &Unit, begin_ns: u64) -> film::Span {
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, sent at {} ns", shown(&self.unit), self.sent_ns)?;
+        self.answered_ns.map_or(Ok(()), |answered_ns| write!(f, ", answered at {answered_ns} ns"))
+    }
+}
+
+/// A unit for a person.
+fn shown(unit: &Unit) -> String {
     let words = |command: &[Vec<u8>]| {
         let words =
             command.iter().map(|word| String::from_utf8_lossy(&word[..word.len().min(40)]).into_owned());
@@ -275,16 +302,21 @@ fn filmed(client: usize, unit: &Unit, begin_ns: u64) -> film::Span {
     };
     let commands: Vec<String> = unit.commands.iter().map(|(_, command)| words(command)).collect();
     let text = commands.join("; ");
-    let text = match unit.frame {
+    match unit.frame {
         Frame::None => text,
         Frame::Transaction => format!("MULTI {{ {text} }} EXEC"),
         Frame::Script => format!("a script {{ {text} }}"),
-    };
+    }
+}
+
+/// The same in the film.
+fn filmed(client: usize, unit: &Unit, begin_ns: u64) -> film::Span {
     let keys = unit.commands.iter().filter_map(|(_, command)| command.get(1));
+    let keys: BTreeSet<_> = keys.collect();
     film::Span {
         lane: format!("client {client}"),
-        text,
-        keys: keys.map(|key| String::from_utf8_lossy(key).into_owned()).collect(),
+        text: shown(unit),
+        keys: keys.into_iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect(),
         begin_ns,
         ..film::Span::default()
     }
@@ -326,6 +358,17 @@ impl History {
             }
         }
         matching
+    }
+
+    /// Shows which units wrote last to the keys that differ from what was promised.
+    fn offend_writers(&self, found: &Found) {
+        let mut data = self.base.clone();
+        let done = &self.sent[..self.answered().max(self.floor)];
+        done.iter().filter(|sent| !sent.refused).for_each(|sent| sent.unit.run(&mut data));
+        for (database, key) in found.data.differing(&data) {
+            let writes = |sent: &Sent| sent.unit.names(database, &key);
+            film::offend(done.iter().rposition(writes).and_then(|place| self.films[place]));
+        }
     }
 
     fn explain(&self, found: &Found) -> String {

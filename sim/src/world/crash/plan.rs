@@ -62,7 +62,6 @@ pub struct Plan {
     pub long_values: u32,
     /// Whether there is an append-only file; otherwise there are RDB files alone.
     pub appendonly: bool,
-    pub policy: Policy,
     /// Whether a client gives orders: saves, rewrites, changes of the configuration.
     pub orders: bool,
     pub trouble: Trouble,
@@ -79,6 +78,26 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The disk while nothing fails that could be a reason not to start.
+    pub fn quiet(&self) -> DiskFaults {
+        match &self.trouble {
+            Trouble::Slow(faults) => faults.clone(),
+            _ => self.pace.clone(),
+        }
+    }
+
+    /// The disk while the clients write.
+    pub fn troubled(&self) -> DiskFaults {
+        match &self.trouble {
+            Trouble::Slow(faults) | Trouble::Errors(faults) => faults.clone(),
+            Trouble::Misdirected => DiskFaults { misdirected_writes: 50_000, ..self.pace.clone() },
+            Trouble::Lies => {
+                DiskFaults { lying_syncs: 300_000, lost_directory_syncs: 300_000, ..self.pace.clone() }
+            }
+            Trouble::None | Trouble::Rot => self.pace.clone(),
+        }
+    }
+
     pub fn of(seed: u64) -> Self {
         let mut draws = Draws::named(seed, "plan of crashes");
         let appendonly = draws.chance(800_000);
@@ -101,7 +120,6 @@ impl Plan {
             prefilled: *draws.pick(&[0, 0, 100, 1_500]),
             long_values: *draws.pick(&[0, 20_000, 300_000]),
             appendonly,
-            policy,
             // A file that is lost as a whole cannot be told from one that was empty, which every rewrite begins with.
             orders: draws.chance(700_000) && trouble != Trouble::Lies,
             rounds: if trouble.damages() { 2 } else { draws.between(3, 8) as usize },
@@ -150,8 +168,7 @@ fn trouble(pace: &DiskFaults, draws: &mut Draws) -> Trouble {
 
 fn config(appendonly: bool, policy: Policy, draws: &mut Draws) -> String {
     let yes_no = ["yes", "no"];
-    let mut text = format!("port {}\nbind *\nprotected-mode no\n", seedis::simulation::PORT);
-    text += &format!("hz {}\n", draws.pick(&[1, 10, 100]));
+    let mut text = format!("hz {}\n", draws.pick(&[1, 10, 100]));
     text += &format!("io-threads {}\n", draws.pick(&[1, 1, 2]));
     text += &format!("appendfsync {}\n", policy.word());
     text += &format!("auto-aof-rewrite-percentage {}\n", draws.pick(&[0, 50, 100, 300]));

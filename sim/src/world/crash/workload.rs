@@ -1,10 +1,16 @@
 //! What writing clients ask for: commands of every type on keys of their own.
+//!
+//! A scenario has them as calls, with a few words of its own: SELECT is followed by the commands of one of a client's two
+//! databases (without it they go to the first), SWAPDB swaps these two, INCR counts a counter of the client's own in a
+//! database that all share, and a moment `+N` is N milliseconds after the command is sent.
+
+use std::collections::BTreeSet;
 
 use seedis::runtime::simulation::Draws;
-use seedis::runtime::time;
 
 use super::data::{Bytes, Data, SHARED, Words};
 use super::plan::Plan;
+use crate::model::Call;
 
 /// Commands of one client that happen together or not at all, each in a database of that client.
 #[derive(Clone, Debug)]
@@ -26,6 +32,11 @@ impl Unit {
     pub fn run(&self, data: &mut Data) {
         self.commands.iter().for_each(|(database, words)| data.run(*database, words));
     }
+
+    /// Whether one of its commands names a key of a database.
+    pub fn names(&self, database: usize, key: &Bytes) -> bool {
+        self.commands.iter().any(|(of, words)| *of == database && words[1..].contains(key))
+    }
 }
 
 /// The number that the server knows a client's database by.
@@ -38,16 +49,159 @@ pub fn counter(client: usize) -> Bytes {
     format!("seq:{client}").into_bytes()
 }
 
-/// Keys of a client, for each of its own databases.
-pub fn keys(plan: &Plan) -> Vec<Bytes> {
-    let few = ["s0", "s1", "l0", "l1", "h0", "h1", "S0", "z0", "x0", "v0", "v1", "v2"];
-    let many = (0..plan.prefilled).map(|number| format!("p{number}"));
-    few.iter().map(ToString::to_string).chain(many).map(String::into_bytes).collect()
+/// What a client asks for.
+pub enum Asked {
+    Unit(Unit),
+    /// Whether all that it wrote is on the disk.
+    Durability,
 }
+
+/// What some calls ask for, with moments counted from `now_ms`.
+pub fn asked(client: usize, calls: &[Call], now_ms: i64) -> Vec<Asked> {
+    let mut reader = Reader { client, now_ms, database: SHARED + 1, commands: Vec::new() };
+    let mut asked = Vec::new();
+    for call in calls {
+        let frame = match call {
+            Call::Command(words) if words[0] == b"WAITAOF" => {
+                asked.push(Asked::Durability);
+                continue;
+            }
+            Call::Command(_) => Frame::None,
+            Call::Transaction { .. } => Frame::Transaction,
+            Call::Script(_) => Frame::Script,
+            Call::Crash => continue,
+        };
+        commands(call).into_iter().for_each(|words| reader.command(words));
+        let commands = std::mem::take(&mut reader.commands);
+        // SELECT alone is none.
+        if !commands.is_empty() {
+            asked.push(Asked::Unit(Unit { commands, frame }));
+        }
+    }
+    asked
+}
+
+struct Reader {
+    client: usize,
+    now_ms: i64,
+    /// Which one the next commands are for.
+    database: usize,
+    commands: Vec<(usize, Words)>,
+}
+
+impl Reader {
+    fn command(&mut self, words: &Words) {
+        match words[0].as_slice() {
+            b"SELECT" => self.database = if words[1] == b"2" { SHARED + 2 } else { SHARED + 1 },
+            b"SWAPDB" => {
+                let numbers = [1, 2].map(|database| number(self.client, database).to_string());
+                self.commands.push((self.database, self::words(&format!("SWAPDB {}", numbers.join(" ")))));
+            }
+            b"INCR" => self.commands.push((SHARED, vec![b"INCR".to_vec(), counter(self.client)])),
+            b"FLUSHALL" => self.commands.push((SHARED, words.clone())),
+            _ => {
+                let words = words.iter().map(|word| self.moment(word)).collect();
+                self.commands.push((self.database, words));
+            }
+        }
+    }
+
+    fn moment(&self, word: &Bytes) -> Bytes {
+        let after = word.strip_prefix(b"+").and_then(|digits| std::str::from_utf8(digits).ok());
+        let after = after.and_then(|digits| digits.parse::<i64>().ok());
+        after.map_or_else(|| word.clone(), |ms| (self.now_ms + ms).to_string().into_bytes())
+    }
+}
+
+/// All keys of a client's databases of its own that it ever writes.
+pub fn keys<'a>(calls: impl Iterator<Item = &'a Call>) -> Vec<Bytes> {
+    let mut keys = BTreeSet::new();
+    for words in calls.flat_map(commands) {
+        match words[0].as_slice() {
+            b"INCR" => {}
+            b"MSET" => keys.extend(words[1..].iter().step_by(2).cloned()),
+            b"RENAME" | b"COPY" => keys.extend(words[1..3].iter().cloned()),
+            name => keys.extend(words.get(1).filter(|_| key_letters(name).is_some()).cloned()),
+        }
+    }
+    keys.into_iter().collect()
+}
+
+fn commands(call: &Call) -> Vec<&Words> {
+    match call {
+        Call::Command(words) => vec![words],
+        Call::Transaction { commands, .. } | Call::Script(commands) => commands.iter().collect(),
+        Call::Crash => Vec::new(),
+    }
+}
+
+// ---- what may be written
+
+/// The letters with which keys of a command begin, which say their types; nothing if it has no key.
+fn key_letters(name: &[u8]) -> Option<&'static str> {
+    Some(match name {
+        b"SET" => "spv",
+        b"APPEND" | b"MSET" => "sp",
+        b"RPUSH" | b"LPUSH" | b"LPOP" => "l",
+        b"HSET" | b"HDEL" => "h",
+        b"SADD" | b"SREM" => "S",
+        b"ZADD" | b"ZREM" => "z",
+        b"XADD" => "x",
+        b"RENAME" | b"COPY" | b"PEXPIREAT" | b"PERSIST" => "slhSzxp",
+        b"DEL" | b"UNLINK" => "slhSzxpv",
+        _ => return None,
+    })
+}
+
+/// Whether a command has as many arguments as it needs.
+fn is_long_enough(name: &[u8], arguments: usize) -> bool {
+    match name {
+        b"FLUSHALL" => arguments == 0,
+        b"FLUSHDB" => arguments <= 1,
+        b"INCR" | b"SELECT" | b"DEL" | b"UNLINK" | b"PERSIST" | b"LPOP" => arguments == 1,
+        b"SWAPDB" | b"RENAME" | b"PEXPIREAT" | b"APPEND" => arguments == 2,
+        b"WAITAOF" | b"COPY" => arguments == 3,
+        b"SET" => arguments == 2 || arguments == 4,
+        b"MSET" => arguments >= 2 && arguments.is_multiple_of(2),
+        b"HSET" | b"ZADD" => arguments >= 3 && arguments % 2 == 1,
+        b"XADD" => arguments >= 4 && arguments.is_multiple_of(2),
+        b"RPUSH" | b"LPUSH" | b"HDEL" | b"SADD" | b"SREM" | b"ZREM" => arguments >= 2,
+        _ => false,
+    }
+}
+
+/// What is wrong with calls that a file has a client send: what the model of files does not know.
+pub fn check(calls: &[Call]) -> Result<(), String> {
+    let shown = |word: &[u8]| word.escape_ascii().to_string();
+    for words in calls.iter().flat_map(commands) {
+        let (name, arguments) = (words[0].as_slice(), words.len() - 1);
+        if !is_long_enough(name, arguments) {
+            let s = if arguments == 1 { "" } else { "s" };
+            return Err(format!("no client sends {} with {arguments} argument{s}", shown(name)));
+        }
+        let keys = match name {
+            b"RENAME" | b"COPY" => &words[1..3],
+            _ => &words[1..words.len().min(2)],
+        };
+        let is_key = |letters: &str, key: &Bytes| {
+            key.first().is_some_and(|first| letters.as_bytes().contains(first)) && key[0] == keys[0][0]
+        };
+        let wrong = match (name, key_letters(name)) {
+            (b"INCR", _) => keys.iter().find(|key| *key != b"seq"),
+            (_, Some(letters)) => keys.iter().find(|key| !is_key(letters, key)),
+            (_, None) => None,
+        };
+        if let Some(key) = wrong {
+            return Err(format!("\"{}\" is no key for {}", shown(key), shown(name)));
+        }
+    }
+    Ok(())
+}
+
+// ---- chance
 
 /// A source of units.
 pub struct Workload {
-    client: usize,
     draws: Draws,
     plan: Plan,
     /// Makes every value the only one of its kind.
@@ -59,14 +213,37 @@ pub struct Workload {
 impl Workload {
     pub fn new(seed: u64, client: usize, plan: &Plan) -> Self {
         let draws = Draws::named(seed, &format!("writes of client {client}"));
-        Self { client, draws, plan: plan.clone(), unique: 0, unfilled: plan.prefilled }
+        Self { draws, plan: plan.clone(), unique: 0, unfilled: plan.prefilled }
     }
 
     pub fn draws(&mut self) -> &mut Draws {
         &mut self.draws
     }
 
-    pub fn unit(&mut self) -> Unit {
+    /// So many units, as a scenario has them.
+    pub fn batch(&mut self, count: u64) -> Vec<Call> {
+        let (mut calls, mut selected) = (Vec::new(), SHARED + 1);
+        for _ in 0..count {
+            let Unit { commands, frame } = self.unit();
+            let mut inner = Vec::new();
+            for (database, command) in commands {
+                if database != SHARED && std::mem::replace(&mut selected, database) != database {
+                    inner.push(words(&format!("SELECT {database}")));
+                }
+                inner.push(command);
+            }
+            match frame {
+                Frame::None => calls.extend(inner.into_iter().map(Call::Command)),
+                Frame::Transaction => {
+                    calls.push(Call::Transaction { watched: Vec::new(), commands: inner });
+                }
+                Frame::Script => calls.push(Call::Script(inner)),
+            }
+        }
+        calls
+    }
+
+    fn unit(&mut self) -> Unit {
         if self.unfilled > 0 {
             return self.prefill();
         }
@@ -146,15 +323,12 @@ impl Workload {
             "APPEND p *",
         ];
         if self.draws.chance(250_000) {
-            return (SHARED, vec![b"INCR".to_vec(), counter(self.client)]);
+            return (SHARED, words("INCR seq"));
         }
         match self.draws.below(1000) {
             0..3 => return (database, words("FLUSHDB")),
             3..6 => return (database, words("FLUSHDB ASYNC")),
-            6..10 => {
-                let [one, other] = [1, 2].map(|database| number(self.client, database).to_string());
-                return (database, words(&format!("SWAPDB {one} {other}")));
-            }
+            6..10 => return (database, words("SWAPDB 1 2")),
             _ => {}
         }
         let pattern = loop {
@@ -169,7 +343,6 @@ impl Workload {
     /// Fills a place: # one of two keys, ? of three, t any of them, p one of many, * a value that is unique, m a member,
     /// n a score, i an id, later and soon a time.
     fn fill(&mut self, word: &str) -> Bytes {
-        let now_ms = time::now().unix_ms();
         match word {
             "*" => self.value(),
             "t" => {
@@ -182,8 +355,8 @@ impl Workload {
                 self.unique += 1;
                 format!("{}-1", self.unique).into_bytes()
             }
-            "later" => (now_ms + 10_000_000 + self.draws.below(1_000_000) as i64).to_string().into_bytes(),
-            "soon" => (now_ms + self.draws.between(1, 2_000) as i64).to_string().into_bytes(),
+            "later" => format!("+{}", 10_000_000 + self.draws.below(1_000_000)).into_bytes(),
+            "soon" => format!("+{}", self.draws.between(1, 2_000)).into_bytes(),
             word => {
                 let one = self.draws.below(2).to_string();
                 let other = self.draws.below(3).to_string();

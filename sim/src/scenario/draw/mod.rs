@@ -1,14 +1,17 @@
 //! Draws a seed out into a scenario: its plan, then what every client does and what goes wrong.
 
+mod crash;
+
 use seedis::runtime::simulation::{Death, Draws};
 
 use super::{
     Client, Fault, Leave, Listen, Machine, Message, Other, Publisher, Scenario, Settings, Step, TASKS,
-    Trouble, Way,
+    Trouble, Values, Way,
 };
 use crate::model::Call;
 use crate::model::Forgets;
 use crate::resp;
+use crate::world::Kind;
 use crate::world::plan::{Faults, Plan, Profile};
 use crate::world::workload::{Workload, known};
 
@@ -24,22 +27,27 @@ const PEACEFUL_MESSAGES: usize = 3;
 /// Connections for which a client's protocol is drawn; later ones repeat them.
 const CONNECTIONS: usize = 4;
 
-/// The scenario of a seed.
-pub fn of(seed: u64) -> Scenario {
-    of_profile(seed, Profile::default())
+/// The scenario of a seed, whose plan is about something.
+pub fn of(seed: u64, kind: Kind, profile: Profile) -> Scenario {
+    match kind {
+        Kind::Run => of_clients(seed, profile),
+        Kind::Crash => crash::of(seed),
+    }
 }
 
-/// The scenario of a seed whose plan is about something.
-pub fn of_profile(seed: u64, profile: Profile) -> Scenario {
+fn of_clients(seed: u64, profile: Profile) -> Scenario {
     let plan = Plan::of(seed, profile);
     let (faults, peace_us) = faults(&plan, &mut Draws::named(seed, "faults"));
+    let (config, link) = (plan.config.clone(), plan.link.clone());
+    let (disk, server) = (plan.faults.disk.clone(), plan.faults.server.clone());
+    let values = Values { config, link, trouble: disk.clone(), disk, server };
     Scenario {
         seed,
-        expectation: None,
-        settings: Settings::of(&plan.config, &plan.link, &plan.faults.disk, &plan.faults.server),
+        settings: Settings::of(&values),
         faults,
         peace_us,
         machines: (0..plan.clients).map(|number| machine(seed, number, &plan, peace_us)).collect(),
+        ..Scenario::default()
     }
 }
 
@@ -68,7 +76,8 @@ fn machine(seed: u64, number: usize, plan: &Plan, peace_us: u64) -> Machine {
         let until_us = draws.chance(300_000).then(|| draws.below(500_000));
         Listen { channel, resp3, until_us }
     };
-    Machine { client, publisher, subscriber: Some((0..CONNECTIONS).map(listen).collect()), others }
+    let subscriber = Some((0..CONNECTIONS).map(listen).collect());
+    Machine { client, publisher, subscriber, others, ..Machine::default() }
 }
 
 fn client(seed: u64, number: usize, plan: &Plan) -> Client {
@@ -79,10 +88,10 @@ fn client(seed: u64, number: usize, plan: &Plan) -> Client {
         resp3.clear();
     }
     let mut workload = Workload::new(seed, number, plan);
-    let mut client = Client { resp3, ..Client::default() };
+    let mut client = Client { resp3, steps: vec![Vec::new()], ..Client::default() };
     for batch in 0..plan.batches + PEACEFUL_BATCHES {
         let peace = batch >= plan.batches;
-        let steps = if peace { &mut client.peaceful } else { &mut client.steps };
+        let steps = if peace { &mut client.peaceful } else { &mut client.steps[0] };
         let mut calls = workload.batch();
         for call in &mut calls {
             // Only the connection that will send it knows what it watches then.
@@ -125,9 +134,9 @@ fn publisher(number: usize, peace_us: u64, draws: &mut Draws) -> Publisher {
     Publisher { messages, peaceful: (0..PEACEFUL_MESSAGES).map(|_| message()).collect() }
 }
 
-/// A kind of trouble that a plan has enabled.
+/// A class of trouble that a plan has enabled.
 #[derive(Clone, Copy)]
-enum Kind {
+enum Class {
     OneWay,
     BothWays,
     Isolation,
@@ -140,22 +149,22 @@ enum Kind {
     Pause,
 }
 
-fn enabled(faults: &Faults) -> Vec<Kind> {
+fn enabled(faults: &Faults) -> Vec<Class> {
     let mut kinds = Vec::new();
-    let mut add = |enabled: bool, more: &[Kind]| {
+    let mut add = |enabled: bool, more: &[Class]| {
         if enabled {
             kinds.extend(more);
         }
     };
-    add(faults.partitions, &[Kind::OneWay, Kind::BothWays]);
-    add(faults.isolation, &[Kind::Isolation]);
-    add(faults.swizzles, &[Kind::SwizzleClog]);
-    add(faults.panics, &[Kind::ActorPanic]);
-    add(faults.resets, &[Kind::Reset, Kind::Reset]);
-    add(faults.restarts, &[Kind::Restart]);
-    add(faults.client_deaths, &[Kind::ClientDeath]);
-    add(faults.jumps, &[Kind::Jump, Kind::Jump]);
-    add(faults.pauses, &[Kind::Pause]);
+    add(faults.partitions, &[Class::OneWay, Class::BothWays]);
+    add(faults.isolation, &[Class::Isolation]);
+    add(faults.swizzles, &[Class::SwizzleClog]);
+    add(faults.panics, &[Class::ActorPanic]);
+    add(faults.resets, &[Class::Reset, Class::Reset]);
+    add(faults.restarts, &[Class::Restart]);
+    add(faults.client_deaths, &[Class::ClientDeath]);
+    add(faults.jumps, &[Class::Jump, Class::Jump]);
+    add(faults.pauses, &[Class::Pause]);
     kinds
 }
 
@@ -178,31 +187,31 @@ fn faults(plan: &Plan, draws: &mut Draws) -> (Vec<Fault>, u64) {
     (faults, at_us)
 }
 
-fn trouble(kind: Kind, client: usize, draws: &mut Draws) -> Trouble {
+fn trouble(kind: Class, client: usize, draws: &mut Draws) -> Trouble {
     let death = |draws: &mut Draws| if draws.chance(500_000) { Death::Process } else { Death::Power };
     match kind {
-        Kind::OneWay | Kind::BothWays => {
+        Class::OneWay | Class::BothWays => {
             let out = draws.chance(500_000);
             let way = match kind {
-                Kind::BothWays => Way::Both,
+                Class::BothWays => Way::Both,
                 _ if out => Way::In,
                 _ => Way::Out,
             };
             Trouble::Partition { client, way, for_us: draws.between(1, 5_000) * 1000 }
         }
-        Kind::Isolation => Trouble::Isolation { for_us: draws.between(1, 3_000) * 1000 },
-        Kind::SwizzleClog => Trouble::SwizzleClog { for_us: draws.between(10, 5_000) * 1000 },
-        Kind::ActorPanic => Trouble::ActorPanic { task: draws.pick::<&str>(&TASKS) },
-        Kind::Reset => Trouble::Reset { client },
-        Kind::Restart => Trouble::Restart { death: death(draws), for_us: draws.between(1, 2_000) * 1000 },
-        Kind::ClientDeath => Trouble::ClientDeath { client, death: death(draws) },
-        Kind::Jump => {
+        Class::Isolation => Trouble::Isolation { for_us: draws.between(1, 3_000) * 1000 },
+        Class::SwizzleClog => Trouble::SwizzleClog { for_us: draws.between(10, 5_000) * 1000 },
+        Class::ActorPanic => Trouble::ActorPanic { task: draws.pick::<&str>(&TASKS) },
+        Class::Reset => Trouble::Reset { client },
+        Class::Restart => Trouble::Restart { death: death(draws), for_us: draws.between(1, 2_000) * 1000 },
+        Class::ClientDeath => Trouble::ClientDeath { client, death: death(draws) },
+        Class::Jump => {
             let span_us = *draws.pick(&[1_000, 100_000, 2_000_000, 60_000_000]);
             let forward = draws.chance(500_000);
             let by_us = draws.between(1, span_us) as i64;
             Trouble::Jump { by_us: if forward { by_us } else { -by_us } }
         }
-        Kind::Pause => Trouble::Pause { for_us: draws.between(1, 3_000) * 1000 },
+        Class::Pause => Trouble::Pause { for_us: draws.between(1, 3_000) * 1000 },
     }
 }
 
@@ -212,14 +221,17 @@ mod tests {
 
     #[test]
     fn a_seed_is_drawn_out_the_same_way_every_time() {
-        assert_eq!(of(5), of(5));
-        assert_ne!(of(5), of(6));
+        for kind in [Kind::Run, Kind::Crash] {
+            let drawn = |seed| of(seed, kind, Profile::default());
+            assert_eq!(drawn(5), drawn(5));
+            assert_ne!(drawn(5), drawn(6));
+        }
     }
 
     #[test]
     fn faults_do_not_overlap_and_end_before_peace() {
         for seed in 0..200 {
-            let scenario = of(seed);
+            let scenario = of(seed, Kind::Run, Profile::default());
             let mut free_us = 0;
             for fault in &scenario.faults {
                 assert!(fault.at_us >= free_us, "seed {seed}");
