@@ -127,7 +127,7 @@ pub struct Demand<'a> {
 }
 
 /// All users, and what they were refused.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Acl {
     /// What rules can name.
     pub catalog: Catalog,

@@ -26,6 +26,10 @@ pub fn request(
     command: Option<CommandId>,
     now: Now,
 ) -> bool {
+    if session.is_debugging {
+        server.debug_line(session, reply, args, now);
+        return true;
+    }
     session.traffic.commands += 1;
     server.tracking.author = session.id;
     let outcome = resolve(server, command, args).and_then(|id| {

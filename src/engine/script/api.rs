@@ -1,6 +1,7 @@
 //! The machine behind an interpreter: its state, what scripts can ask of it, and how it serves whoever drives it.
 
 use super::convert;
+use super::debug::{Debugger, prompt};
 use super::library::{self, Outcome};
 use super::random::Random;
 use super::stack::{self, Answer, Section, Shown, Stack};
@@ -16,7 +17,7 @@ use std::rc::Rc;
 
 const SANDBOX: &str = include_str!("sandbox.lua");
 /// The names under which texts of errors show where they arose.
-const SCRIPT: &str = "@user_script";
+pub(super) const SCRIPT: &str = "@user_script";
 const FUNCTION: &str = "@user_function";
 const NO_ARGUMENTS: &str = "ERR Please specify at least one argument for this redis lib call";
 const NOT_RUNNING: &str = "ERR redis.call/pcall can only be called inside a script invocation";
@@ -24,7 +25,7 @@ const WRONG_ARGUMENTS: &str = "ERR Lua redis lib command arguments must be strin
 
 /// What natives share.
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// The script speaks RESP3 with the server.
     resp3: Cell<bool>,
     /// Commands are propagated.
@@ -32,10 +33,20 @@ struct State {
     /// Something runs that may use data.
     running: Cell<bool>,
     /// What runs is to end with this error.
-    killed: Cell<Option<&'static str>>,
+    pub(super) killed: Cell<Option<&'static str>>,
     random: RefCell<Option<Random>>,
     /// The last command, for its buffers.
     command: Cell<Box<Command>>,
+    /// The debugger of what runs.
+    debugger: RefCell<Option<Box<Debugger>>>,
+}
+
+impl State {
+    /// Asks or tells the debugger something, if what runs is debugged.
+    #[inline]
+    pub(super) fn debugger<R>(&self, work: impl FnOnce(&mut Debugger) -> R) -> Option<R> {
+        self.debugger.borrow_mut().as_deref_mut().map(work)
+    }
 }
 
 /// The parts of a machine that outlive a scope.
@@ -104,9 +115,11 @@ impl<'a> Machine<'a> {
         add_plain(lua, &native, &state)?;
         add_asking(lua, scope, yielder, &native, &state)?;
         let sandbox: Function = lua.load(SANDBOX).set_name("=sandbox").into_function()?;
+        lua.set_named_registry_value("pcall", lua.globals().raw_get::<Function>("pcall")?)?;
         let (globals, entries): (Table, Table) = sandbox.call((native, options.deprecated))?;
         lua.set_globals(globals)?;
         let (explain, real): (Function, Table) = (entries.raw_get("explain")?, entries.raw_get("globals")?);
+        lua.set_named_registry_value("globals", &real)?;
         let functions = lua.create_table()?;
         Ok(Machine {
             lua,
@@ -178,11 +191,21 @@ impl<'a> Machine<'a> {
 
     fn run(&mut self, mut run: Box<Run>) -> Box<Run> {
         self.begin(run.seed);
+        let is_debugged = run.debugger.is_some();
+        self.state.debugger.replace(run.debugger.take());
+        // Fails for a wish for no events only, here and below.
+        if is_debugged {
+            let _ = prompt::watch_lines(self.lua, &self.state);
+        }
         let outcome = match self.code.slots.get(&run.callee) {
             Some(slot) => self.section.enter(|stack| self.run_slot(stack, &mut run, *slot)),
             None => Err((b"ERR the script is not there".into(), false)),
         };
         self.end();
+        if is_debugged {
+            let _ = watch_time(self.lua, &self.state);
+        }
+        run.debugger = self.state.debugger.take();
         run.error = outcome.err();
         run
     }
@@ -258,7 +281,7 @@ impl<'a> Machine<'a> {
 }
 
 /// Compiles a text; never anything compiled.
-fn compile(lua: &Lua, source: &[u8], name: &str) -> Result<Function, String> {
+pub(super) fn compile(lua: &Lua, source: &[u8], name: &str) -> Result<Function, String> {
     if source.len() >= i32::MAX as usize {
         return Err("script too large".into());
     }
@@ -368,10 +391,13 @@ fn add_plain(lua: &Lua, native: &Table, state: &Rc<State>) -> mlua::Result<()> {
         Ok(sha1(&text).map(|byte| format!("{byte:02x}")).concat())
     };
     native.raw_set("sha1hex", lua.create_function(sha)?)?;
-    native.raw_set(
-        "error_text",
-        lua.create_function(|lua, text: mlua::LuaString| lua.create_string(error_text(&text.as_bytes())))?,
-    )?;
+    let seen = state.clone();
+    let error_text = move |lua: &Lua, text: mlua::LuaString| {
+        let text = error_text(&text.as_bytes());
+        prompt::tell_error(&seen, &text, false);
+        lua.create_string(text)
+    };
+    native.raw_set("error_text", lua.create_function(error_text)?)?;
     native.raw_set(
         "reveal",
         lua.create_function(|lua, value: Value| match value {
@@ -451,7 +477,8 @@ fn add_asking<'scope, 'env>(
         command(stack, yielder, &seen)?.map_err(mlua::Error::external)?;
         Ok(Answer::Pushed)
     })?;
-    native.raw_set("call", call)?;
+    native.raw_set("call", &call)?;
+    lua.set_named_registry_value("call", call)?;
     let seen = state.clone();
     let pcall = stack::scoped(scope, move |stack| match command(stack, yielder, &seen)? {
         Ok(()) => Ok(Answer::Pushed),
@@ -464,9 +491,13 @@ fn add_asking<'scope, 'env>(
             Some(why) => Input::Kill(why),
             None => yielder.suspend(Output::Slice),
         };
+        if let Input::Halt = input {
+            prompt::halt(&seen);
+        }
         obey(lua, &seen, &input)
     })?;
     lua.set_named_registry_value("slice", slice)?;
+    prompt::add(lua, scope, yielder, native, state)?;
     let log = stack::scoped(scope, move |stack| {
         let level = if let Shown::Number(level) = stack.show(1) { level as u8 } else { 0 };
         let mut text = Vec::new();
@@ -508,7 +539,7 @@ fn add_asking<'scope, 'env>(
 }
 
 /// A script is told to end: from now on every line of it fails, also outside the `pcall` that this error ends in.
-fn obey(lua: &Lua, state: &State, input: &Input) -> mlua::Result<()> {
+pub(super) fn obey(lua: &Lua, state: &State, input: &Input) -> mlua::Result<()> {
     let Input::Kill(why) = input else { return Ok(()) };
     let why = *why;
     if state.killed.replace(Some(why)).is_none() {
@@ -536,14 +567,14 @@ fn append_arguments(stack: &Stack, argv: &mut Argv) -> bool {
 
 /// The error reply of a command, which is a table for scripts.
 #[derive(Debug)]
-struct Raised {
+pub(super) struct Raised {
     text: Vec<u8>,
     /// It was counted where it arose, not made up by the interpreter.
     counted: bool,
 }
 
 impl Raised {
-    fn refusal(text: &str) -> Self {
+    pub(super) fn refusal(text: &str) -> Self {
         Raised { text: text.into(), counted: false }
     }
 
@@ -579,8 +610,12 @@ fn command(
     yielder: &Yielder<Input, Output>,
     state: &State,
 ) -> mlua::Result<std::result::Result<(), Raised>> {
+    let refuse = |text: &str| {
+        prompt::tell_error(state, text.as_bytes(), true);
+        Ok(Err(Raised::refusal(text)))
+    };
     if stack.len() == 0 {
-        return Ok(Err(Raised::refusal(NO_ARGUMENTS)));
+        return refuse(NO_ARGUMENTS);
     }
     let mut command = state.command.take();
     command.clear();
@@ -588,11 +623,12 @@ fn command(
     // There may be as many as Lua's stack has room for, and the answer needs some.
     stack.truncate(0);
     if !sound {
-        return Ok(Err(Raised::refusal(WRONG_ARGUMENTS)));
+        return refuse(WRONG_ARGUMENTS);
     }
     if !state.running.get() {
-        return Ok(Err(Raised::refusal(NOT_RUNNING)));
+        return refuse(NOT_RUNNING);
     }
+    prompt::tell_command(state, command.argv.args());
     (command.resp3, command.propagated) = (state.resp3.get(), state.propagated.get());
     let input = yielder.suspend(Output::Command(command));
     let Input::Answer(command) = input else {
@@ -600,6 +636,7 @@ fn command(
         stack.push_nil();
         return Ok(Ok(()));
     };
+    prompt::tell_reply(state, &command);
     let outcome = match command.reply.pending() {
         [b'-', text @ ..] => {
             Ok(Err(Raised { text: text.strip_suffix(b"\r\n").unwrap_or(text).into(), counted: true }))

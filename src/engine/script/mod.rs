@@ -9,12 +9,15 @@ mod bit;
 mod cjson;
 mod cmsgpack;
 mod convert;
+mod debug;
 mod library;
 mod random;
 mod stack;
 mod structs;
 #[cfg(test)]
 mod tests;
+
+pub use debug::Debugger;
 
 use super::protocol::{Argv, Reply};
 use api::Machine;
@@ -96,6 +99,8 @@ pub struct Run {
     pub reply: Reply,
     /// The whole reply is an error: its text, and whether it was counted where it arose.
     pub error: Option<(Vec<u8>, bool)>,
+    /// It is debugged.
+    pub debugger: Option<Box<Debugger>>,
 }
 
 impl Run {
@@ -104,6 +109,7 @@ impl Run {
         self.args.clear(KEPT);
         empty(&mut self.reply);
         self.error = None;
+        self.debugger = None;
     }
 }
 
@@ -128,6 +134,14 @@ pub enum Input {
     Verdict(Result<bool, &'static str>),
     /// Go on.
     Go,
+    /// What is debugged stops at the next line: it has worked for long.
+    Halt,
+    /// A command line for the debugger, which has stopped.
+    Line(Argv),
+    /// There will be no more command lines.
+    HangUp,
+    /// What the debugger has stopped fails with this error, which it may catch.
+    Abort(&'static str),
     /// End what runs, with this error.
     Kill(&'static str),
     /// Cease to exist.
@@ -149,6 +163,8 @@ pub enum Output {
     Log(u8, Vec<u8>),
     /// The script has worked for a while.
     Slice,
+    /// The debugger has stopped the script, has these lines to tell, and waits for a command line.
+    Stopped(Vec<Vec<u8>>),
     /// The run ended.
     Ended(Box<Run>),
 }
@@ -164,6 +180,8 @@ pub struct Command {
     pub resp3: bool,
     /// What it does is to be propagated.
     pub propagated: bool,
+    /// It did not run, and the reply says why.
+    pub refused: bool,
 }
 
 impl Command {
@@ -171,6 +189,7 @@ impl Command {
     fn clear(&mut self) {
         self.argv.clear(KEPT);
         empty(&mut self.reply);
+        self.refused = false;
     }
 }
 

@@ -232,6 +232,7 @@ real.bit = library(native.bit)
 -- What scripts talk to the server with.
 local api = {
   call = native.call, pcall = native.pcall, sha1hex = native.sha1hex, acl_check_cmd = native.acl_check_cmd,
+  breakpoint = native.breakpoint, debug = native.debug,
 }
 
 function api.error_reply(...)
@@ -275,8 +276,6 @@ function api.set_repl(...)
 end
 
 function api.replicate_commands() return true end
-function api.breakpoint() return false end
-function api.debug() end
 
 local constants = {
   LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,

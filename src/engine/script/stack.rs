@@ -116,6 +116,27 @@ pub fn scoped<'scope, 'env>(
     scope.create_function(move |lua, frame: Frame| frame.enter(lua, &function))
 }
 
+/// The local variable of this number, from 1 on, of the function at a level of calls, if there are so many: its name and its
+/// value. Level 0 is the native function that asks.
+pub fn local(lua: &Lua, level: usize, index: c_int) -> mlua::Result<Option<(String, Value)>> {
+    let mut name = None;
+    // SAFETY: the record is one for `lua_getstack` to fill; only if it did is it read. The name is copied before anything
+    // else happens to Lua, and the variable above its stack is what the call returns.
+    let value: Value = unsafe {
+        lua.exec_raw((), |state| {
+            let mut frame = std::mem::zeroed();
+            // The call that runs this is a level too.
+            if ffi::lua_getstack(state, level as c_int + 1, &mut frame) != 0 {
+                let found = ffi::lua_getlocal(state, &frame, index);
+                if !found.is_null() {
+                    name = Some(std::ffi::CStr::from_ptr(found).to_string_lossy().into_owned());
+                }
+            }
+        })?
+    };
+    Ok(name.map(|name| (name, value)))
+}
+
 /// Where the arguments of a native function are.
 struct Frame {
     state: *mut ffi::lua_State,

@@ -14,6 +14,8 @@ use std::collections::VecDeque;
 
 /// Microseconds after a slice until the next, for everybody else.
 const PAUSE_US: u64 = 1000;
+/// Microseconds until the next tick while a script that is debugged has stopped, for nobody.
+const IDLE_US: u64 = 100_000;
 /// The error for others while a script runs, and while a function does.
 const BUSY_SCRIPT: Error =
     Error::new("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
@@ -31,6 +33,21 @@ pub struct Busy {
     killed: bool,
     /// What is left of the transaction that called it.
     rest: Option<VecDeque<(CommandId, Argv)>>,
+}
+
+impl Busy {
+    pub(super) fn new(
+        interpreter: Interpreter,
+        running: Running,
+        request: (Argv, CommandId),
+        client: ClientId,
+    ) -> Self {
+        Busy { interpreter, running, request, client, killed: false, rest: None }
+    }
+    /// Whether it is to end.
+    pub(super) fn is_killed(&self) -> bool {
+        self.killed
+    }
 }
 
 /// What FUNCTION STATS tells of a function that runs.
@@ -61,8 +78,7 @@ impl Server {
             running.callee
         );
         self.log(Level::Warning, text);
-        let busy = Busy { interpreter, running, request, client, killed: false, rest: None };
-        self.scripting.busy = Some(Box::new(busy));
+        self.scripting.busy = Some(Box::new(Busy::new(interpreter, running, request, client)));
     }
 
     /// Whether a script is between two slices.
@@ -100,7 +116,8 @@ impl Server {
         let Some(busy) = &mut self.scripting.busy else {
             return Err(Error::new("NOTBUSY No scripts in execution right now."));
         };
-        if busy.running.wrote {
+        // Whoever debugs a script can end it at any line, too.
+        if busy.running.wrote && busy.running.debugged.is_none() {
             return Err(Error::new(
                 "UNKILLABLE Sorry the script already executed write commands against the dataset. You can \
                  either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE \
@@ -119,12 +136,15 @@ impl Server {
 
     /// When a busy script gets its next slice.
     pub(super) fn next_slice(&self, now: Now) -> u64 {
-        now.mono_us + PAUSE_US
+        now.mono_us + if self.waits_for_line() { IDLE_US } else { PAUSE_US }
     }
 
     /// Gives a busy script a slice of work.
     #[cold]
     pub(super) fn run_busy(&mut self, now: Now) {
+        if self.waits_for_line() {
+            return;
+        }
         let Some(mut busy) = self.scripting.busy.take() else { return };
         if std::mem::take(&mut busy.killed) {
             let why = match busy.running.callee.is_function() {
@@ -133,6 +153,11 @@ impl Server {
             };
             self.log(Level::Notice, format!("Lua {}", why.replacen('S', "s", 1)));
             busy.running.next = Input::Kill(why);
+        }
+        if busy.running.debugged.is_some() {
+            let client = busy.client;
+            self.scripting.busy = Some(busy);
+            return self.run_debugged(client, now);
         }
         self.tracking.author = busy.client.id;
         self.lap = (self.environment.stopwatch)();

@@ -63,6 +63,7 @@ impl Server {
     }
 
     fn run_cron(&mut self, now: Now) {
+        self.run_apart(now);
         if self.is_busy() {
             return self.run_busy(now);
         }
@@ -124,7 +125,7 @@ impl Server {
         }
         let garbage = !self.garbage.is_empty() || self.tracking.table.has_garbage();
         let evicting = self.evicting && !self.pause.is_on();
-        let busy = self.cron.lags || evicting || garbage || self.is_sweeping();
+        let busy = self.cron.lags || evicting || garbage || self.is_sweeping() || self.debugging.works();
         let cron = if busy { self.cron.due.min(now.mono_us + SOON_US) } else { self.cron.due };
         self.deadlines.first().map_or(cron, |(at, _)| cron.min(*at))
     }

@@ -122,7 +122,7 @@ impl Server {
     fn excess(&self) -> u64 {
         match self.config.maxmemory {
             0 => 0,
-            most => self.used_memory().saturating_sub(most),
+            most => self.used_memory().saturating_sub(self.debugging.bytes()).saturating_sub(most),
         }
     }
 

@@ -14,6 +14,7 @@ pub mod call_log;
 pub mod certificates;
 pub mod clients;
 pub mod cron;
+pub mod debugging;
 pub mod delivery;
 pub mod describe;
 pub mod durability;
@@ -56,6 +57,7 @@ use blocking::Blocking;
 use call_log::CallLogs;
 use certificates::Certificates;
 use cron::Cron;
+use debugging::Debugging;
 use durability::Durability;
 use latency::LatencyMonitor;
 use memory::Discarded;
@@ -191,6 +193,8 @@ pub struct Server {
     pub blocking: Blocking,
     /// Scripts.
     pub scripting: Scripting,
+    /// Scripts that clients debug apart.
+    debugging: Debugging,
     /// CLIENT PAUSE.
     pub pause: Pause,
     /// Keys to be handed over to other servers, until somebody fetches them.
@@ -303,6 +307,7 @@ impl Server {
             tracking: Tracking::new(seed),
             blocking: Blocking::default(),
             scripting: Scripting::default(),
+            debugging: Debugging::default(),
             pause: Pause::default(),
             migrations: Vec::new(),
             monitors: BTreeSet::new(),
@@ -398,6 +403,7 @@ impl Server {
         self.deadlines.retain(|(_, waiting)| *waiting != client);
         self.flushing.retain(|waiting| *waiting != client);
         self.blocking.forget(client);
+        self.debugging.forget(client);
         // What its command had done by then is done, and nothing of it is under way any more.
         self.propagation.abandon(&mut self.effects);
         self.pushes.clear();
@@ -423,6 +429,7 @@ impl Server {
         self.unwatch(session);
         self.unblock(session);
         self.stop_tracking(session);
+        self.desert_debugger(session);
         self.monitors.remove(&client);
         session.monitor = false;
     }

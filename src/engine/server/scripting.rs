@@ -5,6 +5,7 @@
 
 use super::Server;
 use super::busy::Busy;
+use super::debugging::Debugged;
 use super::functions::Functions;
 use crate::engine::acl::{Context, UserId};
 use crate::engine::command::table::CommandId;
@@ -150,10 +151,11 @@ pub(super) struct Running {
     /// What it is to be told next.
     pub next: Input,
     /// When it may be left alone.
-    patience: Patience,
+    pub patience: Patience,
     /// Where the client really is, for who asks what was refused.
     address: Box<str>,
-    now: Now,
+    /// The moment at which it began.
+    pub now: Now,
     /// It may not write.
     read_only: bool,
     /// It may write although memory is full.
@@ -162,11 +164,13 @@ pub(super) struct Running {
     full: bool,
     /// It has written, so that it must come to its end.
     pub wrote: bool,
+    /// It is debugged.
+    pub debugged: Option<Box<Debugged>>,
 }
 
 /// How long a script may work before others get their turn.
 #[derive(Clone, Copy, Debug)]
-enum Patience {
+pub(super) enum Patience {
     /// To its end: it cannot be left alone.
     Endless,
     /// So many milliseconds, after which it is busy.
@@ -182,7 +186,7 @@ const COMMANDS_A_MS: u64 = 10_000;
 
 impl Patience {
     /// Whether it ends after `ns`, or so many slices and commands of work, which count where there is no clock.
-    fn ends(self, ns: u64, slices: u64, commands: u64) -> bool {
+    pub(super) fn ends(self, ns: u64, slices: u64, commands: u64) -> bool {
         match self {
             Patience::Endless => false,
             Patience::First(ms) => ns / 1_000_000 >= ms || slices + commands / COMMANDS_A_MS >= ms,
@@ -261,6 +265,25 @@ impl Server {
 
     /// Runs a script, and returns how it ended. If that takes long it has not ended, and its client is to wait.
     pub fn run_script(&mut self, order: Order, now: Now) -> Result<Option<Box<Run>>> {
+        let (client, (args, id)) = (order.session.client(), order.request);
+        let (mut interpreter, mut running) = self.prepare_script(order, now)?;
+        let is_function = running.callee.is_function();
+        let began = self.lap;
+        let ended = self.drive(&mut interpreter, &mut running);
+        if ended.is_none() {
+            running.patience = Patience::Slice;
+            self.leave_alone(interpreter, running, (args.to_owned(), id), client);
+            return Ok(None);
+        }
+        self.scripting.stand_in = Some(running.session);
+        self.propagation.depth -= 1;
+        self.lap = began;
+        *self.interpreter_of(is_function) = Some(interpreter);
+        Ok(ended)
+    }
+
+    /// Has everything ready for a script, which is a unit of propagation from then on; fails if it may not run.
+    pub(super) fn prepare_script(&mut self, order: Order, now: Now) -> Result<(Interpreter, Running)> {
         let callee = order.run.callee.clone();
         let is_function = callee.is_function();
         let patience = match self.config.busy_reply_threshold {
@@ -285,9 +308,12 @@ impl Server {
                 ));
             }
         }
+        let Some(interpreter) = self.interpreter_of(is_function).take() else {
+            return Err(Error::new("ERR no script is loaded"));
+        };
         let mut stand_in = self.scripting.stand_in.take().unwrap_or_default();
         become_script(&mut stand_in, order.session);
-        let mut running = Running {
+        let running = Running {
             session: stand_in,
             callee,
             began: self.lap,
@@ -299,24 +325,10 @@ impl Server {
             allow_oom: flags.allow_oom,
             full,
             wrote: false,
+            debugged: None,
         };
-        let Some(mut interpreter) = self.interpreter_of(is_function).take() else {
-            return Err(Error::new("ERR no script is loaded"));
-        };
-        let began = self.lap;
         self.propagation.depth += 1;
-        let ended = self.drive(&mut interpreter, &mut running);
-        if ended.is_none() {
-            running.patience = Patience::Slice;
-            let (args, id) = order.request;
-            self.leave_alone(interpreter, running, (args.to_owned(), id), order.session.client());
-            return Ok(None);
-        }
-        self.scripting.stand_in = Some(running.session);
-        self.propagation.depth -= 1;
-        self.lap = began;
-        *self.interpreter_of(is_function) = Some(interpreter);
-        Ok(ended)
+        Ok((interpreter, running))
     }
 
     pub(super) fn interpreter_of(&mut self, functions: bool) -> &mut Option<Interpreter> {
@@ -331,6 +343,7 @@ impl Server {
             running.next = match interpreter.tell(input) {
                 Output::Command(mut command) => {
                     commands += 1;
+                    running.debugged.iter_mut().for_each(|debugged| debugged.commands += 1);
                     self.run_for_script(running, &mut command);
                     Input::Answer(command)
                 }
@@ -342,7 +355,13 @@ impl Server {
                 Output::Slice => {
                     slices += 1;
                     self.lap = (self.environment.stopwatch)();
-                    Input::Go
+                    if self.is_due_to_halt(running) { Input::Halt } else { Input::Go }
+                }
+                Output::Stopped(told) => {
+                    if let Some(debugged) = &mut running.debugged {
+                        debugged.stop(told);
+                    }
+                    return None;
                 }
                 Output::Ended(run) => return Some(run),
                 Output::Done(outcome) => {
@@ -398,6 +417,7 @@ impl Server {
                 }
                 dispatch::count_error(self, error.as_bytes());
                 reply.error(error.as_bytes());
+                command.refused = true;
             }
         }
     }

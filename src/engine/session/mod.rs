@@ -73,6 +73,18 @@ pub enum ReplyMode {
     SkipNext,
 }
 
+/// SCRIPT DEBUG.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScriptDebug {
+    /// Scripts run as usual.
+    #[default]
+    No,
+    /// The next one is debugged, on a copy of the data.
+    Yes,
+    /// The next one is debugged, on the data.
+    Sync,
+}
+
 /// MULTI: the commands so far.
 #[derive(Debug, Default)]
 pub struct Transaction {
@@ -212,6 +224,10 @@ pub struct Session {
     pub no_evict: bool,
     /// CLIENT NO-TOUCH.
     pub no_touch: bool,
+    /// SCRIPT DEBUG.
+    pub script_debug: ScriptDebug,
+    /// Its script is debugged: what it sends are lines for the debugger.
+    pub is_debugging: bool,
     /// CLIENT TRACKING: what it reads may have to be remembered.
     pub tracks_reads: bool,
     /// What the prefixes of CLIENT TRACKING cost, in bytes.

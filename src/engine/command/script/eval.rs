@@ -2,9 +2,10 @@
 
 use super::SCRIPTING;
 use crate::engine::command::{Call, Command, Error, Result, args};
-use crate::engine::script::{Callee, Digest};
+use crate::engine::script::{Callee, Debugger, Digest, Run};
+use crate::engine::server::Server;
 use crate::engine::server::scripting::{Order, ScriptFlags};
-use crate::engine::session::Waiting;
+use crate::engine::session::{ScriptDebug, Waiting};
 use crate::engine::spec::{Arg, Arity::AtLeast, Flags, KEY, KeyFlags, int, keys_counted, string};
 use crate::engine::text::sha1::sha1;
 
@@ -96,19 +97,71 @@ fn show(call: &mut Call) {
 
 fn eval(call: &mut Call, read_only: bool) -> Result {
     show(call);
+    if call.session.script_debug != ScriptDebug::No {
+        return debug(call, read_only);
+    }
     count_keys(call)?;
-    let source = call.args.at(1);
-    let digest = sha1(source);
-    let flags = match call.server.scripting.use_script(&digest) {
-        Some(flags) => flags,
-        None => call.server.cache_script(digest, source, true)?,
-    };
+    let (digest, flags) = compile(call.server, call.args.at(1))?;
     start(call, Callee::Script(digest), flags, read_only)
+}
+
+/// Compiles a script, unless it is known.
+fn compile(server: &mut Server, source: &[u8]) -> Result<(Digest, ScriptFlags)> {
+    let digest = sha1(source);
+    let flags = match server.scripting.use_script(&digest) {
+        Some(flags) => flags,
+        None => server.cache_script(digest, source, true)?,
+    };
+    Ok((digest, flags))
+}
+
+/// Runs a script in the debugger.
+fn debug(call: &mut Call, read_only: bool) -> Result {
+    if !call.may_block() {
+        return Err(Error::new("ERR A script cannot be debugged inside a transaction"));
+    }
+    let used = call.server.used_memory();
+    let mut apart = match call.session.script_debug {
+        ScriptDebug::Yes => match call.server.copy_for_debugger() {
+            Ok(server) => Some(server),
+            Err(error) => {
+                call.session.script_debug = ScriptDebug::No;
+                return Err(error);
+            }
+        },
+        _ => None,
+    };
+    match prepare(call, apart.as_deref_mut(), read_only) {
+        Ok(()) => {
+            let apart = apart.map(|server| (server, used));
+            call.server.begin_to_debug(call.session, call.reply, apart, call.now);
+        }
+        Err(error) => call.server.fail_to_debug(call.session, call.reply, &error),
+    }
+    Ok(())
+}
+
+/// Has a script ready to be debugged, here or in another server.
+fn prepare(call: &mut Call, apart: Option<&mut Server>, read_only: bool) -> Result {
+    let keys = count_keys(call)?;
+    let seed = call.server.rng.next_u64() as u32;
+    let server = apart.unwrap_or(call.server);
+    let source = call.args.at(1);
+    let (digest, flags) = compile(server, source)?;
+    let debugger = Some(Box::new(Debugger::new(source)));
+    let mut run = Box::new(Run { callee: Callee::Script(digest), keys, seed, debugger, ..Run::default() });
+    call.args.from(3).iter().for_each(|arg| run.args.push(arg));
+    run.reply.set_resp3(call.reply.is_resp3());
+    let request = (call.args, call.command);
+    server.prepare_to_debug(Order { run, flags, read_only, session: call.session, request }, call.now)
 }
 
 fn evalsha(call: &mut Call, read_only: bool) -> Result {
     show(call);
     let missing = Error::new("NOSCRIPT No matching script. Please use EVAL.");
+    if call.session.script_debug != ScriptDebug::No && call.args.at(1).len() == 40 {
+        return Err(Error::new("ERR Please use EVAL instead of EVALSHA for debugging"));
+    }
     count_keys(call)?;
     let digest = parse_digest(call.args.at(1)).ok_or(missing.clone())?;
     let flags = call.server.scripting.use_script(&digest).ok_or(missing)?;

@@ -3,6 +3,7 @@
 use super::eval::parse_digest;
 use super::{SCRIPTING, flushes_later};
 use crate::engine::command::{Call, Command, Error, Result};
+use crate::engine::session::ScriptDebug;
 use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Flags, one_of, string, token};
 use crate::engine::text::sha1::sha1;
 
@@ -68,7 +69,7 @@ pub(super) const COMMANDS: &[Command] = &[
         name: "DEBUG",
         arity: Exactly(3),
         since: "3.2.0",
-        summary: "Has scripts of this client run in a debugger, which does not exist here.",
+        summary: "Has the next script of this client run in a debugger.",
         args: &[one_of("mode", &[token("yes", "YES"), token("sync", "SYNC"), token("no", "NO")])],
         run: debug,
         ..SCRIPT
@@ -127,15 +128,18 @@ fn kill(call: &mut Call) -> Result {
 }
 
 fn debug(call: &mut Call) -> Result {
-    let mode = call.args.at(2);
-    if mode.eq_ignore_ascii_case(b"NO") {
-        call.reply.ok();
-        return Ok(());
+    if call.reply.len() > 0 {
+        return Err(Error::new("ERR SCRIPT DEBUG must be called outside a pipeline"));
     }
-    if mode.eq_ignore_ascii_case(b"YES") || mode.eq_ignore_ascii_case(b"SYNC") {
-        return Err(Error::new("ERR The debugger of scripts is not available"));
-    }
-    Err(Error::new("ERR Use SCRIPT DEBUG YES/SYNC/NO"))
+    let mode = call.args.at(2).to_ascii_uppercase();
+    call.session.script_debug = match &*mode {
+        b"NO" => ScriptDebug::No,
+        b"YES" => ScriptDebug::Yes,
+        b"SYNC" => ScriptDebug::Sync,
+        _ => return Err(Error::new("ERR Use SCRIPT DEBUG YES/SYNC/NO")),
+    };
+    call.reply.ok();
+    Ok(())
 }
 
 fn help(call: &mut Call) -> Result {
