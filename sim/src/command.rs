@@ -7,8 +7,10 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 use seedis::engine::{buggify, mark, mutant};
 use seedis::runtime::simulation::FaultKind;
 
@@ -72,8 +74,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The longest that a world may take, of real time.
+/// The most that a world may take of a processor, and of real time: a machine may have much else to do.
 const HANG: Duration = Duration::from_secs(120);
+const STANDSTILL: Duration = Duration::from_secs(1200);
 
 enum Task {
     One(u64, Box<Options>),
@@ -280,9 +283,12 @@ fn show(title: String, again: String, seed: u64, options: &Options, output: &Pat
 /// Lets a world happen, and says how it ended and how to see it again.
 pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
     let hanging = format!("{name} failed: a task runs for ever (check: hang)\nreplay: {again}");
-    // A task that never yields stops simulated time, so only the real clock can notice.
+    // A task that never yields stops simulated time, so only a real clock can notice.
     std::thread::spawn(move || {
-        std::thread::sleep(HANG);
+        let began = Instant::now();
+        while worked() < HANG && began.elapsed() < STANDSTILL {
+            std::thread::sleep(Duration::from_secs(1));
+        }
         println!("{hanging}");
         std::process::exit(128);
     });
@@ -307,6 +313,13 @@ pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
         println!("{BUGGIFIED} {}", buggify::fired().join(" "));
     }
     code
+}
+
+/// What this process has had of a processor.
+fn worked() -> Duration {
+    let span = |time: TimeVal| Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1000);
+    let usage = getrusage(UsageWho::RUSAGE_SELF);
+    usage.map_or(Duration::ZERO, |usage| span(usage.user_time()) + span(usage.system_time()))
 }
 
 /// The options that have a process run a seed.
