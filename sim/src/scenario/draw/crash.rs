@@ -135,6 +135,9 @@ fn client(seed: u64, number: usize, plan: &Plan, lives: &[Life]) -> Client {
     let steps = lives.iter().map(|life| {
         let (mut steps, mut span_us) = (Vec::new(), 0);
         let most = most_batches(plan, life);
+        if workload.draws().chance(500_000) {
+            workload.refill();
+        }
         while steps.len() < 2 * most && span_us <= life.lasts_us() {
             span_us += batch(&mut workload, plan, &mut steps);
         }

@@ -206,7 +206,7 @@ pub struct Workload {
     plan: Plan,
     /// Makes every value the only one of its kind.
     unique: u64,
-    /// Keys that are still to be put there at first.
+    /// Keys that are still to be put there, before all else.
     unfilled: u64,
 }
 
@@ -218,6 +218,11 @@ impl Workload {
 
     pub fn draws(&mut self) -> &mut Draws {
         &mut self.draws
+    }
+
+    /// The keys that were put there first are again: of what a flush left a snapshot has little to say.
+    pub fn refill(&mut self) {
+        self.unfilled = self.plan.prefilled;
     }
 
     /// So many units, as a scenario has them.
