@@ -22,6 +22,12 @@ pub fn run<F: Future>(body: F) -> F::Output {
     super::simulation::run_on_node(7, body)
 }
 
+/// From now on the disk of this machine has these faults.
+#[cfg(madsim)]
+pub fn set_disk_faults(faults: super::simulation::DiskFaults) {
+    super::simulation::SimDisk::current().set_faults(madsim::plugin::node(), faults);
+}
+
 /// A listener on any port of this machine, and where it is.
 ///
 /// # Panics

@@ -377,6 +377,9 @@ impl History<'_> {
                     corrupt_tail_max: self.setup.corrupt_tail_max,
                 };
                 let verdict = self.judge(&mut file, &damage, &circumstances)?;
+                if matches!(verdict, Verdict::Cut { .. }) {
+                    self.confirm(&mut file, start, &circumstances, &(blocks, damage, &verdict))?;
+                }
                 self.mend(name, start, verdict).await?
             }
         };
@@ -441,7 +444,7 @@ impl History<'_> {
     }
 
     /// Reads commands to their end without running them, since checksums come after what they cover. Also says whether
-    /// there were any. What is run later must be the same `blocks`.
+    /// there were any. What is run later must be the same `blocks`, which go on behind damage.
     fn scan(
         &mut self,
         file: &mut fs::File,
@@ -450,16 +453,19 @@ impl History<'_> {
         blocks: &mut Blocks,
     ) -> Result<(Result<End, Damage>, bool), String> {
         let failed = |error: io::Error| message::read_failed(name, reason(&error));
-        let mut scanner = Scanner::new(start, length);
+        let (mut scanner, mut damaged) = (Scanner::new(start, length), None);
         let mut buffer = vec![0; if buggify!("small-load") { 61 } else { BLOCK }];
         file.seek(start).map_err(failed)?;
         loop {
             let count = file.read(&mut buffer).map_err(failed)?;
             if count == 0 {
                 let own = scanner.checksummed();
-                return Ok((scanner.finish(), own));
+                return Ok((damaged.map_or_else(|| scanner.finish(), Err), own));
             }
             blocks.push(&buffer[..count]);
+            if damaged.is_some() {
+                continue;
+            }
             scanner.push(&buffer[..count]);
             loop {
                 match scanner.next() {
@@ -468,7 +474,10 @@ impl History<'_> {
                     // It was none when the file was opened.
                     Ok(Some(Part::Preamble)) => return Err(message::read_otherwise(name, start)),
                     Ok(None) => break,
-                    Err(damage) => return Ok((Err(damage), scanner.checksummed())),
+                    Err(damage) => {
+                        damaged = Some(damage);
+                        break;
+                    }
                 }
             }
         }
@@ -492,6 +501,24 @@ impl History<'_> {
             }
         }
         Ok(judge(damage, &aftermath, circumstances))
+    }
+
+    /// Reads a file a second time before its end is cut off: were one reading enough, a medium that for once gives what is
+    /// elsewhere would have whole commands cut off.
+    fn confirm(
+        &mut self,
+        file: &mut fs::File,
+        start: u64,
+        circumstances: &Circumstances<'_>,
+        first: &(Blocks, Damage, &Verdict),
+    ) -> Result<(), String> {
+        let (name, length) = (circumstances.name, circumstances.length);
+        let mut blocks = Blocks::from(start);
+        let (end, _) = self.scan(file, name, (start, length), &mut blocks)?;
+        let otherwise = || message::read_otherwise(name, first.1.good);
+        let damage = end.err().ok_or_else(otherwise)?;
+        let verdict = self.judge(file, &damage, circumstances)?;
+        if (blocks, damage, &verdict) == *first { Ok(()) } else { Err(otherwise()) }
     }
 
     /// Cuts a damaged end off, or refuses the file.

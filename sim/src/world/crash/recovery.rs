@@ -22,11 +22,9 @@ pub enum Started {
 /// What the server can say for itself if it refuses its files, or has lost something.
 enum Excuse {
     Nothing,
-    /// Files could not be read: it may refuse them.
+    /// Files could not be read, or it was given what is elsewhere in them: it may refuse them.
     Unreadable,
-    /// What it read was not what is there: it may also cut an end off, if it says so.
-    Misread,
-    /// Files are damaged: the same, but it must say where.
+    /// Files are damaged: it may also cut an end off, if it says so, and must say where.
     Damage(String),
     /// What it was told to be on the disk never was: it may have lost anything, but no half.
     Lies,
@@ -97,16 +95,12 @@ impl World {
                 self.disk.crash_after(server, *operation);
             }
             Start::Unreadable => {
-                self.disk.set_faults(server, DiskFaults { read_errors: 300_000, ..self.values.disk.clone() });
-                return self.misread(Excuse::Unreadable).await;
+                let faults = DiskFaults { read_errors: 300_000, ..self.values.disk.clone() };
+                return self.misread(faults).await;
             }
             Start::Misread => {
-                let image = self.disk.image(server);
                 let faults = DiskFaults { misdirected_reads: 300_000, ..self.values.disk.clone() };
-                self.disk.set_faults(server, faults);
-                let state = self.misread(Excuse::Misread).await?;
-                self.disk.insert(server, &image);
-                return Ok(state);
+                return self.misread(faults).await;
             }
             _ => {}
         }
@@ -132,12 +126,14 @@ impl World {
     }
 
     /// A start that reads what is not there. That is no reason to change a file, nor to find anything else.
-    async fn misread(&mut self, excuse: Excuse) -> Result<State, Failure> {
+    async fn misread(&mut self, faults: DiskFaults) -> Result<State, Failure> {
+        let server = self.server.machine().id();
+        self.disk.set_faults(server, faults);
         self.restart();
         let started = self.ready().await?;
-        self.found(started, &excuse, None)?;
+        self.found(started, &Excuse::Unreadable, None)?;
         self.server.machine().kill(Death::Process);
-        self.disk.set_faults(self.server.machine().id(), self.values.disk.clone());
+        self.disk.set_faults(server, self.values.disk.clone());
         Ok(State::Down)
     }
 
@@ -197,7 +193,7 @@ impl World {
         let may_lose = match excuse {
             Excuse::Nothing | Excuse::Unreadable => false,
             // An end that reads as damaged may be cut off, as long as it is said.
-            Excuse::Misread | Excuse::Damage(_) => reports_loss(),
+            Excuse::Damage(_) => reports_loss(),
             Excuse::Lies => true,
         };
         let promised = if may_lose { Promised::Nothing } else { Promised::Floor };

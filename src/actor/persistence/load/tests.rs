@@ -103,6 +103,35 @@ fn bytes_that_are_others_when_they_are_read_again_are_not_run() {
     });
 }
 
+/// Of many readings some are of what is elsewhere in the file.
+#[cfg(madsim)]
+#[test]
+fn nothing_is_cut_off_for_one_reading_that_is_misdirected() {
+    use crate::runtime::simulation::DiskFaults;
+    use crate::runtime::testing::set_disk_faults;
+
+    run(async {
+        let fresh = Fresh::fresh();
+        let groups: Vec<Vec<u8>> = (0..100).map(|key| set(&key.to_string(), &[b'v'; 600])).collect();
+        let whole = own(&groups);
+        let directory = directory(&fresh, (BASE, own_line().as_bytes()), &whole);
+        let (mut loaded, mut refused) = (0, 0);
+        for _ in 0..100 {
+            set_disk_faults(DiskFaults { misdirected_reads: 300_000, ..DiskFaults::default() });
+            match load(&directory, true, |_| {}).await {
+                Ok(_) => loaded += 1,
+                Err(why) => {
+                    assert!(why.contains("are others than a moment ago"), "{why}");
+                    refused += 1;
+                }
+            }
+            set_disk_faults(DiskFaults::default());
+            assert!(fs::read(&directory.file(INCREMENTAL)).expect("the file") == whole);
+        }
+        assert!(loaded > 0 && refused > 0, "{loaded} {refused}");
+    });
+}
+
 #[test]
 fn an_empty_base_is_refused_where_nobody_can_have_written_it() {
     run(async {

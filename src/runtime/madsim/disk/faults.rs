@@ -1,5 +1,6 @@
 //! What a disk does badly, one operation at a time.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::content::SECTOR;
@@ -41,7 +42,8 @@ pub struct DiskFaults {
     pub short_writes: u32,
     /// Reads that find a bit flipped on the media, for good.
     pub bit_rot: u32,
-    /// Reads that are given other sectors of the file.
+    /// Reads that are given other sectors of the file, but never the same ones again in the same place: who reads once more
+    /// can notice.
     pub misdirected_reads: u32,
     /// Syncs that put one sector where another belongs, of this file or another. The cache hides it.
     pub misdirected_writes: u32,
@@ -123,6 +125,8 @@ pub struct Faulty<'a> {
     pub volume: &'a mut Volume,
     pub faults: &'a DiskFaults,
     pub draws: &'a mut Draws,
+    /// Which places were read and which sectors were given instead, since these are the faults.
+    pub misread: &'a mut BTreeSet<(Inode, u64, u64)>,
 }
 
 impl Faulty<'_> {
@@ -200,8 +204,10 @@ impl Faulty<'_> {
         // There is nowhere else to read from in a file of one sector, or at its end.
         if count > 0 && sectors > 1 && self.draws.chance(self.faults.misdirected_reads) {
             let elsewhere = self.draws.below(sectors) * SECTOR as u64;
-            content.read(elsewhere, &mut buffer[..count]);
-            FaultKind::MisdirectedRead.fired();
+            if self.misread.insert((file, position, elsewhere)) {
+                content.read(elsewhere, &mut buffer[..count]);
+                FaultKind::MisdirectedRead.fired();
+            }
         }
         Ok(count)
     }

@@ -13,7 +13,7 @@ mod faults;
 mod tests;
 mod volume;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -43,6 +43,7 @@ pub struct SimDisk(Mutex<BTreeMap<NodeId, Disk>>);
 struct Disk {
     volume: Volume,
     faults: DiskFaults,
+    misread: BTreeSet<(Inode, u64, u64)>,
     draws: Draws,
     survivors: Survivors,
     /// Operations so far, and those that have begun and not ended.
@@ -84,6 +85,7 @@ impl Disk {
         Self {
             volume: Volume::default(),
             faults: DiskFaults::default(),
+            misread: BTreeSet::new(),
             draws: SimMachine::current().stream(&format!("disk of node {node}")),
             survivors: Survivors::Drawn,
             operations: 0,
@@ -100,7 +102,8 @@ impl Disk {
     }
 
     fn faulty(&mut self) -> Faulty<'_> {
-        Faulty { volume: &mut self.volume, faults: &self.faults, draws: &mut self.draws }
+        let Disk { volume, faults, draws, misread, .. } = self;
+        Faulty { volume, faults, draws, misread }
     }
 
     fn cut_power(&mut self) {
@@ -212,7 +215,10 @@ impl SimDisk {
 
     /// How a node's disk behaves from now on.
     pub fn set_faults(&self, node: NodeId, faults: DiskFaults) {
-        self.with(node, |disk| disk.faults = faults);
+        self.with(node, |disk| {
+            disk.faults = faults;
+            disk.misread.clear();
+        });
     }
 
     /// Flips a bit of a file on the media, counted from the first byte's lowest.
