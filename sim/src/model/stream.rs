@@ -67,13 +67,14 @@ impl State {
             }
             "XGROUP" => self.xgroup(rest)?,
             "XREADGROUP" => self.xreadgroup(key, rest)?,
-            "XACK" => self.change(key, |stream| {
-                let group = stream.groups.get_mut(&rest[1]);
-                let acknowledged = group.map_or(0, |group| {
-                    rest[2..].iter().filter(|text| group.pending.remove(&id(text)).is_some()).count()
-                });
-                (acknowledged as i64).into()
-            })?,
+            "XACK" => {
+                let mut stream = self.stream_at(key)?.as_ref().clone();
+                let Some(group) = stream.groups.get_mut(&rest[1]) else { return Ok(Some(0.into())) };
+                let acknowledged = rest[2..].iter().filter(|text| group.pending.remove(&id(text)).is_some());
+                let acknowledged = acknowledged.count() as i64;
+                self.set_groups(key, stream);
+                acknowledged.into()
+            }
             "XCLAIM" => self.xclaim(key, rest)?,
             "XAUTOCLAIM" => self.xautoclaim(key, rest)?,
             "XPENDING" => {
@@ -167,7 +168,11 @@ impl State {
                 }
             }
         };
-        self.set_stream(key, stream);
+        if self.entries.contains_key(key) {
+            self.set_groups(key, stream);
+        } else {
+            self.set_stream(key, stream);
+        }
         Ok(expected)
     }
 
@@ -197,7 +202,7 @@ impl State {
             }
         }
         stream.groups.insert(rest[1].clone(), group);
-        self.set_stream(key, stream);
+        self.set_groups(key, stream);
         if is_new {
             return Ok(read(key, replies));
         }
@@ -212,7 +217,7 @@ impl State {
         let claimed = ids.filter_map(|id| group.claim(&stream, id, &rest[2], just_id).ok().flatten());
         let claimed = Reply::Array(claimed.collect()).into();
         stream.groups.insert(rest[1].clone(), group);
-        self.set_stream(key, stream);
+        self.set_groups(key, stream);
         Ok(claimed)
     }
 
@@ -230,7 +235,7 @@ impl State {
         }
         let next = bulk_id(ids.get(2).copied().unwrap_or_default());
         stream.groups.insert(rest[1].clone(), group);
-        self.set_stream(key, stream);
+        self.set_groups(key, stream);
         Ok(Reply::Array(vec![next, Reply::Array(claimed), Reply::Array(gone)]).into())
     }
 }

@@ -139,6 +139,23 @@ fn an_expiry_within_the_time_of_a_reply_leaves_both_possible() {
 }
 
 #[test]
+fn the_groups_of_a_watched_stream_may_change() {
+    let commands = [
+        ("XADD x 1-1 f v", bulk("1-1")),
+        ("WATCH x", Reply::ok()),
+        ("XGROUP CREATE x g 0 MKSTREAM", Reply::ok()),
+        ("XACK x g 1-1", Reply::Int(0)),
+        ("XGROUP DESTROY x g", Reply::Int(1)),
+    ];
+    let state = play(&State::default(), &commands);
+    let exec = Call::Transaction { watched: vec![b"x".to_vec()], commands: Vec::new() };
+    let may = |state: &State, reply| state.after(1, &exec, moment(1000, 1000), Some(&reply)).len();
+    assert_eq!((may(&state, Reply::Array(Vec::new())), may(&state, Reply::Null)), (1, 0));
+    let state = play(&state, &[("XDEL x 1-1", Reply::Int(1))]);
+    assert_eq!((may(&state, Reply::Array(Vec::new())), may(&state, Reply::Null)), (0, 1));
+}
+
+#[test]
 fn a_watched_key_stops_a_transaction() {
     let commands = vec![vec![b"INCR".to_vec(), b"a".to_vec()]];
     let transaction = Call::Transaction { watched: vec![b"a".to_vec()], commands };

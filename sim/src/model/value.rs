@@ -105,6 +105,11 @@ impl State {
         self.put(key, value, expires);
     }
 
+    /// Changes the groups of a stream that is there, which is no change to who watches it.
+    pub(super) fn set_groups(&mut self, key: &[u8], stream: Stream) {
+        self.entries.get_mut(key).expect("it has groups").value = Value::Stream(Rc::new(stream));
+    }
+
     /// Changes a string and keeps its expiry.
     pub(super) fn set_string(&mut self, key: &[u8], value: Bytes) {
         self.update(key, Value::String(Rc::new(value)));
