@@ -268,6 +268,8 @@ impl Network {
             connection.ends[side].close();
             connection.pipes[side].lose_unsent();
             connection.pipes[1 - side].discard_readable();
+            // What waited for room goes on its way, and is given up in time.
+            self.transmit(id, 1 - side);
             self.reap(id);
         }
     }

@@ -119,6 +119,21 @@ fn a_dead_process_is_noticed_at_once_and_a_dead_machine_is_not() {
 }
 
 #[test]
+fn what_waits_for_a_dead_machine_to_read_is_given_up() {
+    world(3, async |pair| {
+        pair.net.set_default_link(Link { window: 16, ..Link::default() });
+        let (mut client, server) = pair.connect().await;
+        assert!(soon(client.write_all(&[0; 64])).await.is_none());
+        drop(client);
+        pair.net.set_death(pair.server.id(), Death::Power);
+        Handle::current().kill(pair.server.id());
+        drop(server);
+        time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(pair.net.connection_count(), 0);
+    });
+}
+
+#[test]
 fn a_server_that_restarts_while_clients_connect_serves_them() {
     world(13, async |pair| {
         let (to, address) = (pair.address(), pair.address());
