@@ -30,7 +30,7 @@ pub fn start(node: &NodeHandle, seed: u64, address: Address, recorder: &Arc<Reco
         let mut draws = draws;
         while in_peace < PEACEFUL_ROUNDS {
             let opened_in_peace = recorder.is_quiet();
-            let Ok(mut visit) = Visit::begin(&address, &recorder).await else {
+            let Ok(mut visit) = Visit::begin(&address, &recorder, unanswered > 0).await else {
                 time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
@@ -96,13 +96,17 @@ struct Visit {
 }
 
 impl Visit {
-    async fn begin(address: &Address, recorder: &Arc<Recorder>) -> io::Result<Self> {
+    /// `late`: an order of an earlier host may come in between, and delete the guest.
+    async fn begin(address: &Address, recorder: &Arc<Recorder>, late: bool) -> io::Result<Self> {
         let host = Connection::open(address, recorder, "host").await?;
         let guest = Connection::open(address, recorder, "guest").await?;
         let mut visit = Visit { host, guest, ordering: false };
         visit.order(RIGHTS).await?;
         match ask(&mut visit.guest, &words("AUTH guest any")).await? {
             reply if reply == Reply::ok() => Ok(visit),
+            Reply::Error(text) if late && text.starts_with(b"WRONGPASS") => {
+                Err(io::ErrorKind::PermissionDenied.into())
+            }
             other => Err(visit.guest.complain(format!("AUTH is answered by {other:?}"))),
         }
     }

@@ -72,11 +72,22 @@ const COUNTS: [&str; 10] = [
     "lazyfree_pending_objects",
 ];
 
+/// Connects to a server that may have to start first.
+async fn enter(address: &Address, recorder: &Arc<Recorder>) -> io::Result<Connection> {
+    for _ in 0..PATIENCE.as_millis() / 500 {
+        if let Ok(connection) = Connection::open(address, recorder, "cleaner").await {
+            return Ok(connection);
+        }
+        time::sleep(Duration::from_millis(500)).await;
+    }
+    Connection::open(address, recorder, "cleaner").await
+}
+
 /// Sends all clients away and flushes all, and sees that nothing is left of them.
 pub async fn returns_to_its_start(server: &Server, recorder: &Arc<Recorder>) -> Result<(), Failure> {
     let (address, recorder) = (server.address(), recorder.clone());
     let cleaner = Machine::new("cleaner").spawn(async move {
-        let mut connection = Connection::open(&address, &recorder, "cleaner").await?;
+        let mut connection = enter(&address, &recorder).await?;
         connection.wait_in_peace();
         let orders: [&[&str]; 3] =
             [&["CLIENT", "KILL", "TYPE", "normal"], &["CLIENT", "KILL", "TYPE", "pubsub"], &["FLUSHALL"]];
