@@ -84,9 +84,17 @@ impl Compressor {
     }
 }
 
-/// How many bytes are alike.
+/// How many bytes are alike: eight at a time.
 fn common(a: &[u8], b: &[u8]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+    let (a_words, b_words) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+    let differs = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+    for (at, difference) in a_words.iter().zip(b_words).map(differs).enumerate() {
+        if difference != 0 {
+            return 8 * at + difference.trailing_zeros() as usize / 8;
+        }
+    }
+    let at = 8 * a_words.len().min(b_words.len());
+    at + a[at..].iter().zip(&b[at..]).take_while(|(a, b)| a == b).count()
 }
 
 fn push_literals(literals: &[u8], out: &mut Vec<u8>) {
@@ -181,6 +189,21 @@ mod tests {
         let mut out = vec![1];
         assert_eq!(compressor.compress(b"abcdefghijklmnopqrstuvwxyz", &mut out, 22), None);
         assert_eq!(out, [1]);
+    }
+
+    proptest! {
+        #[test]
+        fn alike_is_what_stands_before_the_first_difference(
+            a in proptest::collection::vec(any::<u8>(), 0..40),
+            b in proptest::collection::vec(any::<u8>(), 0..40),
+            alike in 0..40usize,
+        ) {
+            let mut b = b;
+            let alike = alike.min(a.len()).min(b.len());
+            b[..alike].copy_from_slice(&a[..alike]);
+            let naive = (0..a.len().min(b.len())).find(|at| a[*at] != b[*at]);
+            prop_assert_eq!(common(&a, &b), naive.unwrap_or(a.len().min(b.len())));
+        }
     }
 
     #[test]

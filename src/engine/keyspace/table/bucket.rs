@@ -146,6 +146,11 @@ impl Bucket {
         self.occupied().for_each(|slot| prefetch(self.entry(slot).address()));
     }
 
+    /// Starts loading what follows in its entries, whose beginnings should have come by now.
+    pub(super) fn prefetch_values(&self) {
+        self.occupied().for_each(|slot| self.entry(slot).prefetch_value());
+    }
+
     /// Its entries, in slot order.
     pub(super) fn into_entries(self) -> impl Iterator<Item = Entry> {
         self.entries.into_iter().flatten()

@@ -240,8 +240,12 @@ impl Segment {
     /// Shows entries until `seen` wants no more. Returns whether it was all of them.
     pub(super) fn walk(&mut self, mut seen: impl FnMut(&mut Entry) -> bool) -> bool {
         for at in 0..self.buckets.len() {
-            if let Some(bucket) = self.buckets.get(at + 2) {
+            // What an entry begins with says how long it is.
+            if let Some(bucket) = self.buckets.get(at + 4) {
                 bucket.prefetch_entries();
+            }
+            if let Some(bucket) = self.buckets.get(at + 2) {
+                bucket.prefetch_values();
             }
             let bucket = &mut self.buckets[at];
             if !bucket.occupied().all(|slot| seen(bucket.entry_mut(slot))) {
