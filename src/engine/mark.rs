@@ -64,6 +64,7 @@ pub const OF_FILES: &[(&str, &str)] = &[
     ("preserved", "a snapshot preserved an entry before a change"),
     ("preserved-flush", "a snapshot took over what was flushed"),
     ("preserved-swap", "a snapshot goes on in a database that has another number now"),
+    ("rested-walk", "the walk of a snapshot rested since a command was executed"),
     ("given-up-snapshot", "a snapshot was given up"),
     ("write-failed", "the append-only file could not be written"),
     ("write-retried", "it could be written again"),

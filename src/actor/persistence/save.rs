@@ -15,6 +15,7 @@ use crate::engine::config::{Config, REDIS_VERSION};
 use crate::engine::effect::{JobKind, Order};
 use crate::engine::keyspace::Entry;
 use crate::engine::keyspace::eviction::Clock;
+use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::engine::protocol::request;
 use crate::engine::rdb::{Access, FileWriter, Header, Options};
@@ -28,8 +29,8 @@ use std::time::Duration;
 
 /// Chunks that wait for the writer. Each is a segment of the table, and what was captured beside.
 pub const QUEUE: usize = 4;
-/// Entries after which the walk rests: about two milliseconds of work for it and the writer.
-const STINT: usize = 4096;
+/// Entries after which the walk rests: a millisecond or two of work for it and the writer, unless they are large.
+const STINT: usize = if cfg!(madsim) { 32 } else { 4096 };
 /// For how long.
 const REST: Duration = Duration::from_millis(1);
 /// Bytes that are encoded before they are written.
@@ -115,30 +116,32 @@ pub enum Stop {
 
 /// Walks the snapshot and hands its chunks over, with the clients served in between. Dropping it gives the snapshot up.
 ///
-/// While clients send commands it rests after each `STINT`, and so does the writer: where processors are scarce, the two
-/// take less than half of what one of them gives, and a save takes longer.
+/// If nobody waits for the file, it rests after each `STINT` in which a command was executed: where processors are
+/// scarce, clients would else compete with the walk and the writer for them without a break.
 pub async fn walk(keyspace: Rc<Keyspace>, chunks: mpsc::Sender<Chunk>) {
-    let (mut stint, mut served) = (0, 0);
+    let (mut stint, mut seen) = (0, None);
     // The writer ends early only when it failed.
     while let Ok(place) = chunks.reserve().await {
-        let step = |server: &mut Server| Some((server.next_chunk()?, server.stats.commands_processed));
-        let Some((chunk, processed)) = keyspace.with_quiet(step) else { return };
+        let step = |server: &mut Server| {
+            Some((server.next_chunk()?, server.job_has_time(), server.stats.commands_processed))
+        };
+        let Some((chunk, has_time, processed)) = keyspace.with_quiet(step) else { return };
         let last = chunk.last;
         stint += chunk.entries.len();
         place.send(chunk);
         if last {
             return;
         }
-        if stint < STINT {
-            task::yield_now().await;
-            continue;
-        }
-        if processed == served {
+        let is_busy = *seen.get_or_insert(processed) != processed;
+        if stint < STINT || !is_busy || !has_time {
             task::yield_now().await;
         } else {
+            sometimes!("rested-walk");
             time::sleep(REST).await;
         }
-        (stint, served) = (0, processed);
+        if stint >= STINT {
+            (stint, seen) = (0, Some(processed));
+        }
     }
 }
 

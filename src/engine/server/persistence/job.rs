@@ -200,6 +200,11 @@ impl Server {
         self.snapshot_step()
     }
 
+    /// Whether nobody waits for the running job.
+    pub fn job_has_time(&self) -> bool {
+        self.persistence.job.as_ref().is_some_and(|job| job.background)
+    }
+
     /// Gives the running job up.
     pub fn stop_job(&mut self) {
         self.end_job_early(Outcome::Stopped);
