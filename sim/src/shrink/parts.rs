@@ -230,7 +230,7 @@ pub fn simpler(scenario: &Scenario) -> Vec<Scenario> {
     for number in 0..scenario.lives.len() {
         variant(&|scenario| hasten(&mut scenario.lives[number].end, |count| count.div_ceil(2), |us| us / 2));
         variant(&|scenario| {
-            hasten(&mut scenario.lives[number].end, |count| count - 1, |us| us / 1_000 * 1_000)
+            hasten(&mut scenario.lives[number].end, |count| count.saturating_sub(1), |us| us / 1_000 * 1_000)
         });
         variant(&|scenario| scenario.lives[number].keeps = Survivors::Drawn);
     }

@@ -458,7 +458,9 @@ impl Persistence {
         let job = task::spawn_local("job", self.clone().do_job(plan, source, alone));
         let outcome = match job.await {
             Ok(Ok(bytes)) => Outcome::Done { bytes },
-            Ok(Err(Stop::Asked)) => Outcome::Stopped,
+            // Whoever gives it up takes what it is made of.
+            Ok(Err(Stop::Asked)) if self.running.borrow().is_none() => Outcome::Stopped,
+            Ok(Err(Stop::Asked)) => Outcome::Failed("the walk of its snapshot ended early".to_owned()),
             Ok(Err(Stop::Failed(why))) => Outcome::Failed(why),
             Err(panic) => Outcome::Failed(panic.message),
         };

@@ -269,7 +269,8 @@ impl World {
                 return Ok(());
             }
             if !schedule.panics(server) {
-                time::sleep(Duration::from_millis(10)).await;
+                // It may first wait a second for its files.
+                time::sleep(Duration::from_secs(2)).await;
                 if self.server.ended().is_none() {
                     let text = format!("it goes on without its {task}");
                     return Err(Failure::new(How::Liveness, "a vital task", text));
