@@ -59,7 +59,7 @@ fn field(info: &str, name: &str) -> u64 {
 }
 
 /// What must be zero when nobody is there but the one who asks.
-const COUNTS: [&str; 10] = [
+const COUNTS: [&str; 9] = [
     "blocked_clients",
     "watching_clients",
     "total_blocking_keys",
@@ -69,7 +69,6 @@ const COUNTS: [&str; 10] = [
     "tracking_clients",
     "tracking_total_keys",
     "tracking_total_prefixes",
-    "lazyfree_pending_objects",
 ];
 
 /// Connects to a server that may have to start first.
@@ -97,7 +96,8 @@ pub async fn returns_to_its_start(server: &Server, recorder: &Arc<Recorder>) -> 
         }
         let mut left = Vec::new();
         for _ in 0..PATIENCE.as_millis() / 500 {
-            let info = info(&mut connection, &["clients", "stats", "memory"]).await?;
+            // Not the section about memory: when Lua collects depends on where its objects lie, which no seed decides.
+            let info = info(&mut connection, &["clients", "stats"]).await?;
             left =
                 COUNTS.iter().filter(|name| field(&info, name) > 0).map(|name| (*name).to_owned()).collect();
             let bytes = Some(heap::of_entries()).filter(|bytes| *bytes > 0);
