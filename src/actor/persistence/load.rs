@@ -126,7 +126,9 @@ async fn entries(
                 let text = format!("RDB: skipping empty key: {}", String::from_utf8_lossy(&key));
                 log::write(Level::Notice, &text);
             }
-            Some(Item::Function(source)) => send(out, Loaded::Library(source)).await?,
+            Some(Item::Function(source)) => {
+                send(out, Loaded::Library { source, end: decoder.position() }).await?;
+            }
             Some(Item::Resize { .. }) => {}
         }
     }

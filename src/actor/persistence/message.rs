@@ -115,7 +115,12 @@ pub enum Loaded {
         end: u64,
     },
     /// The text of a library of functions.
-    Library(Box<[u8]>),
+    Library {
+        /// Its bytes.
+        source: Box<[u8]>,
+        /// Where it ends in the file.
+        end: u64,
+    },
     /// Bytes of commands, cut anywhere.
     Commands {
         /// The bytes.

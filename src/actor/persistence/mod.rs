@@ -256,7 +256,10 @@ impl Persistence {
                         let loaded = server.load_entries(db, entries, now);
                         loaded.map_err(|why| format!("{why} (before offset {end} of the file)"))
                     }
-                    Loaded::Library(source) => server.load_library_of_file(&source),
+                    Loaded::Library { source, end } => {
+                        let loaded = server.load_library_of_file(&source);
+                        loaded.map_err(|why| format!("{why} (before offset {end} of the file)"))
+                    }
                     Loaded::DropExpired(drops) => {
                         server.drop_expired(drops);
                         Ok(())
