@@ -221,7 +221,7 @@ impl Debugger {
             self.hinted = true;
             self.length = match leading_int(length) {
                 0 => 0,
-                asked => asked.max(SHORTEST) as usize,
+                asked => asked.clamp(SHORTEST, LONGEST as i64) as usize,
             };
         }
         match self.length {

@@ -80,6 +80,10 @@ pub fn add<'scope, 'env>(
                 text.extend(b", ");
             }
             value::append(&mut text, value, super::LONGEST)?;
+            // A script may name thousands of long values, and no limit of the interpreter counts this text.
+            if text.len() > super::LONGEST {
+                break;
+            }
         }
         seen.debugger(|debugger| debugger.tell(text));
         Ok(())

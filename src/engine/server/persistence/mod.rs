@@ -93,7 +93,8 @@ impl Server {
     /// What happens by the clock: save points, growth of the append-only file, what was put off.
     pub(super) fn look_after_files(&mut self, now: Now) {
         self.expire_backup(now);
-        if self.persistence.loading.is_some() || self.is_saving() {
+        // What a script that is not at its end has done belongs into no snapshot: its unit follows as a whole.
+        if self.persistence.loading.is_some() || self.is_saving() || self.is_busy() {
             return;
         }
         // No rewrite may replace the files that a backup is about to link.
