@@ -20,12 +20,15 @@ pub fn push(stack: &mut Stack, reply: &[u8]) -> mlua::Result<()> {
     Reader { input: reply }.push(stack)
 }
 
-struct Reader<'a> {
-    input: &'a [u8],
+/// Takes a reply, as the server wrote it, apart.
+pub(super) struct Reader<'a> {
+    /// What is left of it.
+    pub input: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    fn line(&mut self) -> &'a [u8] {
+    /// What stands before the next end of a line.
+    pub fn line(&mut self) -> &'a [u8] {
         let end = memchr::memchr(b'\r', self.input).unwrap_or(self.input.len());
         let line = &self.input[..end];
         self.input = &self.input[(end + 2).min(self.input.len())..];
@@ -36,7 +39,8 @@ impl<'a> Reader<'a> {
         parse_i64(self.line()).unwrap_or_default()
     }
 
-    fn bytes(&mut self, count: i64) -> &'a [u8] {
+    /// So many bytes, which an end of a line follows.
+    pub fn bytes(&mut self, count: i64) -> &'a [u8] {
         let count = (count.max(0) as usize).min(self.input.len());
         let bytes = &self.input[..count];
         self.input = &self.input[(count + 2).min(self.input.len())..];

@@ -1,37 +1,24 @@
 //! How replies of commands are shown.
 
+use crate::engine::script::convert::Reader;
 use crate::engine::text::number::parse_i64;
 use crate::engine::text::quote;
 
 /// Appends a reply, as the server wrote it, until `out` is longer than `room`.
 pub(super) fn append(out: &mut Vec<u8>, reply: &[u8], room: usize) {
-    Writer { out, rest: reply, room }.value();
+    Writer { out, reply: Reader { input: reply }, room }.value();
 }
 
 struct Writer<'a> {
     out: &'a mut Vec<u8>,
-    rest: &'a [u8],
+    reply: Reader<'a>,
     room: usize,
 }
 
-impl<'a> Writer<'a> {
-    fn line(&mut self) -> &'a [u8] {
-        let end = memchr::memchr(b'\r', self.rest).unwrap_or(self.rest.len());
-        let line = &self.rest[..end];
-        self.rest = &self.rest[(end + 2).min(self.rest.len())..];
-        line
-    }
-
-    fn bytes(&mut self, count: i64) -> &'a [u8] {
-        let count = (count.max(0) as usize).min(self.rest.len());
-        let bytes = &self.rest[..count];
-        self.rest = &self.rest[(count + 2).min(self.rest.len())..];
-        bytes
-    }
-
+impl Writer<'_> {
     fn value(&mut self) {
-        let whole = self.rest;
-        let line = self.line();
+        let whole = self.reply.input;
+        let line = self.reply.line();
         let Some((kind, text)) = line.split_first() else { return };
         let count = parse_i64(text).unwrap_or_default();
         match kind {
@@ -39,12 +26,12 @@ impl<'a> Writer<'a> {
             b':' | b'(' => self.out.extend(text),
             b'$' | b'*' if count < 0 => self.out.extend(b"NULL"),
             b'$' => {
-                let bytes = self.bytes(count);
+                let bytes = self.reply.bytes(count);
                 self.quoted(bytes);
             }
             // Without the name of its format.
             b'=' => {
-                let bytes = self.bytes(count);
+                let bytes = self.reply.bytes(count);
                 self.quoted(bytes.get(4..).unwrap_or_default());
             }
             b'*' | b'>' => self.all("[", count, "]", Self::value),
