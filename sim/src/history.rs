@@ -6,8 +6,8 @@ use std::fmt;
 use crate::model::{self, Call, Moment};
 use crate::resp::Reply;
 
-/// By how much a clock of a world may run fast: see [`crate::world::plan`].
-const FASTEST_CLOCK: f64 = 0.2;
+/// By how much a clock of a world may run fast, or slow: see [`crate::world::plan`].
+pub const FASTEST_CLOCK: f64 = 0.2;
 
 /// One operation of one client.
 #[derive(Clone, Debug)]

@@ -9,12 +9,12 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::pubsub::PubSub;
 use super::{film, lock};
-use crate::history::Operation;
+use crate::history::{FASTEST_CLOCK, Operation};
 use crate::model::{Call, Moment};
 use crate::resp::Reply;
 
-/// The longest between two ticks of the server: at `hz 1`, with some time to be late.
-const TICK_NS: u64 = 1_200_000_000;
+/// The longest between two ticks of the server: at `hz 1` by a slow clock, with some time to be late.
+const TICK_NS: u64 = 1_500_000_000;
 
 /// How long a batch may still be on its way from a thread of the server to another after its connection
 /// is gone.
@@ -36,6 +36,8 @@ struct Notes {
     sessions: Vec<Session>,
     /// The latest that the server's clock has shown, in milliseconds.
     peak: i64,
+    /// Up to when that holds.
+    peaked_ns: u64,
     /// When the server has noticed at the latest that its clock has jumped, and by how many microseconds.
     jumps: Vec<(u64, i64)>,
     /// When a pause of the server ends or has ended.
@@ -83,24 +85,35 @@ impl Recorder {
     }
 
     /// The earliest and the latest that the server may take its clock to show. It reads the wall clock
-    /// once a tick, and counts on by the monotonic one.
-    fn server_ms(&self, notes: &Notes) -> (i64, i64) {
+    /// once a tick, and counts on by the monotonic one: so a jump that it has noticed at the latest since
+    /// `since_ns` may have been unknown to it for all but the end of that time.
+    fn server_ms(&self, notes: &Notes, since_ns: u64) -> (i64, i64) {
         let (now, true_ns) = (self.clock.now(self.server), self.clock.true_ns());
         let (mut low, mut high, mut before_us) = (now.unix_ms(), now.unix_ms(), now.unix_us);
-        for &(_, jump_us) in notes.jumps.iter().rev().take_while(|(noticed_ns, _)| *noticed_ns >= true_ns) {
+        for &(noticed_ns, jump_us) in
+            notes.jumps.iter().rev().take_while(|(noticed_ns, _)| *noticed_ns >= since_ns)
+        {
             before_us -= jump_us;
+            let ago_us = true_ns.saturating_sub(noticed_ns) as f64 / 1e3;
+            let then_us = |rate: f64| before_us - (ago_us * rate) as i64;
             // Half a millisecond may decide.
-            low = low.min(before_us.div_euclid(1000) - 1);
-            high = high.max(before_us.div_euclid(1000) + 1);
+            low = low.min(then_us(1.0 + FASTEST_CLOCK).div_euclid(1000) - 1);
+            high = high.max(then_us(1.0 - FASTEST_CLOCK).div_euclid(1000) + 1);
         }
         (low, high)
+    }
+
+    /// Has the peak be what the server's clock may have shown up to now.
+    fn follow_peak(&self, notes: &mut Notes) {
+        notes.peak = notes.peak.max(self.server_ms(notes, notes.peaked_ns).1);
+        notes.peaked_ns = self.clock.true_ns();
     }
 
     /// A client sends a call. Returns where it is noted.
     pub fn invoke(&self, session: u32, call: Call) -> usize {
         let mut notes = lock(&self.notes);
-        let (earliest, latest) = self.server_ms(&notes);
-        notes.peak = notes.peak.max(latest);
+        self.follow_peak(&mut notes);
+        let (earliest, latest) = self.server_ms(&notes, self.clock.true_ns());
         let moment = Moment { earliest, latest, peak: notes.peak };
         let begin_ns = self.clock.true_ns();
         let film = film::begin(|| film::Span {
@@ -128,8 +141,8 @@ impl Recorder {
     pub fn settle(&self, index: usize, reply: Reply, answered_ns: Option<u64>) {
         let true_ns = self.clock.true_ns();
         let mut notes = lock(&self.notes);
-        let (earliest, latest) = self.server_ms(&notes);
-        notes.peak = notes.peak.max(latest);
+        self.follow_peak(&mut notes);
+        let (earliest, latest) = self.server_ms(&notes, notes.operations[index].invoked_ns);
         let peak = notes.peak;
         film::end(notes.films[index], || format!("{reply:?}"), answered_ns);
         notes.seen.trace = xxh3_64_with_seed(format!("{true_ns} {reply:?}").as_bytes(), notes.seen.trace);
@@ -150,8 +163,8 @@ impl Recorder {
         let mut notes = lock(&self.notes);
         let noticed_ns = self.clock.true_ns().max(notes.paused_until_ns) + TICK_NS;
         notes.jumps.push((noticed_ns, delta_us));
-        let (low, high) = self.server_ms(&notes);
-        notes.peak = notes.peak.max(high);
+        self.follow_peak(&mut notes);
+        let (low, high) = self.server_ms(&notes, self.clock.true_ns());
         for operation in notes.operations.iter_mut().filter(|operation| operation.returned.is_none()) {
             let moment = &mut operation.moment;
             moment.earliest = moment.earliest.min(low);
@@ -205,7 +218,8 @@ impl Recorder {
     pub fn finish(&self) -> Seen {
         let net = SimNet::current();
         let mut notes = lock(&self.notes);
-        let peak = notes.peak.max(self.server_ms(&notes).1);
+        self.follow_peak(&mut notes);
+        let peak = notes.peak;
         let mut seen = std::mem::take(&mut notes.seen);
         seen.operations = std::mem::take(&mut notes.operations);
         // A read without a reply tells nothing and changes nothing.
