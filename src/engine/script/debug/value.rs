@@ -9,15 +9,16 @@ const TOO_DEEP: &[u8] = b"<max recursion level reached! Nested table?>";
 
 /// Appends a value until `out` is longer than `room`.
 pub(super) fn append(out: &mut Vec<u8>, value: &Value, room: usize) -> mlua::Result<()> {
-    // Looking at keys is work as well; beyond this the rest is left out.
-    let work = room.saturating_mul(4);
-    Writer { out, room, work }.value(value, 0)
+    // So few that looking at keys costs no more than showing values.
+    let looks = room.saturating_mul(4);
+    Writer { out, room, looks }.value(value, 0)
 }
 
 struct Writer<'a> {
     out: &'a mut Vec<u8>,
     room: usize,
-    work: usize,
+    /// Keys that may be looked at to tell arrays from other tables; then the first of each table must do.
+    looks: usize,
 }
 
 impl Writer<'_> {
@@ -58,7 +59,7 @@ impl Writer<'_> {
         self.out.push(b'{');
         for (index, pair) in table.pairs::<Value, Value>().enumerate() {
             let (key, value) = pair?;
-            if self.out.len() > self.room || self.work == 0 {
+            if self.out.len() > self.room {
                 return Ok(());
             }
             if index > 0 {
@@ -84,8 +85,8 @@ impl Writer<'_> {
                 Value::Number(number) if number == expected as f64 => {}
                 _ => return Ok(false),
             }
-            self.work = self.work.saturating_sub(1);
-            if self.work == 0 {
+            self.looks = self.looks.saturating_sub(1);
+            if self.looks == 0 {
                 break;
             }
         }
@@ -117,6 +118,23 @@ fn number_as_c(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shown(lua: &mlua::Lua, expression: &str, room: usize) -> String {
+        let mut out = Vec::new();
+        append(&mut out, &lua.load(expression).eval().expect("sound Lua"), room)
+            .expect("values can be shown");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn long_arrays_are_shown_until_there_is_no_room() {
+        let lua = mlua::Lua::new();
+        let array = "(function() local t = {} for i = 1, 5000 do t[i] = {i % 10} end return t end)()";
+        let text = shown(&lua, array, 100);
+        assert!(text.starts_with("{{1}; {2}; {3}; ") && (101..120).contains(&text.len()), "{text}");
+        assert!(shown(&lua, array, 1 << 20).ends_with("; {8}; {9}; {0}}"));
+        assert_eq!(shown(&lua, "{1, {2, x = 3}}", 100), "{1; {[1]=2; [\"x\"]=3}}");
+    }
 
     #[test]
     fn numbers_are_those_of_c() {
