@@ -317,6 +317,7 @@ impl Wishes {
                 Ok(Wish::Request(Some(Request::Crash(how)))) => return Ok(End::Crashed(how)),
                 Ok(Wish::Request(Some(Request::AbortShutdown))) => return Err("Shutdown manually aborted."),
                 Ok(Wish::Signal(Signal::Interrupt)) => return Ok(End::Forced),
+                Ok(Wish::Request(Some(Request::Shutdown(how)))) if how.nosave => persistence.forgo_save(),
                 // It stops already.
                 Ok(Wish::Request(Some(Request::Shutdown(_) | Request::Restart)))
                 | Ok(Wish::Signal(Signal::Terminate)) => {}

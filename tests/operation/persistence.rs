@@ -74,6 +74,58 @@ fn a_last_save_that_fails_keeps_the_server() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
+/// A client that debugs a script on the data, which has written and stops before it writes again.
+fn debug(server: &Server) -> Client {
+    let mut client = server.connect();
+    assert_eq!(client.call(&["SCRIPT", "DEBUG", "SYNC"]), "OK");
+    let script = "redis.call('INCR', 'k')\nredis.call('INCR', 'k')\nreturn 'end'";
+    assert!(client.call(&["EVAL", script, "0"]).contains("Stopped at 1"));
+    assert!(client.call(&["s"]).contains("<reply> 1"));
+    client
+}
+
+#[test]
+fn a_stop_waits_for_what_a_script_has_begun() {
+    let (mut server, _) = start(&["--save", "900 1"]);
+    let mut debugger = debug(&server);
+    assert_eq!(server.signal("TERM").code(), Some(0), "{}", server.log);
+    assert!(debugger.reply().contains("<endsession>"));
+    assert_eq!(debugger.reply(), "end");
+    let server = Server::start_in(&server.directory, &TESTS);
+    assert_eq!(server.connect().call(&["GET", "k"]), "2");
+}
+
+#[test]
+fn a_script_without_an_end_keeps_the_server_until_nobody_wants_the_data() {
+    let (mut server, mut client) = start(&["--save", "900 1", "--busy-reply-threshold", "1"]);
+    let mut busy = server.connect();
+    busy.send(&super::server::request(&["EVAL", "redis.call('INCR', 'k') while true do end", "0"]));
+    server.wait_for("Slow script detected");
+    server.send_signal("TERM");
+    server.wait_for("Waiting for the end of a script before shutting down.");
+    assert!(client.call(&["SHUTDOWN"]).starts_with("BUSY "));
+    client.send(&super::server::request(&["SHUTDOWN", "NOSAVE"]));
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(server.log.contains("shutting down without what it did"), "{}", server.log);
+    assert!(!server.directory.0.join("dump.rdb").exists());
+}
+
+#[test]
+fn a_script_that_has_changed_nothing_keeps_no_server() {
+    let (mut server, _) = start(&["--save", "900 1", "--busy-reply-threshold", "1"]);
+    let mut busy = server.connect();
+    busy.send(&super::server::request(&[
+        "EVAL",
+        "while true do pcall(function() while true do end end) end",
+        "0",
+    ]));
+    server.wait_for("Slow script detected");
+    assert_eq!(server.signal("TERM").code(), Some(0), "{}", server.log);
+    assert!(busy.reply().starts_with("ERR Script killed by the shutdown of the server."));
+    let server = Server::start_in(&server.directory, &TESTS);
+    assert_eq!(server.connect().call(&["GET", "key"]), "value");
+}
+
 #[test]
 fn signals_stop_as_configured() {
     let (mut server, mut client) = start(&["--save", "900 1", "--shutdown-on-sigterm", "nosave force"]);

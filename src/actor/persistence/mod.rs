@@ -11,6 +11,7 @@ mod backup;
 mod load;
 mod message;
 mod save;
+mod stop;
 
 use self::aof::{Directory, Log};
 use self::message::{FromAof, Loaded, Policy, ToAof};
@@ -18,7 +19,7 @@ use super::keyspace::{Files, Keyspace};
 use super::log;
 use crate::engine::buggify::buggify;
 use crate::engine::config::Config;
-use crate::engine::effect::{DataFile, Effect, JobKind, Level, Order, Shutdown};
+use crate::engine::effect::{DataFile, Effect, JobKind, Level, Order};
 use crate::engine::server::Server;
 use crate::engine::server::persistence::{AofState, Outcome};
 use crate::engine::session::ClientId;
@@ -37,8 +38,6 @@ use std::time::Duration;
 const DELAY_STEP: u64 = 10_000;
 /// Microseconds between looks at whether a script that is loaded has ended.
 const SLICE_US: u64 = 1000;
-/// How long the writer of a file that nobody wants any more is waited for at the end.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The keyspace's side of all files.
 pub struct Persistence {
@@ -62,6 +61,8 @@ pub struct Persistence {
     running: RefCell<Option<Running>>,
     /// A job ended.
     job_ended: Notify,
+    /// The server is to stop without saving.
+    forgoes_save: Cell<bool>,
     /// What is to be done with the files of backups.
     steps: mpsc::UnboundedSender<backup::Step>,
 }
@@ -138,6 +139,7 @@ impl Persistence {
             turn: Notify::new(),
             running: RefCell::default(),
             job_ended: Notify::new(),
+            forgoes_save: Cell::new(false),
             steps,
         });
         keyspace.set_files(Some(persistence.clone()));
@@ -605,6 +607,9 @@ impl Persistence {
     /// Saves and waits until that is done, after what runs already.
     async fn save_now(&self) -> Result<(), String> {
         self.wait_for_job().await;
+        while self.wait_for_script().await {
+            self.wait_for_job().await;
+        }
         let now = self.keyspace.now();
         let before = self.keyspace.with(now, |server| {
             server.start_own_save(now);
@@ -625,72 +630,6 @@ impl Persistence {
             // What a job that was given up leaves is swept away by ticks.
             let _ = time::timeout(Duration::from_millis(1), ended).await;
         }
-    }
-
-    /// The server is to stop: saves what is to be saved. Fails if that does, and nobody insists.
-    pub async fn finish(&self, how: Shutdown) -> Result<(), String> {
-        let (saves, state, broken) = self.keyspace.with_quiet(|server| {
-            // What is written from now on would be lost.
-            server.pause_for_stop();
-            let loading = server.persistence.loading.is_some();
-            let saves = !loading && !how.nosave && (how.save || !server.config.save.0.is_empty());
-            (saves, server.persistence.aof.state, server.persistence.aof.broken)
-        });
-        if !how.force && state == AofState::On && broken {
-            // What is answered may be lost until then, and the rewrite is under way.
-            log::write(Level::Warning, "The AOF has to be rewritten after a write error, can't exit.");
-            return Err("Rewriting AOF".to_owned());
-        }
-        let outcome = self.finish_files(saves, state, how.force).await;
-        if how.force { Ok(()) } else { outcome }
-    }
-
-    /// Gives up what runs, and waits a moment until nothing is left of it.
-    pub async fn give_up_job(&self) {
-        let now = self.keyspace.now();
-        let was_saving = self.keyspace.with(now, |server| {
-            if let Some(job) = &server.persistence.job {
-                let what = if job.kind == JobKind::Rewrite { "rewriting the AOF" } else { "saving an .rdb" };
-                server.log(Level::Warning, format!("There is a child {what}. Killing it!"));
-                server.stop_job();
-            }
-            server.is_saving()
-        });
-        if was_saving {
-            // A medium that is stuck does not keep the server from stopping.
-            let _ = time::timeout(PATIENCE, self.wait_for_job()).await;
-        }
-    }
-
-    async fn finish_files(&self, saves: bool, state: AofState, force: bool) -> Result<(), String> {
-        if state == AofState::Starting && !force {
-            log::write(Level::Warning, "Writing initial AOF, can't exit.");
-            return Err("Writing initial AOF".to_owned());
-        }
-        self.give_up_job().await;
-        if state == AofState::On {
-            log::write(Level::Notice, "Calling fsync() on the AOF file.");
-            let flush = self.flush_aof();
-            let flushed = match force {
-                // Whoever insists does not wait for a medium that is stuck.
-                true => time::timeout(PATIENCE, flush).await.unwrap_or(Ok(())),
-                false => flush.await,
-            };
-            if let Err(why) = flushed {
-                log::write(Level::Warning, &format!("Fail to fsync the AOF file: {why}."));
-                if !force {
-                    return Err(why);
-                }
-            }
-        }
-        if saves {
-            log::write(Level::Notice, "Saving the final RDB snapshot before exiting.");
-            if let Err(why) = self.save_now().await {
-                log::write(Level::Warning, "Error trying to save the DB, can't exit.");
-                return Err(why);
-            }
-        }
-        Ok(())
     }
 
     /// Lets go of the keyspace, and of the threads, which end by themselves.

@@ -31,7 +31,7 @@ macro_rules! general {
         shutdown_on_sigint: ShutdownOnSignal = ShutdownOnSignal::NONE;
         /// What SIGTERM does.
         shutdown_on_sigterm: ShutdownOnSignal = ShutdownOnSignal::NONE;
-        /// Seconds to wait at a shutdown for replicas to catch up.
+        /// Seconds to wait at a shutdown for replicas to catch up, and for a script that has written to end.
         shutdown_timeout: u64 = 10, Int(0, INT);
         /// Adjust the kernel's out-of-memory score of the processes.
         oom_score_adj: OomScoreAdj = OomScoreAdj::No;

@@ -147,7 +147,7 @@ pub(super) const MEMORY: Section = Section {
         rss_overhead_bytes: difference(view.memory.resident, view.memory.allocator()[2]),
         mem_fragmentation_ratio: format!("{:.2}", view.memory.fragmentation()),
         mem_fragmentation_bytes: difference(view.memory.resident, view.memory.used),
-        mem_not_counted_for_evict: 0,
+        mem_not_counted_for_evict: view.server.not_counted(),
         mem_replication_backlog: 0,
         mem_total_replication_buffers: 0,
         mem_replica_full_sync_buffer: 0,

@@ -628,6 +628,10 @@ fn command(
     if !state.running.get() {
         return refuse(NOT_RUNNING);
     }
+    // It may have caught its end, and be on the same line still.
+    if let Some(why) = state.killed.get() {
+        return Err(mlua::Error::runtime(why));
+    }
     prompt::tell_command(state, command.argv.args());
     (command.resp3, command.propagated) = (state.resp3.get(), state.propagated.get());
     let input = yielder.suspend(Output::Command(command));

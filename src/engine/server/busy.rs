@@ -6,7 +6,7 @@ use super::scripting::Running;
 use crate::engine::command::table::CommandId;
 use crate::engine::command::{Error, Result, dispatch};
 use crate::engine::effect::Level;
-use crate::engine::protocol::Argv;
+use crate::engine::protocol::{Argv, Reply};
 use crate::engine::script::{Callee, Input, Interpreter, Run};
 use crate::engine::session::ClientId;
 use crate::engine::time::Now;
@@ -29,8 +29,6 @@ pub struct Busy {
     /// The command that called it, and its number.
     pub(super) request: (Argv, CommandId),
     pub(super) client: ClientId,
-    /// It is to end.
-    killed: bool,
     /// What is left of the transaction that called it.
     rest: Option<VecDeque<(CommandId, Argv)>>,
 }
@@ -42,12 +40,29 @@ impl Busy {
         request: (Argv, CommandId),
         client: ClientId,
     ) -> Self {
-        Busy { interpreter, running, request, client, killed: false, rest: None }
+        Busy { interpreter, running, request, client, rest: None }
     }
-    /// Whether it is to end.
-    pub(super) fn is_killed(&self) -> bool {
-        self.killed
-    }
+}
+
+/// What became of a busy script that got a slice of work.
+pub(super) enum Turn {
+    /// It is not at its end.
+    Works,
+    /// It is debugged, has stopped, and has this to tell.
+    Stopped(Vec<Vec<u8>>),
+    /// It has ended.
+    Ended(Box<Ended>),
+    /// There is none: a panic took it along.
+    Lost,
+}
+
+/// A script that was busy and has ended.
+pub(super) struct Ended {
+    pub run: Box<Run>,
+    pub running: Running,
+    pub request: (Argv, CommandId),
+    pub client: ClientId,
+    rest: Option<VecDeque<(CommandId, Argv)>>,
 }
 
 /// What FUNCTION STATS tells of a function that runs.
@@ -128,51 +143,91 @@ impl Server {
             (true, false) => Err(BUSY_FUNCTION),
             (false, true) => Err(BUSY_SCRIPT),
             _ => {
-                busy.killed = true;
+                let why = match function {
+                    true => "Script killed by user with FUNCTION KILL.",
+                    false => "Script killed by user with SCRIPT KILL.",
+                };
+                busy.running.next = Some(Input::Kill(why));
+                self.log(Level::Notice, format!("Lua {}", why.replacen('S', "s", 1)));
                 Ok(())
             }
         }
     }
 
+    /// The server is to stop: a script that has changed nothing ends. One that has comes to its end, if it has one, and
+    /// does not stop for its debugger.
+    fn hasten_end(&mut self) {
+        let may_kill = self.persistence.loading.is_none();
+        let Some(busy) = &mut self.scripting.busy else { return };
+        if may_kill && !busy.running.wrote {
+            busy.running.next = Some(Input::Kill("Script killed by the shutdown of the server."));
+        } else if busy.waits_for_line() {
+            busy.tell_debugger(Input::HangUp, (self.environment.stopwatch)());
+        }
+    }
+
     /// When a busy script gets its next slice.
     pub(super) fn next_slice(&self, now: Now) -> u64 {
-        now.mono_us + if self.waits_for_line() { IDLE_US } else { PAUSE_US }
+        let idles = self.waits_for_line() && !self.persistence.is_stopping;
+        now.mono_us + if idles { IDLE_US } else { PAUSE_US }
     }
 
     /// Gives a busy script a slice of work.
     #[cold]
     pub(super) fn run_busy(&mut self, now: Now) {
-        if self.waits_for_line() {
+        if self.persistence.is_stopping {
+            self.hasten_end();
+        }
+        let Some(busy) = &self.scripting.busy else { return };
+        let client = busy.client;
+        if busy.waits_for_line() {
             return;
         }
-        let Some(mut busy) = self.scripting.busy.take() else { return };
-        if std::mem::take(&mut busy.killed) {
-            let why = match busy.running.callee.is_function() {
-                true => "Script killed by user with FUNCTION KILL.",
-                false => "Script killed by user with SCRIPT KILL.",
-            };
-            self.log(Level::Notice, format!("Lua {}", why.replacen('S', "s", 1)));
-            busy.running.next = Input::Kill(why);
-        }
         if busy.running.debugged.is_some() {
-            let client = busy.client;
-            self.scripting.busy = Some(busy);
             return self.run_debugged(client, now);
         }
-        self.tracking.author = busy.client.id;
-        self.lap = (self.environment.stopwatch)();
-        match self.drive(&mut busy.interpreter, &mut busy.running) {
-            None => self.scripting.busy = Some(busy),
-            Some(run) => self.end_busy(*busy, *run, now),
+        self.tracking.author = client.id;
+        if let Turn::Ended(ended) = self.turn(client) {
+            self.end_busy(*ended, now);
         }
         self.tracking.author = 0;
     }
 
-    /// A busy script has ended: its client gets the reply, and everybody goes on.
-    fn end_busy(&mut self, busy: Busy, run: Run, now: Now) {
-        let Busy { interpreter, running, request, client, rest, .. } = busy;
+    /// Lets the busy script of a client go on.
+    pub(super) fn turn(&mut self, client: ClientId) -> Turn {
+        if self.persistence.leaves_script {
+            return Turn::Works;
+        }
+        let busy = self.scripting.busy.take_if(|busy| busy.client == client);
+        let Some(mut busy) = busy else { return Turn::Lost };
+        self.lap = (self.environment.stopwatch)();
+        let Some(run) = self.drive(&mut busy.interpreter, &mut busy.running) else {
+            let told = busy.running.debugged.as_mut().and_then(|debugged| debugged.told.take());
+            self.scripting.busy = Some(busy);
+            return told.map_or(Turn::Works, Turn::Stopped);
+        };
+        let Busy { interpreter, running, request, client, rest } = *busy;
         *self.interpreter_of(running.callee.is_function()) = Some(interpreter);
         self.propagation.depth -= 1;
+        Turn::Ended(Box::new(Ended { run, running, request, client, rest }))
+    }
+
+    /// Writes how a script has ended that was busy.
+    pub(super) fn write_outcome(&mut self, reply: &mut Reply, run: &Run) {
+        match &run.error {
+            None => reply.raw(run.reply.pending()),
+            Some((text, counted)) => {
+                if !counted {
+                    dispatch::count_error(self, text);
+                }
+                reply.error(text);
+            }
+        }
+    }
+
+    /// A busy script has ended: its client gets the reply, and everybody goes on.
+    fn end_busy(&mut self, ended: Ended, now: Now) {
+        let Ended { run, running, request, client, rest } = ended;
         let mut session = match self.clients.take(client) {
             Some(session) => session,
             None => match &mut self.persistence.loading {
@@ -186,15 +241,7 @@ impl Server {
         let mut reply = std::mem::take(&mut session.reply);
         let mark = reply.mark();
         let failed = run.error.is_some();
-        match run.error {
-            None => reply.raw(run.reply.pending()),
-            Some((text, counted)) => {
-                if !counted {
-                    dispatch::count_error(self, &text);
-                }
-                reply.error(&text);
-            }
-        }
+        self.write_outcome(&mut reply, &run);
         let ns = (self.environment.stopwatch)().saturating_sub(running.began);
         let bytes = reply.since(mark).len();
         self.count_call(&session, request.0.args(), request.1, (ns, bytes, failed), now);

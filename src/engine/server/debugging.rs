@@ -8,22 +8,23 @@
 //!   busy, and what it changes is one unit. Redis answers nobody meanwhile.
 //! - YES: the script runs apart, in a server of its own, since the engine is a value. That server begins with a copy of
 //!   the data, and nothing comes out of it but lines for the log, as of the process that Redis forks. The copy is made at
-//!   once: big collections and strings are shared, so that it takes the time and the memory of the keys alone. To take
+//!   once: big collections are shared, so that it takes the time and the memory of keys and small values alone. To take
 //!   changes back between two lines instead would cost nothing at first, but others would shine through, and a mistake
 //!   would cost them their data.
+//!
+//! What runs apart costs nobody else their data: its memory does not count for `maxmemory`, and is limited.
 //!
 //! A client that goes takes what runs apart along; a script that runs on the data goes on without stops, to its end or
 //! until it is late, as in Redis.
 
 use super::Server;
-use super::busy::Busy;
-use super::scripting::{Order, Patience, Running};
-use crate::engine::command::table::CommandId;
+use super::busy::{Busy, Ended, Turn};
+use super::scripting::{Order, Patience};
 use crate::engine::command::{Error, Result, dispatch};
 use crate::engine::effect::{Effect, Level};
-use crate::engine::keyspace::{Database, Garbage, Layout};
-use crate::engine::protocol::{Args, Argv, Reply};
-use crate::engine::script::{Input, Run};
+use crate::engine::keyspace::{Database, Layout};
+use crate::engine::protocol::{Args, Reply};
+use crate::engine::script::Input;
 use crate::engine::session::{Blocked, ClientId, Closing, ScriptDebug, Session, Waiting};
 use crate::engine::time::Now;
 
@@ -34,6 +35,9 @@ const WORDS: usize = 1024;
 const WORD: usize = 1024;
 /// Milliseconds that a script may go on without a stop where scripts are never busy.
 const LATE_MS: u64 = 5000;
+/// Bytes that a script may take beside its copy of the data.
+const ROOM: u64 = 256 << 20;
+const OVERDRAWN: &str = "Script killed: beside its copy of the data it takes too much memory.";
 
 /// Debugged scripts that run apart.
 #[derive(Default)]
@@ -44,48 +48,24 @@ pub struct Debugging {
 struct Apart {
     client: ClientId,
     server: Box<Server>,
-    /// Bytes that its copy of the data takes.
+    /// Bytes in use that were allocated for it, and how many that may become.
     bytes: u64,
+    most: u64,
+    /// Bytes that it shared with the data in the beginning. What others have removed since is its own, unseen.
+    shared: u64,
 }
 
 /// A script that is debugged.
 #[derive(Default)]
 pub(super) struct Debugged {
     /// What there is to tell since it has stopped, until it is told.
-    told: Option<Vec<Vec<u8>>>,
-    /// It has stopped.
-    waits: bool,
+    pub told: Option<Vec<Vec<u8>>>,
     /// When it went on, by the stopwatch, and its work since.
     since: u64,
     slices: u64,
     pub commands: u64,
-}
-
-impl Debugged {
-    pub(super) fn stop(&mut self, told: Vec<Vec<u8>>) {
-        (self.told, self.waits) = (Some(told), true);
-    }
-}
-
-/// What became of a script that was let go on.
-enum Turn {
-    /// It has stopped, and has this to tell.
-    Stopped(Vec<Vec<u8>>),
-    /// It works.
-    Works,
-    /// A panic took it along.
-    Lost,
-    /// It has ended.
-    Ended(Box<Run>, Box<Call>),
-}
-
-/// The call of a script that was debugged.
-struct Call {
-    /// The script's client, as its commands saw it.
-    session: Box<Session>,
-    /// The command, and its number.
-    request: (Argv, CommandId),
-    began: Now,
+    /// Bytes in use beyond which it must end.
+    most: Option<u64>,
 }
 
 impl Debugging {
@@ -96,9 +76,9 @@ impl Debugging {
     pub(super) fn works(&self) -> bool {
         self.apart.iter().any(|apart| !apart.server.waits_for_line())
     }
-    /// Bytes that copies of the data take, which are no data.
+    /// Bytes in use that are no data, or may be none: what would be evicted for them would be lost for nothing.
     pub(super) fn bytes(&self) -> u64 {
-        self.apart.iter().map(|apart| apart.bytes).sum()
+        self.apart.iter().map(|apart| apart.bytes + apart.shared).sum()
     }
     /// A client is gone whose state nobody knows.
     pub(super) fn forget(&mut self, client: ClientId) {
@@ -106,9 +86,23 @@ impl Debugging {
     }
 }
 
+impl Busy {
+    /// Whether the script is debugged and has stopped, so that only its client can have it go on.
+    pub(super) fn waits_for_line(&self) -> bool {
+        self.running.next.is_none()
+    }
+    /// Tells the debugger something, after which the script goes on, unless it does so already.
+    pub(super) fn tell_debugger(&mut self, input: Input, since: u64) {
+        if self.waits_for_line() {
+            self.running.next = Some(input);
+            self.running.debugged = Some(Box::new(Debugged { since, ..Debugged::default() }));
+        }
+    }
+}
+
 impl Server {
-    /// A server in which a script can be debugged apart: with the same data, and nobody else in it.
-    pub fn copy_for_debugger(&mut self) -> Result<Box<Server>> {
+    /// A server in which a script can be debugged apart, still without data.
+    pub fn new_for_debugger(&mut self) -> Result<Box<Server>> {
         let refuse = |why: &str| {
             Err(Error::text(format!("ERR Fork() failed: can't run EVAL in debugging mode: {why}")))
         };
@@ -128,12 +122,16 @@ impl Server {
         (server.acl, server.hasher) = (self.acl.clone(), self.hasher.clone());
         (server.mono_us, server.lap) = (self.mono_us, self.lap);
         server.allows_expired = self.allows_expired;
+        Ok(server)
+    }
+
+    /// Gives another server the same data.
+    fn copy_data(&self, server: &mut Server) {
         for (number, database) in self.databases.iter().enumerate() {
             let mut copy = Database::new(server.rng.next_u64(), Layout::Single);
             database.iter().for_each(|entry| _ = copy.put(entry.duplicate(entry.key())));
             server.databases[number] = copy;
         }
-        Ok(server)
     }
 
     /// Has a script ready to be debugged, here; it has not begun yet.
@@ -147,8 +145,8 @@ impl Server {
         Ok(())
     }
 
-    /// Lets the script begin that is ready to be debugged: here, or apart in a server made for it; `used` is how many
-    /// bytes were in use before that.
+    /// Lets the script begin that is ready to be debugged: here, or apart in a server made for it, which gets its data now;
+    /// `used` is how many bytes were in use before that.
     pub fn begin_to_debug(
         &mut self,
         session: &mut Session,
@@ -159,9 +157,12 @@ impl Server {
         session.is_debugging = true;
         let how = if apart.is_some() { "on a copy of the data" } else { "which all others wait for" };
         self.log(Level::Notice, format!("A client debugs a script, {how}"));
-        if let Some((server, used)) = apart {
+        if let Some((mut server, used)) = apart {
+            self.copy_data(&mut server);
             let bytes = self.used_memory().saturating_sub(used);
-            self.debugging.apart.push(Apart { client: session.client(), server, bytes });
+            let shared = used.saturating_sub(self.startup_memory).saturating_sub(bytes);
+            let client = session.client();
+            self.debugging.apart.push(Apart { client, server, bytes, most: bytes + ROOM, shared });
         }
         self.go_on(session, reply, now);
     }
@@ -183,8 +184,8 @@ impl Server {
         };
         self.tracking.author = session.id;
         self.tell_debugger(session.client(), input);
-        if let Some(call) = self.go_on(session, reply, now) {
-            self.conclude(session, *call);
+        if let Some(ended) = self.go_on(session, reply, now) {
+            self.conclude(session, *ended);
             self.serve_ready(now);
         }
         self.flush_pushes(session, reply);
@@ -200,85 +201,105 @@ impl Server {
         };
         if let Some(busy) = &mut server.scripting.busy
             && busy.client == client
-            && busy.running.debugged.is_some()
         {
-            busy.running.next = input;
-            busy.running.debugged = Some(Box::new(Debugged { since, ..Debugged::default() }));
+            busy.tell_debugger(input, since);
         }
     }
 
     /// Whether the script that is busy here has stopped, and only its client can have it go on.
     pub(super) fn waits_for_line(&self) -> bool {
-        let Some(busy) = &self.scripting.busy else { return false };
-        !busy.is_killed() && busy.running.debugged.as_ref().is_some_and(|debugged| debugged.waits)
+        self.scripting.busy.as_ref().is_some_and(|busy| busy.waits_for_line())
     }
 
-    /// Whether a script that is debugged has worked for so long that it is to stop.
-    pub(super) fn is_due_to_halt(&self, running: &mut Running) -> bool {
-        let Some(debugged) = &mut running.debugged else { return false };
+    /// A script that is debugged has worked, and is to be told this: or to end.
+    #[cold]
+    pub(super) fn judge_debugged(&self, debugged: &Debugged, next: Input) -> Input {
+        let is_overdrawn = debugged.most.is_some_and(|most| self.used_memory() > most);
+        if is_overdrawn { Input::Kill(OVERDRAWN) } else { next }
+    }
+
+    /// The same after a slice of work, with which it may be late.
+    #[cold]
+    pub(super) fn judge_slice(&self, debugged: &mut Debugged) -> Input {
         debugged.slices += 1;
-        let ms =
-            if self.config.busy_reply_threshold > 0 { self.config.busy_reply_threshold } else { LATE_MS };
+        let ms = match self.config.busy_reply_threshold {
+            0 => LATE_MS,
+            ms => ms,
+        };
         let ns = self.lap.saturating_sub(debugged.since);
-        Patience::First(ms).ends(ns, debugged.slices, debugged.commands)
+        let is_late = Patience::First(ms).ends(ns, debugged.slices, debugged.commands);
+        self.judge_debugged(debugged, if is_late { Input::Halt } else { Input::Go })
     }
 
-    /// Lets the script go on that is debugged here.
-    fn turn(&mut self) -> Turn {
-        let Some(mut busy) = self.scripting.busy.take() else { return Turn::Lost };
-        self.lap = (self.environment.stopwatch)();
-        let Some(run) = self.drive(&mut busy.interpreter, &mut busy.running) else {
-            let told = busy.running.debugged.as_mut().and_then(|debugged| debugged.told.take());
-            self.scripting.busy = Some(busy);
-            return told.map_or(Turn::Works, Turn::Stopped);
-        };
-        let Busy { interpreter, running, request, .. } = *busy;
-        *self.interpreter_of(false) = Some(interpreter);
-        self.propagation.depth -= 1;
-        Turn::Ended(run, Box::new(Call { session: running.session, request, began: running.now }))
+    /// Lets what runs apart go on, and counts what it allocates.
+    fn turn_apart(&mut self, index: usize, now: Now) -> Turn {
+        let used = self.used_memory();
+        let Apart { client, server, bytes, most, .. } = &mut self.debugging.apart[index];
+        server.mono_us = now.mono_us;
+        if let Some(busy) = &mut server.scripting.busy
+            && let Some(debugged) = &mut busy.running.debugged
+        {
+            debugged.most = Some(used + most.saturating_sub(*bytes));
+        }
+        let turn = server.turn(*client);
+        server.free_slices();
+        let effects = server.take_effects();
+        self.count_apart(index, used);
+        for effect in &effects {
+            if let Effect::Log(level, text) = effect {
+                self.log(*level, text.clone());
+            }
+        }
+        self.release_apart(index, effects);
+        turn
+    }
+
+    /// What was allocated and freed since `used` bytes were in use was so for what runs apart.
+    fn count_apart(&mut self, index: usize, used: u64) {
+        let now = self.used_memory();
+        let apart = &mut self.debugging.apart[index];
+        apart.bytes = (apart.bytes + now).saturating_sub(used);
+    }
+
+    /// What came from there, and was written down elsewhere, takes no memory any more.
+    fn release_apart<T>(&mut self, index: usize, what: T) {
+        let used = self.used_memory();
+        drop(what);
+        self.count_apart(index, used);
     }
 
     /// Lets a client's script go on and tells the client what there is to tell. If it was one that ran here and has ended,
-    /// returns its call.
-    fn go_on(&mut self, session: &mut Session, reply: &mut Reply, now: Now) -> Option<Box<Call>> {
+    /// returns it.
+    fn go_on(&mut self, session: &mut Session, reply: &mut Reply, now: Now) -> Option<Box<Ended>> {
         let apart = self.debugging.find(session.client());
         let turn = match apart {
-            None => self.turn(),
-            Some(index) => {
-                let server = &mut self.debugging.apart[index].server;
-                server.mono_us = now.mono_us;
-                let turn = server.turn();
-                let lines = server.take_effects().into_iter().filter(|it| matches!(it, Effect::Log(..)));
-                self.effects.extend(lines);
-                turn
-            }
+            None => self.turn(session.client()),
+            Some(index) => self.turn_apart(index, now),
         };
         match turn {
-            // The script itself can have brought about the end of its client.
-            Turn::Stopped(_) if !session.is_debugging => self.tell_debugger(session.client(), Input::HangUp),
-            Turn::Stopped(told) => tell(reply, told),
+            // The script itself can have brought about the end of its client. Nor is there time for lines at the end.
+            Turn::Stopped(_) if !session.is_debugging || self.persistence.is_stopping => {
+                self.tell_debugger(session.client(), Input::HangUp);
+            }
+            Turn::Stopped(told) => {
+                tell(reply, &told);
+                if let Some(index) = apart {
+                    self.release_apart(index, told);
+                }
+            }
             Turn::Lost => self.close(session),
             Turn::Works => {
                 let on = Waiting::Script;
                 session.blocked = Some(Blocked { on, deadline: None, silent: false });
             }
-            Turn::Ended(mut run, call) => {
-                let told = run.debugger.as_mut().map(|debugger| debugger.take_log()).unwrap_or_default();
-                self.tell_end(session, reply, told);
-                match &run.error {
-                    None => reply.raw(run.reply.pending()),
-                    Some((text, counted)) => {
-                        if !counted {
-                            dispatch::count_error(self, text);
-                        }
-                        reply.error(text);
-                    }
+            Turn::Ended(mut ended) => {
+                let told = ended.run.debugger.as_mut().map(|debugger| debugger.take_log());
+                self.tell_end(session, reply, told.unwrap_or_default());
+                self.write_outcome(reply, &ended.run);
+                match apart {
+                    Some(index) => self.bury(index),
+                    None => return Some(ended),
                 }
-                if let Some(index) = apart {
-                    self.bury(index);
-                    return None;
-                }
-                return Some(call);
             }
         }
         None
@@ -287,16 +308,14 @@ impl Server {
     /// The end of a session, of which nothing comes but the reply of the script.
     fn tell_end(&mut self, session: &mut Session, reply: &mut Reply, mut told: Vec<Vec<u8>>) {
         told.push(b"<endsession>".into());
-        tell(reply, told);
+        tell(reply, &told);
         session.closing = Closing::AfterReply;
         (session.is_debugging, session.script_debug) = (false, ScriptDebug::No);
     }
 
     /// What ran apart is over; its copy of the data is freed like everything big.
     fn bury(&mut self, index: usize) {
-        let Apart { mut server, .. } = self.debugging.apart.swap_remove(index);
-        let mut garbage = Garbage::new();
-        server.databases.iter_mut().for_each(|database| garbage.absorb(database.flush()));
+        let garbage = self.debugging.apart.swap_remove(index).server.take_garbage();
         if !garbage.is_empty() {
             self.discard_all(garbage, 0);
         }
@@ -304,9 +323,9 @@ impl Server {
 
     /// A script has ended that was debugged here: what follows every command follows now. Those who wait for keys may have
     /// got them.
-    fn conclude(&mut self, session: &mut Session, call: Call) {
-        let (request, id) = call.request;
-        self.count_call(session, request.args(), id, (0, 0, false), call.began);
+    fn conclude(&mut self, session: &mut Session, ended: Ended) {
+        let (request, id) = ended.request;
+        self.count_call(session, request.args(), id, (0, 0, false), ended.running.now);
         dispatch::settle(self, session, true);
     }
 
@@ -328,8 +347,8 @@ impl Server {
         self.unblock(&mut session);
         self.tracking.author = session.id;
         let mut reply = std::mem::take(&mut session.reply);
-        if let Some(call) = self.go_on(&mut session, &mut reply, now) {
-            self.conclude(&mut session, *call);
+        if let Some(ended) = self.go_on(&mut session, &mut reply, now) {
+            self.conclude(&mut session, *ended);
             self.serve_ready(now);
         }
         self.flush_pushes(&session, &mut reply);
@@ -344,12 +363,12 @@ impl Server {
     /// The same for a script that runs here and whose client is gone: it stops no more.
     fn run_deserted(&mut self, client: ClientId) {
         loop {
-            match self.turn() {
+            match self.turn(client) {
                 Turn::Stopped(_) => self.tell_debugger(client, Input::HangUp),
                 Turn::Works | Turn::Lost => return,
-                Turn::Ended(_, mut call) => {
-                    let mut session = std::mem::take(&mut call.session);
-                    return self.conclude(&mut session, *call);
+                Turn::Ended(mut ended) => {
+                    let mut session = std::mem::take(&mut ended.running.session);
+                    return self.conclude(&mut session, *ended);
                 }
             }
         }
@@ -362,17 +381,16 @@ impl Server {
         }
         match self.debugging.find(session.client()) {
             Some(index) => self.bury(index),
-            None if self.waits_for_line() => {
+            None => {
                 self.tell_debugger(session.client(), Input::HangUp);
                 self.run_deserted(session.client());
             }
-            None => {}
         }
     }
 }
 
 /// Writes what there is to tell.
-fn tell(reply: &mut Reply, told: Vec<Vec<u8>>) {
+fn tell(reply: &mut Reply, told: &[Vec<u8>]) {
     reply.array(told.len());
     told.iter().for_each(|line| reply.simple_bytes(line));
 }

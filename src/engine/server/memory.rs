@@ -45,7 +45,7 @@ enum Room {
 
 impl Server {
     /// Bytes allocated now. Redis leaves replicas' output buffers and the append-only file's buffer out
-    /// when it compares this with `maxmemory`; there are neither.
+    /// when it compares this with `maxmemory`; there are neither, but for what scripts take that are debugged apart.
     pub fn used_memory(&self) -> u64 {
         (self.environment.memory)()
     }
@@ -122,8 +122,13 @@ impl Server {
     fn excess(&self) -> u64 {
         match self.config.maxmemory {
             0 => 0,
-            most => self.used_memory().saturating_sub(self.debugging.bytes()).saturating_sub(most),
+            most => self.used_memory().saturating_sub(self.not_counted()).saturating_sub(most),
         }
+    }
+
+    /// Bytes in use that do not count for `maxmemory`.
+    pub fn not_counted(&self) -> u64 {
+        self.debugging.bytes()
     }
 
     fn freed_since(&self, before: u64) -> u64 {
@@ -177,6 +182,14 @@ impl Server {
     pub fn discard_all(&mut self, garbage: Garbage, objects: u64) {
         sometimes!("freed-later", objects > 0);
         self.garbage.push_back(Discarded { garbage, objects });
+    }
+
+    /// Gives all data away, and what is still to be freed.
+    pub(super) fn take_garbage(&mut self) -> Garbage {
+        let mut garbage = Garbage::new();
+        self.databases.iter_mut().for_each(|database| garbage.absorb(database.flush()));
+        self.garbage.drain(..).for_each(|discarded| garbage.absorb(discarded.garbage));
+        garbage
     }
 
     /// Scripts or functions were to be freed later and went at once, with their interpreter: they count as Redis counts

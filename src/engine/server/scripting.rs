@@ -148,8 +148,8 @@ pub(super) struct Running {
     pub callee: Callee,
     /// When it began, by the stopwatch.
     pub began: u64,
-    /// What it is to be told next.
-    pub next: Input,
+    /// What it is to be told next; `None` while it is debugged, has stopped, and waits for a line.
+    pub next: Option<Input>,
     /// When it may be left alone.
     pub patience: Patience,
     /// Where the client really is, for who asks what was refused.
@@ -317,7 +317,7 @@ impl Server {
             session: stand_in,
             callee,
             began: self.lap,
-            next: Input::Run(order.run),
+            next: Some(Input::Run(order.run)),
             patience,
             address: order.session.peer.address.clone(),
             now,
@@ -335,17 +335,21 @@ impl Server {
         if functions { &mut self.scripting.functions.interpreter } else { &mut self.scripting.interpreter }
     }
 
-    /// Does what a script wants until it ends, or until others are to get their turn.
+    /// Does what a script wants until it ends, or until others are to get their turn, or until it waits for a line.
     pub(super) fn drive(&mut self, interpreter: &mut Interpreter, running: &mut Running) -> Option<Box<Run>> {
         let (start, mut slices, mut commands) = (self.lap, 0, 0);
         loop {
-            let input = std::mem::replace(&mut running.next, Input::Go);
-            running.next = match interpreter.tell(input) {
+            let next = match interpreter.tell(running.next.take()?) {
                 Output::Command(mut command) => {
                     commands += 1;
-                    running.debugged.iter_mut().for_each(|debugged| debugged.commands += 1);
                     self.run_for_script(running, &mut command);
-                    Input::Answer(command)
+                    match &mut running.debugged {
+                        None => Input::Answer(command),
+                        Some(debugged) => {
+                            debugged.commands += 1;
+                            self.judge_debugged(debugged, Input::Answer(command))
+                        }
+                    }
                 }
                 Output::Allowed(argv) => Input::Verdict(self.allows_script(running.session.user, argv)),
                 Output::Log(level, text) => {
@@ -355,11 +359,14 @@ impl Server {
                 Output::Slice => {
                     slices += 1;
                     self.lap = (self.environment.stopwatch)();
-                    if self.is_due_to_halt(running) { Input::Halt } else { Input::Go }
+                    match &mut running.debugged {
+                        None => Input::Go,
+                        Some(debugged) => self.judge_slice(debugged),
+                    }
                 }
                 Output::Stopped(told) => {
                     if let Some(debugged) = &mut running.debugged {
-                        debugged.stop(told);
+                        debugged.told = Some(told);
                     }
                     return None;
                 }
@@ -370,6 +377,7 @@ impl Server {
                 }
                 Output::Registered(_) => Input::Go,
             };
+            running.next = Some(next);
             // Commands have set the lap.
             if running.patience.ends(self.lap.saturating_sub(start), slices, commands) {
                 return None;

@@ -121,16 +121,11 @@ fn debug(call: &mut Call, read_only: bool) -> Result {
         return Err(Error::new("ERR A script cannot be debugged inside a transaction"));
     }
     let used = call.server.used_memory();
-    let mut apart = match call.session.script_debug {
-        ScriptDebug::Yes => match call.server.copy_for_debugger() {
-            Ok(server) => Some(server),
-            Err(error) => {
-                call.session.script_debug = ScriptDebug::No;
-                return Err(error);
-            }
-        },
-        _ => None,
-    };
+    let mut apart = None;
+    if call.session.script_debug == ScriptDebug::Yes {
+        let made = call.server.new_for_debugger();
+        apart = Some(made.inspect_err(|_| call.session.script_debug = ScriptDebug::No)?);
+    }
     match prepare(call, apart.as_deref_mut(), read_only) {
         Ok(()) => {
             let apart = apart.map(|server| (server, used));

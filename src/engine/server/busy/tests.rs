@@ -76,6 +76,54 @@ fn a_library_that_never_ends_is_refused() {
     assert!(ask(&mut world, a, "PING").starts_with("-ERR Script killed by user with FUNCTION KILL."));
 }
 
+#[test]
+fn what_has_changed_nothing_ends_when_the_server_is_to_stop() {
+    let (mut world, a, b) = world();
+    ask(&mut world, a, "EVAL 'while true do pcall(function() while true do end end) end' 0");
+    world.server.pause_for_stop();
+    world.advance(5_000);
+    assert!(!world.server.is_busy());
+    let heard = String::from_utf8_lossy(&world.take_heard(a)).into_owned();
+    assert!(heard.starts_with("-ERR Script killed by the shutdown of the server."), "{heard}");
+    // Also if it begins then.
+    ask(&mut world, b, "EVAL_RO 'while true do end' 0");
+    assert!(world.server.is_busy());
+    world.advance(5_000);
+    assert!(!world.server.is_busy());
+}
+
+#[test]
+fn what_has_written_comes_to_its_end_before_the_server_stops() {
+    let (mut world, a, b) = world();
+    let long =
+        "EVAL \"redis.call('SET', 'k', 1) for i = 1, 4000000 do end return redis.call('INCR', 'k')\" 0";
+    ask(&mut world, a, long);
+    world.server.pause_for_stop();
+    world.advance(50_000);
+    assert_eq!(world.take_heard(a), b":2\r\n");
+    world.server.refuse_shutdown();
+    // Unless it is not waited for: then nobody is told of an end.
+    ask(&mut world, a, long);
+    world.server.pause_for_stop();
+    world.server.persistence.leaves_script = true;
+    world.advance(1_000_000);
+    world.disconnect(a);
+    assert!(ask(&mut world, b, "GET k").starts_with("-BUSY"));
+    world.server.refuse_shutdown();
+    world.advance(50_000);
+    assert_eq!(ask(&mut world, b, "GET k"), "$1\r\n2\r\n");
+}
+
+#[test]
+fn what_is_killed_and_catches_it_writes_nothing_any_more() {
+    let (mut world, a, b) = world();
+    let script = "pcall(function() while true do end end) pcall(redis.call, 'SET', 'k', 1)";
+    ask(&mut world, a, &format!("EVAL \"{script}\" 0"));
+    ask(&mut world, b, "SCRIPT KILL");
+    world.advance(5_000);
+    assert_eq!(ask(&mut world, b, "GET k"), "$-1\r\n");
+}
+
 /// A script in an append-only file: others are answered meanwhile, and what follows it waits.
 #[test]
 fn a_script_that_is_loaded_keeps_nobody_waiting() {

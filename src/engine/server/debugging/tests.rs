@@ -3,10 +3,24 @@
 use crate::engine::config::Config;
 use crate::engine::effect::Effect;
 use crate::engine::loopback::Loopback;
+use crate::engine::server::Environment;
+use std::cell::Cell;
+
+thread_local! {
+    /// Bytes in use, and how many more there are each time that somebody looks.
+    static MEMORY: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+fn memory() -> u64 {
+    let (used, more) = MEMORY.get();
+    MEMORY.set((used + more, more));
+    used + more
+}
 
 fn world() -> (Loopback, usize, usize) {
     let config = Config { busy_reply_threshold: 2, ..Config::default() };
-    let mut world = Loopback::new(config, 1).expect("the configuration is sound");
+    let environment = Environment { memory, ..Environment::bare(1) };
+    let mut world = Loopback::in_environment(config, environment).expect("the configuration is sound");
     let (a, b) = (world.connect(), world.connect());
     (world, a, b)
 }
@@ -59,6 +73,124 @@ fn it_can_be_ended_by_others_though_it_has_written() {
     assert!(!world.is_open(a));
     assert_eq!(ask(&mut world, b, "GET k"), "$1\r\n1\r\n");
     assert_eq!(ask(&mut world, b, "EVAL 'return 1' 0"), ":1\r\n");
+}
+
+#[test]
+fn a_line_that_comes_too_late_does_not_save_it() {
+    let (mut world, a, b) = world();
+    debug(&mut world, a, "SYNC", WRITES);
+    let idle = world.server.next_deadline(world.now);
+    assert_eq!(ask(&mut world, b, "SCRIPT KILL"), "+OK\r\n");
+    assert!(world.server.next_deadline(world.now) < idle, "it is ended soon");
+    assert!(ask(&mut world, a, "c").contains("-ERR Script killed by user with SCRIPT KILL."));
+    assert_eq!(ask(&mut world, b, "GET k"), "$-1\r\n");
+}
+
+#[test]
+fn who_has_lost_its_script_does_not_drive_that_of_another() {
+    let (mut world, a, b) = world();
+    debug(&mut world, a, "SYNC", WRITES);
+    // As after a panic.
+    world.server.recover_interpreters();
+    world.server.propagation.depth = 0;
+    assert!(debug(&mut world, b, "SYNC", WRITES).contains("Stopped at 1"));
+    assert_eq!(ask(&mut world, a, "s"), "");
+    assert!(!world.is_open(a));
+    assert!(ask(&mut world, b, "s").contains("<reply> 1"), "it is where it was");
+}
+
+#[test]
+fn a_session_ends_with_the_server_and_does_not_leave_a_half() {
+    let (mut world, a, b) = world();
+    debug(&mut world, a, "SYNC", WRITES);
+    world.server.pause_for_stop();
+    world.advance(5_000);
+    let heard = String::from_utf8_lossy(&world.take_heard(a)).into_owned();
+    assert!(heard.starts_with("*1\r\n+<endsession>\r\n-ERR Script killed by the shutdown"), "{heard}");
+    assert!(!world.is_open(a) && !world.server.is_busy());
+    world.server.refuse_shutdown();
+
+    // What has begun to write writes all of it.
+    debug(&mut world, b, "SYNC", "redis.call('INCR', 'k')\nredis.breakpoint()\nredis.call('INCR', 'k')");
+    world.server.propagation.record();
+    ask(&mut world, b, "c");
+    world.server.pause_for_stop();
+    world.advance(5_000);
+    assert_eq!(world.take_heard(b), b"*1\r\n+<endsession>\r\n$-1\r\n");
+    assert!(!world.server.is_busy());
+    let units = world.take_effects().into_iter().filter(|it| matches!(it, Effect::Propagate { .. }));
+    assert_eq!(units.count(), 4, "MULTI, two commands, EXEC");
+    world.server.refuse_shutdown();
+
+    // For ever is too long: it is late then.
+    let c = world.connect();
+    debug(&mut world, c, "SYNC", "redis.call('INCR', 'k')\nwhile true do\nend");
+    ask(&mut world, c, "s");
+    world.server.pause_for_stop();
+    world.advance(50_000);
+    let heard = String::from_utf8_lossy(&world.take_heard(c)).into_owned();
+    assert!(heard.contains("-ERR timeout during Lua debugging"), "{heard}");
+    assert!(!world.server.is_busy());
+}
+
+#[test]
+fn its_memory_is_limited_and_costs_nobody_their_data() {
+    const MIB: u64 = 1 << 20;
+    let (mut world, a, b) = world();
+    MEMORY.set((100 * MIB, 0));
+    ask(&mut world, b, "CONFIG SET maxmemory-policy allkeys-random");
+    ask(&mut world, b, "CONFIG SET maxmemory 110mb");
+    ask(&mut world, b, "SET k 1");
+    let greedy = "for i = 1, 50 do redis.call('INCR', 'k') end redis.breakpoint()\n\
+                  while true do redis.call('INCR', 'k') end";
+    debug(&mut world, a, "YES", greedy);
+    MEMORY.set((MEMORY.get().0, MIB));
+    assert!(ask(&mut world, a, "c").contains("Stopped at 2"));
+    MEMORY.set((MEMORY.get().0, 0));
+    assert!(world.server.debugging.bytes() >= 50 * MIB);
+    assert_eq!(ask(&mut world, b, "SET other 1"), "+OK\r\n");
+    assert_eq!(ask(&mut world, b, "DBSIZE"), ":2\r\n", "nothing was evicted");
+    MEMORY.set((MEMORY.get().0, MIB));
+    let heard = ask(&mut world, a, "c");
+    assert!(heard.starts_with("*1\r\n+<endsession>\r\n-ERR Script killed: beside its copy"), "{heard}");
+    assert!(!world.is_open(a) && world.server.debugging.apart.is_empty());
+}
+
+#[test]
+fn what_others_remove_while_a_copy_still_has_it_does_not_count() {
+    const MIB: u64 = 1 << 20;
+    let (mut world, a, b) = world();
+    MEMORY.set((world.server.startup_memory + 100 * MIB, 0));
+    ask(&mut world, b, "CONFIG SET maxmemory-policy allkeys-random");
+    let most = world.server.startup_memory + 101 * MIB;
+    ask(&mut world, b, &format!("CONFIG SET maxmemory {most}"));
+    ask(&mut world, b, "SET k 1");
+    debug(&mut world, a, "YES", WRITES);
+    // All of it is replaced by as much again.
+    MEMORY.set((MEMORY.get().0 + 100 * MIB, 0));
+    ask(&mut world, b, "SET other 1");
+    assert_eq!(ask(&mut world, b, "DBSIZE"), ":2\r\n");
+    world.disconnect(a);
+    ask(&mut world, b, "SET other 1");
+    assert_eq!(ask(&mut world, b, "DBSIZE"), ":0\r\n", "without the copy it would be too much");
+}
+
+#[test]
+fn data_is_copied_only_for_what_can_run() {
+    let (mut world, a, b) = world();
+    ask(&mut world, b, "SET k 1");
+    let server = world.server.new_for_debugger().expect("there is room");
+    assert!(server.databases.iter().all(|database| database.is_empty()));
+    for (script, why) in
+        [("return )", "Error compiling script"), ("#!lua flags=x\nreturn 1", "Unexpected flag")]
+    {
+        let c = world.connect();
+        let heard = debug(&mut world, c, "YES", script);
+        assert!(heard.starts_with("*1\r\n+<endsession>\r\n-ERR ") && heard.contains(why), "{heard}");
+        assert!(!world.is_open(c) && world.server.debugging.apart.is_empty());
+    }
+    assert!(debug(&mut world, a, "YES", "return redis.call('GET', 'k')").contains("Stopped at 1"));
+    assert_eq!(ask(&mut world, a, "c"), "*1\r\n+<endsession>\r\n$1\r\n1\r\n");
 }
 
 #[test]

@@ -135,6 +135,7 @@ impl Server {
     }
 
     fn start_job(&mut self, kind: JobKind, background: bool, waiting: Vec<ClientId>, now: Now) {
+        debug_assert!(!self.is_busy(), "a snapshot would have a half of what a script does");
         self.begin_snapshot();
         self.persistence.jobs += 1;
         let dirty = self.dirty;

@@ -39,6 +39,8 @@ pub struct Persistence {
     pub backup: Backup,
     /// The server is going to stop, unless somebody calls that off or its data cannot be saved.
     pub is_stopping: bool,
+    /// It does so without the script that is busy, which gets no more work: nobody is told of changes that no file has.
+    pub leaves_script: bool,
     /// CLIENT PAUSE before writes were made to wait for the end of the server.
     pause_before_stop: Option<(Scope, u64)>,
     /// `DEBUG SET-SKIP-CHECKSUM-VALIDATION`: what is loaded or restored may have any checksum.
@@ -60,6 +62,7 @@ impl Persistence {
             aof: Aof::default(),
             backup: Backup::default(),
             is_stopping: false,
+            leaves_script: false,
             pause_before_stop: None,
             skips_checksums: false,
             reported: 0,
@@ -134,15 +137,16 @@ impl Server {
         }
     }
 
-    /// Has writes wait for the end of the server, or until that is called off.
+    /// Has writes wait for the end of the server, or until that is called off, and a script come to its end.
     pub fn pause_for_stop(&mut self) {
+        self.persistence.is_stopping = true;
         self.persistence.pause_before_stop = Some((self.pause.scope, self.pause.until));
         self.pause.extend(Scope::Writes, u64::MAX);
     }
 
     /// The server goes on, since its data could not be saved or somebody called the stop off: whoever asked hears of it.
     pub fn refuse_shutdown(&mut self) {
-        self.persistence.is_stopping = false;
+        (self.persistence.is_stopping, self.persistence.leaves_script) = (false, false);
         self.pause.end(None);
         if let Some(before) = self.persistence.pause_before_stop.take() {
             (self.pause.scope, self.pause.until) = before;
