@@ -30,6 +30,9 @@ use crate::engine::time::Now;
 
 /// Scripts that may be debugged apart at the same time: each has a copy of the data.
 const APART: usize = 8;
+/// Keys, and bytes, that may be copied while everybody waits: half a second.
+const KEYS: usize = if cfg!(test) { 1000 } else { 1_000_000 };
+const COPIED: u64 = 256 << 20;
 /// Words of a command line, and bytes of a word, beyond which it is none.
 const WORDS: usize = 1024;
 const WORD: usize = 1024;
@@ -37,6 +40,7 @@ const WORD: usize = 1024;
 const LATE_MS: u64 = 5000;
 /// Bytes that a script may take beside its copy of the data.
 const ROOM: u64 = 256 << 20;
+const TOO_LARGE: &str = "there is too much data to be copied. SCRIPT DEBUG SYNC needs no copy.";
 const OVERDRAWN: &str = "Script killed: beside its copy of the data it takes too much memory.";
 
 /// Debugged scripts that run apart.
@@ -103,15 +107,15 @@ impl Busy {
 impl Server {
     /// A server in which a script can be debugged apart, still without data.
     pub fn new_for_debugger(&mut self) -> Result<Box<Server>> {
-        let refuse = |why: &str| {
-            Err(Error::text(format!("ERR Fork() failed: can't run EVAL in debugging mode: {why}")))
-        };
         if self.debugging.apart.len() >= APART {
-            return refuse("Resource temporarily unavailable");
+            return Err(cannot_copy("Resource temporarily unavailable"));
+        }
+        if self.databases.iter().map(Database::len).sum::<usize>() > KEYS {
+            return Err(cannot_copy(TOO_LARGE));
         }
         let data = self.used_memory().saturating_sub(self.startup_memory);
         if self.environment.total_memory > 0 && self.used_memory() + data > self.environment.total_memory {
-            return refuse("Cannot allocate memory");
+            return Err(cannot_copy("Cannot allocate memory"));
         }
         let mut config = self.config.clone();
         // It takes the room of nobody, and writes nothing.
@@ -125,13 +129,19 @@ impl Server {
         Ok(server)
     }
 
-    /// Gives another server the same data.
-    fn copy_data(&self, server: &mut Server) {
+    /// Gives another server the same data, unless that is too much.
+    fn copy_data(&self, server: &mut Server) -> Result {
+        let most = self.used_memory() + COPIED;
         for (number, database) in self.databases.iter().enumerate() {
-            let mut copy = Database::new(server.rng.next_u64(), Layout::Single);
-            database.iter().for_each(|entry| _ = copy.put(entry.duplicate(entry.key())));
-            server.databases[number] = copy;
+            server.databases[number] = Database::new(server.rng.next_u64(), Layout::Single);
+            for entry in database.iter() {
+                server.databases[number].put(entry.duplicate(entry.key()));
+                if self.used_memory() > most {
+                    return Err(cannot_copy(TOO_LARGE));
+                }
+            }
         }
+        Ok(())
     }
 
     /// Has a script ready to be debugged, here; it has not begun yet.
@@ -146,25 +156,33 @@ impl Server {
     }
 
     /// Lets the script begin that is ready to be debugged: here, or apart in a server made for it, which gets its data now;
-    /// `used` is how many bytes were in use before that.
+    /// `used` is how many bytes were in use before that. Fails if there is too much data.
     pub fn begin_to_debug(
         &mut self,
         session: &mut Session,
         reply: &mut Reply,
         apart: Option<(Box<Server>, u64)>,
         now: Now,
-    ) {
+    ) -> Result {
+        let apart = match apart {
+            None => None,
+            Some((mut server, used)) => {
+                let copied = self.copy_data(&mut server);
+                copied.inspect_err(|_| self.discard_all(server.take_garbage(), 0))?;
+                Some((server, used))
+            }
+        };
         session.is_debugging = true;
         let how = if apart.is_some() { "on a copy of the data" } else { "which all others wait for" };
         self.log(Level::Notice, format!("A client debugs a script, {how}"));
-        if let Some((mut server, used)) = apart {
-            self.copy_data(&mut server);
+        if let Some((server, used)) = apart {
             let bytes = self.used_memory().saturating_sub(used);
             let shared = used.saturating_sub(self.startup_memory).saturating_sub(bytes);
             let client = session.client();
             self.debugging.apart.push(Apart { client, server, bytes, most: bytes + ROOM, shared });
         }
         self.go_on(session, reply, now);
+        Ok(())
     }
 
     /// The script could not even begin: the session is over at once.
@@ -387,6 +405,10 @@ impl Server {
             }
         }
     }
+}
+
+fn cannot_copy(why: &str) -> Error {
+    Error::text(format!("ERR Fork() failed: can't run EVAL in debugging mode: {why}"))
 }
 
 /// Writes what there is to tell.

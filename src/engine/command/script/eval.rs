@@ -120,20 +120,26 @@ fn debug(call: &mut Call, read_only: bool) -> Result {
     if !call.may_block() {
         return Err(Error::new("ERR A script cannot be debugged inside a transaction"));
     }
+    begin_to_debug(call, read_only).inspect_err(|_| call.session.script_debug = ScriptDebug::No)
+}
+
+/// Fails if there cannot be a copy of the data; then there is no session.
+fn begin_to_debug(call: &mut Call, read_only: bool) -> Result {
     let used = call.server.used_memory();
-    let mut apart = None;
-    if call.session.script_debug == ScriptDebug::Yes {
-        let made = call.server.new_for_debugger();
-        apart = Some(made.inspect_err(|_| call.session.script_debug = ScriptDebug::No)?);
-    }
+    let mut apart = match call.session.script_debug {
+        ScriptDebug::Yes => Some(call.server.new_for_debugger()?),
+        _ => None,
+    };
     match prepare(call, apart.as_deref_mut(), read_only) {
         Ok(()) => {
             let apart = apart.map(|server| (server, used));
-            call.server.begin_to_debug(call.session, call.reply, apart, call.now);
+            call.server.begin_to_debug(call.session, call.reply, apart, call.now)
         }
-        Err(error) => call.server.fail_to_debug(call.session, call.reply, &error),
+        Err(error) => {
+            call.server.fail_to_debug(call.session, call.reply, &error);
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 /// Has a script ready to be debugged, here or in another server.

@@ -2,6 +2,7 @@
 
 use crate::engine::config::Config;
 use crate::engine::effect::Effect;
+use crate::engine::keyspace::{Expiry, NewValue};
 use crate::engine::loopback::Loopback;
 use crate::engine::server::Environment;
 use std::cell::Cell;
@@ -191,6 +192,25 @@ fn data_is_copied_only_for_what_can_run() {
     }
     assert!(debug(&mut world, a, "YES", "return redis.call('GET', 'k')").contains("Stopped at 1"));
     assert_eq!(ask(&mut world, a, "c"), "*1\r\n+<endsession>\r\n$1\r\n1\r\n");
+}
+
+#[test]
+fn nobody_waits_for_a_copy_of_too_much() {
+    let (mut world, a, b) = world();
+    for key in 0..=super::KEYS {
+        world.server.databases[0].set(key.to_string().as_bytes(), NewValue::Int(1), Expiry::Never, 0);
+    }
+    let refused = |heard: &str| heard.starts_with("-ERR Fork() failed") && heard.contains("SYNC");
+    assert!(refused(&debug(&mut world, a, "YES", WRITES)));
+    ask(&mut world, b, "DEL 0");
+    assert!(debug(&mut world, a, "YES", WRITES).contains("Stopped at 1"));
+    ask(&mut world, a, "c");
+
+    MEMORY.set((0, super::COPIED / 500));
+    assert!(refused(&debug(&mut world, b, "YES", WRITES)), "the values are too large");
+    MEMORY.set((0, 0));
+    assert!(world.server.debugging.apart.is_empty());
+    assert_eq!(ask(&mut world, b, "EVAL 'return 1' 0"), ":1\r\n", "it is no session then");
 }
 
 #[test]
