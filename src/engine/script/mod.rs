@@ -31,7 +31,8 @@ const SLICE: u32 = 1_000_000;
 /// Bytes of address space for the interpreter's stack, of which only what is used becomes memory. Lua nests 200
 /// calls into native functions at most, and none of them needs more than some ten kilobytes.
 const STACK: usize = 16 * 1024 * 1024;
-
+/// Bytes of which it is quick to free what is left behind: a millisecond.
+const TIDY_MAX: usize = 1 << 20;
 /// Bytes that a buffer may keep.
 const KEPT: usize = 16 * 1024;
 
@@ -144,6 +145,8 @@ pub enum Input {
     Abort(&'static str),
     /// End what runs, with this error.
     Kill(&'static str),
+    /// Free what is left behind.
+    Collect,
     /// Cease to exist.
     Quit,
 }
@@ -216,6 +219,8 @@ pub struct Interpreter {
     memory: Rc<Cell<usize>>,
     /// Something runs and has not ended.
     busy: bool,
+    /// It has done something since it freed what was left behind.
+    worked: bool,
 }
 
 impl Interpreter {
@@ -226,7 +231,7 @@ impl Interpreter {
         let used = memory.clone();
         let body = move |yielder: &Yielder<Input, Output>, _: Input| interpret(yielder, &used, &options);
         let mut interpreter =
-            Interpreter { coroutine: Coroutine::with_stack(stack, body), memory, busy: false };
+            Interpreter { coroutine: Coroutine::with_stack(stack, body), memory, busy: false, worked: true };
         match interpreter.tell(Input::Go) {
             Output::Done(Err(why)) => Err(String::from_utf8_lossy(&why).into_owned()),
             _ => Ok(interpreter),
@@ -238,6 +243,14 @@ impl Interpreter {
         self.memory.get()
     }
 
+    /// Frees what is left behind, for whoever wants to know what it uses: if it is at rest, and that is quick.
+    pub fn tidy(&mut self) {
+        if self.worked && !self.busy && self.memory() < TIDY_MAX {
+            self.tell(Input::Collect);
+            self.worked = false;
+        }
+    }
+
     /// Tells it something and lets it work until it says something.
     pub fn tell(&mut self, input: Input) -> Output {
         if self.coroutine.done() {
@@ -247,6 +260,7 @@ impl Interpreter {
             CoroutineResult::Yield(output) => output,
             CoroutineResult::Return(()) => Output::Done(Ok(())),
         };
+        self.worked = true;
         self.busy = !matches!(output, Output::Done(_) | Output::Ended(_) | Output::Registered(_));
         output
     }

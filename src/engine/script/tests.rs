@@ -64,6 +64,20 @@ fn commands_with_thousands_of_arguments() {
 }
 
 #[test]
+fn what_scripts_leave_behind_goes_before_anybody_looks() {
+    let mut interpreter = Interpreter::new(options()).expect("it starts");
+    eval_in(&mut interpreter, "return {}");
+    interpreter.tidy();
+    let least = interpreter.memory();
+    for runs in 1..=20 {
+        (0..runs).for_each(|_| _ = eval_in(&mut interpreter, "return {}"));
+        assert!(interpreter.memory() > least);
+        interpreter.tidy();
+        assert_eq!(interpreter.memory(), least);
+    }
+}
+
+#[test]
 fn values_become_replies() {
     assert_eq!(eval("return 3.7"), ":3\r\n");
     assert_eq!(

@@ -95,6 +95,11 @@ impl Scripting {
     pub fn memory(&self) -> usize {
         self.bytes + self.scripts.len() * (size_of::<Digest>() + size_of::<Script>() + 32)
     }
+    /// Has the interpreters free what is left behind, so that what they use is what scripts hold.
+    pub fn tidy(&mut self) {
+        let Scripting { interpreter, functions, .. } = self;
+        interpreter.iter_mut().chain(&mut functions.interpreter).for_each(Interpreter::tidy);
+    }
     /// What the interpreter uses, in bytes.
     pub fn interpreter_memory(&self) -> usize {
         self.interpreter.as_ref().map_or(0, Interpreter::memory)

@@ -21,6 +21,7 @@ pub(super) const COMMANDS: &[Command] = &[Command {
 
 fn info(call: &mut Call) -> Result {
     let names: Vec<&[u8]> = call.args.from(1).iter().collect();
+    call.server.scripting.tidy();
     let text = info::text(call.server, call.session, call.now, &names);
     call.reply.verbatim("txt", text.as_bytes());
     Ok(())
