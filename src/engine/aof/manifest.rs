@@ -42,6 +42,26 @@ pub struct File {
     pub kind: Kind,
 }
 
+impl File {
+    /// How the manifest has it.
+    fn line(&self) -> Vec<u8> {
+        let mut line = b"file ".to_vec();
+        // A single quote needs quotes too, or the name would not read back.
+        if self.name.iter().all(|byte| byte.is_ascii_graphic() && !b"\"'\\".contains(byte)) {
+            line.extend(&self.name);
+        } else {
+            quote::append(&mut line, &self.name);
+        }
+        let kind = match self.kind {
+            Kind::Base => 'b',
+            Kind::History => 'h',
+            Kind::Incremental => 'i',
+        };
+        line.extend(format!(" seq {} type {kind}\n", self.seq).into_bytes());
+        line
+    }
+}
+
 /// The files of one history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -100,6 +120,10 @@ impl Manifest {
 
     fn read_line(&mut self, line: &[u8]) -> Result<(), Problem> {
         let file = parse_line(line)?;
+        if file.line().len() > LINE_MAX {
+            // Quoted, its name would not be read again.
+            return Err(Problem::LineTooLong);
+        }
         match file.kind {
             Kind::Base if self.base.is_some() => return Err(Problem::DuplicateBase),
             Kind::Base => {
@@ -118,23 +142,7 @@ impl Manifest {
 
     /// The text of the manifest.
     pub fn serialize(&self) -> Vec<u8> {
-        let mut text = Vec::new();
-        for file in self.base.iter().chain(&self.history).chain(&self.incremental) {
-            text.extend(b"file ");
-            // A single quote needs quotes too, or the name would not read back.
-            if file.name.iter().all(|byte| byte.is_ascii_graphic() && !b"\"'\\".contains(byte)) {
-                text.extend(&file.name);
-            } else {
-                quote::append(&mut text, &file.name);
-            }
-            let kind = match file.kind {
-                Kind::Base => 'b',
-                Kind::History => 'h',
-                Kind::Incremental => 'i',
-            };
-            text.extend(format!(" seq {} type {kind}\n", file.seq).into_bytes());
-        }
-        text
+        self.base.iter().chain(&self.history).chain(&self.incremental).flat_map(File::line).collect()
     }
 
     /// The base, if there is one.
@@ -323,7 +331,7 @@ pub enum Problem {
     DuplicateBase,
     /// A kind of file that is not known.
     Type,
-    /// A line without end.
+    /// A line without end, or a name that makes one.
     LineTooLong,
 }
 

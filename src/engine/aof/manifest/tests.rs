@@ -30,6 +30,26 @@ fn what_redis_writes_reads_back() {
     assert_eq!(manifest.history().len(), 1);
 }
 
+/// A name may be short enough to be read and, in the quotes it needs, too long to be written.
+#[test]
+fn what_cannot_be_written_is_not_read() {
+    let line = |length| [b"file ", &b"\xff".repeat(length)[..], b" seq 1 type i\n"].concat();
+    for length in 200..400 {
+        let refused = match Manifest::parse(PREFIX, &line(length)) {
+            Ok(manifest) => {
+                assert_eq!(Manifest::parse(PREFIX, &manifest.serialize()), Ok(manifest));
+                false
+            }
+            Err(error) => {
+                assert_eq!(error.problem, Problem::LineTooLong);
+                assert_eq!(error.line.unwrap().0, 1);
+                true
+            }
+        };
+        assert_eq!(refused, length > 250, "{length}");
+    }
+}
+
 /// What redis-server 7.0.15 and 8.10 take, as tried on them.
 #[test]
 fn lines_that_redis_takes() {
