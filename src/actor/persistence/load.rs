@@ -516,6 +516,7 @@ impl History<'_> {
     ) -> Result<(), String> {
         let (name, length) = (circumstances.name, circumstances.length);
         let mut blocks = Blocks::from(start);
+        file.forget_cached();
         let (end, _) = self.scan(file, name, (start, length), &mut blocks)?;
         let otherwise = || message::read_otherwise(name, first.1.good);
         let damage = end.err().ok_or_else(otherwise)?;

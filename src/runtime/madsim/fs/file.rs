@@ -59,6 +59,9 @@ impl File {
         Ok(())
     }
 
+    /// Has what is read from now on come from the disk, as it does here anyway.
+    pub fn forget_cached(&self) {}
+
     /// Bytes in the file.
     #[expect(clippy::len_without_is_empty, reason = "it asks the disk and can fail")]
     pub fn len(&self) -> io::Result<u64> {

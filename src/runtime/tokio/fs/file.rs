@@ -51,6 +51,13 @@ impl File {
         self.file.seek(SeekFrom::Start(position)).map(|_| ())
     }
 
+    /// Has what is read from now on come from the disk and not from the system's cache, where it can: pages that are not
+    /// written yet stay.
+    pub fn forget_cached(&self) {
+        // Advice, which may be ignored.
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+
     /// Bytes in the file.
     #[expect(clippy::len_without_is_empty, reason = "it asks the disk and can fail")]
     pub fn len(&self) -> io::Result<u64> {
