@@ -1,6 +1,7 @@
 //! Scripts that run for long, in a world whose stopwatch stands still: their work is counted instead.
 
 use crate::engine::config::Config;
+use crate::engine::effect::Effect;
 use crate::engine::loopback::Loopback;
 use crate::engine::protocol::request;
 
@@ -112,6 +113,24 @@ fn what_has_written_comes_to_its_end_before_the_server_stops() {
     world.server.refuse_shutdown();
     world.advance(50_000);
     assert_eq!(ask(&mut world, b, "GET k"), "$1\r\n2\r\n");
+}
+
+#[test]
+fn an_append_only_file_that_is_turned_on_meanwhile_begins_after_it() {
+    let (mut world, a, _) = world();
+    ask(&mut world, a, "MULTI");
+    ask(&mut world, a, "CONFIG SET appendonly yes");
+    ask(&mut world, a, "EVAL \"redis.call('SET', 'k', 1) for i = 1, 4000000 do end\" 0");
+    ask(&mut world, a, "EXEC");
+    // As the outside does once it has heard of it.
+    world.server.follow_file_config(world.now);
+    let mut begins = |us| {
+        world.advance(us);
+        assert_eq!(world.server.is_busy(), us == 0);
+        world.take_effects().iter().any(|effect| matches!(effect, Effect::Job(_)))
+    };
+    assert!(!begins(0));
+    assert!(begins(300_000));
 }
 
 #[test]

@@ -93,7 +93,8 @@ impl Server {
     pub(super) fn start_aof(&mut self, now: Now) {
         self.persistence.aof = Aof { state: AofState::Starting, ..Aof::default() };
         self.propagation.stream(true);
-        if self.is_saving() {
+        // The same transaction may have called a script that is in its middle.
+        if self.is_saving() || self.is_busy() {
             self.persistence.aof.scheduled = true;
             let text = "AOF was enabled but there is already another background operation. An AOF background was \
                         scheduled to start when possible.";
