@@ -5,7 +5,7 @@ use super::message::Loaded;
 use super::save::{OWN, is_own_line, own_line};
 use crate::actor::log::{self, reason};
 use crate::engine::aof::blocks::{BLOCK, Block, Blocks};
-use crate::engine::aof::frame::Writer;
+use crate::engine::aof::frame::{Annotations, Writer};
 use crate::engine::aof::manifest::{Format, manifest_name};
 use crate::engine::aof::recovery::{
     Aftermath, Circumstances, EMPTY_BASE, Verdict, is_lost_base, is_rdb_base, judge,
@@ -38,6 +38,8 @@ pub struct Setup {
     pub clock: u32,
     /// `rdbchecksum`
     pub checksum: bool,
+    /// Groups of the append-only file get checksums.
+    pub covers: bool,
     /// `aof-load-truncated`
     pub load_truncated: bool,
     /// `aof-load-corrupt-tail-max-size`
@@ -219,7 +221,7 @@ pub async fn aof(directory: Directory, setup: Setup, out: Out) -> Result<Option<
         Some(manifest) => manifest,
         None => begin(&directory, setup.rdb_base).await?,
     };
-    open(directory, manifest, last_scan).await.map(Some)
+    open(directory, manifest, last_scan, setup.covers).await.map(Some)
 }
 
 fn seconds_since(mono_us: u64) -> String {
@@ -290,11 +292,12 @@ fn empty_rdb() -> Vec<u8> {
     FileWriter::new(options, true, &header).finish()
 }
 
-/// Opens the last incremental file, or makes one.
+/// Opens the last incremental file, or makes one. `covers`: its end gets a checksum if it has none.
 async fn open(
     directory: Directory,
     mut manifest: Manifest,
     last_scan: Option<Scanned>,
+    covers: bool,
 ) -> Result<Opened, String> {
     if let (Some(last), Some(scanned)) = (manifest.incremental().last(), last_scan) {
         log::write(Level::Notice, &message::opening_incremental(&last.name));
@@ -302,9 +305,12 @@ async fn open(
         let mut file = fs::File::append_to(&directory.file(&last.name)).map_err(failed)?;
         write_again(&mut file, &last.name, &scanned).await?;
         file.sync_data().await.map_err(failed)?;
-        directory.forget_history(&mut manifest).await;
         let mut frame = Writer::resume(&scanned.end);
         frame.synced();
+        if covers {
+            cover(&mut file, &mut frame).await.map_err(failed)?;
+        }
+        directory.forget_history(&mut manifest).await;
         return Ok(Opened { directory, manifest, file, frame, is_listed: true });
     }
     let name = manifest.open_incremental().name.clone();
@@ -334,6 +340,25 @@ async fn write_again(file: &mut fs::File, name: &[u8], scanned: &Scanned) -> Res
         file.write_all(&buffer[(from - block.start) as usize..]).await.map_err(failed)?;
     }
     file.seek(offset).map_err(failed)
+}
+
+/// Gives commands at the end of a file the checksum that a power failure has taken from them. Nobody may be shown them
+/// before: were what is written next torn in its turn, they would be taken for a part of that.
+async fn cover(file: &mut fs::File, frame: &mut Writer) -> io::Result<()> {
+    let (mut covered, mut line) = (*frame, Vec::new());
+    if frame.pending() == 0 {
+        return Ok(());
+    }
+    covered.seal(Annotations { time: false, checksums: true }, &mut line);
+    if file.write_all(&line).await.is_err() {
+        // Where there is no room for it, nothing can be written that would be torn.
+        file.set_len(frame.offset()).await?;
+        return file.seek(frame.offset());
+    }
+    file.sync_data().await?;
+    covered.synced();
+    *frame = covered;
+    Ok(())
 }
 
 /// Reads a block that was scanned before.

@@ -201,6 +201,7 @@ impl Persistence {
             limits: server.rdb_limits(),
             clock: server.clock(now).initial(),
             checksum: server.config.rdbchecksum && !server.persistence.skips_checksums,
+            covers: server.config.aof_checksums,
             load_truncated: server.config.aof_load_truncated,
             corrupt_tail_max: server.config.aof_load_corrupt_tail_max_size,
             mends,

@@ -1,7 +1,6 @@
 //! Loading files that are damaged, or that a medium reads otherwise the second time.
 
 use super::*;
-use crate::engine::aof::frame::Annotations;
 use crate::engine::config::Config;
 use crate::engine::loopback::Loopback;
 use crate::engine::protocol::request;
@@ -19,6 +18,7 @@ fn setup(mends: bool) -> Setup {
         limits: world.server.rdb_limits(),
         clock: 0,
         checksum: true,
+        covers: true,
         load_truncated: true,
         corrupt_tail_max: 0,
         mends,
@@ -206,5 +206,26 @@ fn of_a_base_of_this_server_nothing_is_cut_off() {
             let left = fs::read(&directory.file(BASE)).expect("the base").len();
             assert_eq!(left < base.len(), cut);
         }
+    });
+}
+
+/// Power failed in the middle of a group, and left its commands without their checksum. Then clients were shown them.
+#[test]
+fn commands_that_were_loaded_without_their_checksum_stay_though_what_follows_is_torn() {
+    run(async {
+        let fresh = Fresh::fresh();
+        let first = own(&[set("k", b"v")]);
+        let directory = directory(&fresh, (BASE, &first), &[&first[..], &set("k", b"w")].concat());
+        assert!(load(&directory, true, |_| {}).await.is_ok());
+        let mut torn = fs::read(&directory.file(INCREMENTAL)).expect("the file");
+        torn.push(0xaf);
+        fs::write(&directory.file(INCREMENTAL), &torn).expect("a file");
+        let mut commands = Vec::new();
+        let take = |loaded| match loaded {
+            Loaded::Commands { bytes, .. } => commands.extend(bytes),
+            _ => {}
+        };
+        assert!(load(&directory, true, take).await.is_ok());
+        assert!(memchr::memmem::find(&commands, &set("k", b"w")).is_some());
     });
 }
