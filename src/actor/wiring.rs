@@ -65,7 +65,7 @@ pub async fn run(start: Start) -> Result<End, String> {
     let (requests, inbox) = mpsc::unbounded_channel();
     let server = engine(&config, environment(&config_file))?;
     let keyspace = Keyspace::new(server, requests, config_file);
-    let persistence = Persistence::new(&keyspace);
+    let (persistence, reports) = Persistence::new(&keyspace);
     migrate::start(&keyspace);
     let post = start_threads(&keyspace, &config)?;
     let (gate, listeners) = open(&config, &keyspace, post.clone())?;
@@ -82,7 +82,7 @@ pub async fn run(start: Start) -> Result<End, String> {
         log::write(Level::Warning, text);
     }
     log::write(Level::Notice, "Server initialized");
-    let vital = start_vital(&keyspace, &persistence);
+    let vital = start_vital(&keyspace, &persistence, reports);
     let mut wishes = Wishes { keyspace: keyspace.clone(), inbox, signals, vital, by_signal: false };
     let loaded = {
         let mut terminate = pin!(wishes.wait_for_end());
@@ -218,13 +218,17 @@ const CLOCK_LOST: End = End::Crashed("the loss of its clock");
 /// Without its stream nothing gets into the append-only file any more.
 const STREAM_LOST: End = End::Crashed("the loss of its stream");
 
-/// Tasks, each with the end of the server without it.
-type Vital = [(JoinHandle<()>, End); 2];
+/// Without its reports whoever waits for the append-only file waits for ever.
+const REPORTS_LOST: End = End::Crashed("the loss of its reports");
 
-fn start_vital(keyspace: &Rc<Keyspace>, persistence: &Rc<Persistence>) -> Vital {
+/// Tasks, each with the end of the server without it.
+type Vital = [(JoinHandle<()>, End); 3];
+
+fn start_vital(keyspace: &Rc<Keyspace>, persistence: &Rc<Persistence>, reports: JoinHandle<()>) -> Vital {
     [
         (task::spawn_local("clock", keyspace.clone().keep_time()), CLOCK_LOST),
         (task::spawn_local("stream", persistence.clone().send_turns()), STREAM_LOST),
+        (reports, REPORTS_LOST),
     ]
 }
 

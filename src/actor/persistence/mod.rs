@@ -46,6 +46,8 @@ pub struct Persistence {
     me: Weak<Persistence>,
     /// The writer of the append-only file.
     aof: RefCell<Option<mpsc::UnboundedSender<ToAof>>>,
+    /// What each of its writers, one after the other, reports.
+    reports: mpsc::UnboundedSender<Reports>,
     /// Where the append-only file is, or was last: it stays there when `dir` changes.
     place: RefCell<Option<PathBuf>>,
     /// Where the files of the backup are.
@@ -66,6 +68,9 @@ pub struct Persistence {
     /// What is to be done with the files of backups.
     steps: mpsc::UnboundedSender<backup::Step>,
 }
+
+/// What one writer of the append-only file reports.
+type Reports = mpsc::UnboundedReceiver<FromAof>;
 
 /// What a running job is made of.
 struct Running {
@@ -124,13 +129,16 @@ impl Files for Persistence {
 }
 
 impl Persistence {
-    /// No files yet.
-    pub fn new(keyspace: &Rc<Keyspace>) -> Rc<Self> {
+    /// No files yet. With the task that takes the reports on the append-only file: it never ends but by a panic, and
+    /// without it nothing counts as durable any more.
+    pub fn new(keyspace: &Rc<Keyspace>) -> (Rc<Self>, JoinHandle<()>) {
         let (steps, inbox) = mpsc::unbounded_channel();
+        let (reports, writers) = mpsc::unbounded_channel();
         let persistence = Rc::new_cyclic(|me| Persistence {
             keyspace: keyspace.clone(),
             me: me.clone(),
             aof: RefCell::default(),
+            reports,
             place: RefCell::default(),
             backup: RefCell::default(),
             closing: RefCell::default(),
@@ -144,7 +152,8 @@ impl Persistence {
         });
         keyspace.set_files(Some(persistence.clone()));
         task::spawn_local("backup", persistence.clone().take_steps(inbox));
-        persistence
+        let reports = task::spawn_local("reports", persistence.clone().take_reports(writers));
+        (persistence, reports)
     }
 
     /// Loads the data that the configuration names, while clients are told to wait. Fails with the reason if it cannot
@@ -333,7 +342,7 @@ impl Persistence {
     fn spawn_aof<F>(
         self: &Rc<Self>,
         position: u64,
-        reports: mpsc::UnboundedReceiver<FromAof>,
+        reports: Reports,
         run: impl FnOnce(mpsc::UnboundedReceiver<ToAof>) -> F + Send + 'static,
     ) -> Result<(), String>
     where
@@ -344,11 +353,19 @@ impl Persistence {
         thread::spawn_runtime("aof", move || run(inbox)).map_err(|error| log::reason(&error))?;
         self.sent.set(position);
         *self.aof.borrow_mut() = Some(messages);
-        task::spawn_local("aof reports", self.clone().take_reports(reports));
+        // Whoever takes them is gone only when the server stops.
+        let _ = self.reports.send(reports);
         Ok(())
     }
 
-    async fn take_reports(self: Rc<Self>, mut inbox: mpsc::UnboundedReceiver<FromAof>) {
+    /// Takes what the writers of the append-only file report: each begins when the one before has ended.
+    async fn take_reports(self: Rc<Self>, mut writers: mpsc::UnboundedReceiver<Reports>) {
+        while let Some(inbox) = writers.recv().await {
+            self.take_reports_of_one(inbox).await;
+        }
+    }
+
+    async fn take_reports_of_one(&self, mut inbox: Reports) {
         while let Some(report) = inbox.recv().await {
             let now = self.keyspace.now();
             self.keyspace.with(now, |server| match report {
