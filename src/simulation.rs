@@ -79,7 +79,7 @@ impl Server {
             let (config, at_end) = (parsed.clone(), Arc::clone(&at_end));
             async move {
                 // What a process had that has died belongs to nobody.
-                heap::add(-(heap::of_entries() as i64));
+                heap::add(-heap::balance());
                 let how = wiring::run(Start { config, config_file: None, log: Settings::default() }).await;
                 *lock(&at_end) = Some(how);
             }

@@ -23,5 +23,11 @@ pub const fn add(_: i64) {}
 /// What the entries of all servers in the world of this thread take.
 #[cfg(madsim)]
 pub fn of_entries() -> u64 {
-    ENTRIES.get().max(0) as u64
+    balance().max(0) as u64
+}
+
+/// The same as it was counted: below zero, more was given back than taken.
+#[cfg(madsim)]
+pub fn balance() -> i64 {
+    ENTRIES.get()
 }
