@@ -156,6 +156,7 @@ const AREAS: &[Area] = &[
             ("short-snapshot", "the last part of a snapshot is not written"),
             ("unsynced-snapshot", "an RDB file is not flushed before it gets its name"),
             ("believed-save", "a save whose flush failed counts"),
+            ("kept-failure", "a save that succeeds does not make up for one that failed"),
         ],
     ),
     (
@@ -169,6 +170,7 @@ const AREAS: &[Area] = &[
             ("transaction-select", "a transaction's propagation stays in the database it begins in"),
             ("uncut-write", "what was written of a group that failed stays in the file"),
             ("lost-retry", "a group that could not be written is forgotten"),
+            ("kept-refusal", "writes stay refused although the file can be written again"),
         ],
     ),
     (

@@ -1,6 +1,7 @@
 //! How the server is configured and how its network, disk and clock behave: what differs from the usual, one
 //! line each, so that a line less is a world with one thing less in it.
 
+use seedis::engine::config::Config;
 use seedis::runtime::simulation::{DiskFaults, Link, Schedule};
 
 /// One line: its subject (`config`, `link`, `disk`, `trouble` or `server`), a name, a value.
@@ -103,6 +104,11 @@ impl Values {
             other => Err(format!("{other:?} has no settings")),
         }
     }
+}
+
+/// Whether a server understands its configuration.
+pub fn is_config(lines: &str) -> bool {
+    Config::default().load(lines.as_bytes(), None, &mut |_| Err("no includes here".to_owned())).is_ok()
 }
 
 /// A struct whose fields have names and texts.

@@ -7,7 +7,7 @@ use std::str::SplitAsciiWhitespace;
 use seedis::engine::mutant;
 use seedis::runtime::simulation::Death;
 
-use super::settings::Setting;
+use super::settings::{Setting, is_config};
 use super::words;
 use super::{
     Client, Expectation, Fault, Leave, Life, Listen, Machine, Message, Nuisance, Other, Publisher, Scenario,
@@ -186,7 +186,18 @@ impl Scenario {
                 reader.line(line).map_err(|what| format!("line {}: {what}", index + 1))?;
             }
         }
-        reader.scenario.settings.values()?;
+        let values = reader.scenario.settings.values()?;
+        // Each line alone takes as long as all of them.
+        if !is_config(&values.config) {
+            let lines = text.lines().enumerate();
+            let mut lines =
+                lines.filter_map(|(index, line)| Some((index, line.trim().strip_prefix("config ")?)));
+            let wrong = lines.find(|(_, line)| !is_config(line));
+            return Err(wrong
+                .map_or("the server does not take its configuration".to_owned(), |(index, line)| {
+                    format!("line {}: the server does not take {line:?}", index + 1)
+                }));
+        }
         Ok(reader.scenario)
     }
 }
@@ -217,7 +228,7 @@ impl Reader {
             "world" => {
                 line.exactly("of")?;
                 line.exactly("crashes")?;
-                if !matches!(self.section, Section::World) {
+                if self.has_begun() {
                     return Err("the kind of a world stands before all that is in it".to_owned());
                 }
                 self.scenario.kind = Kind::Crash;
@@ -237,6 +248,7 @@ impl Reader {
                 self.scenario.machine(number).client =
                     Some(Client { resp3, steps: vec![Vec::new()], ..Client::default() });
                 self.section = Section::Client { number, peace: false };
+                self.flushes_alone()?;
             }
             "life" => {
                 self.scenario.lives.push(Life::read(&mut line)?);
@@ -270,6 +282,22 @@ impl Reader {
             _ => return self.within(word, rest),
         }
         line.end()
+    }
+
+    /// Whether something was said of what is in the world.
+    fn has_begun(&self) -> bool {
+        let Scenario { faults, peace_us, machines, .. } = &self.scenario;
+        !matches!(self.section, Section::World) || !faults.is_empty() || *peace_us > 0 || !machines.is_empty()
+    }
+
+    /// Whether nobody flushes what others have written, which the judge of their keys would not know.
+    fn flushes_alone(&self) -> Result<(), Complaint> {
+        let clients: Vec<&Client> =
+            self.scenario.machines.iter().filter_map(|machine| machine.client.as_ref()).collect();
+        let sends = |step: &Step| matches!(step, Step::Send(calls) if world::flushes_all(calls));
+        let flushes = |client: &&Client| client.steps.iter().flatten().chain(&client.peaceful).any(sends);
+        let alone = self.scenario.kind == Kind::Run || clients.len() < 2 || !clients.iter().any(flushes);
+        if alone { Ok(()) } else { Err("where one sends FLUSHALL there is no other client".to_owned()) }
     }
 
     /// Whether there is such a thing in this kind of world.
@@ -351,7 +379,8 @@ impl Reader {
                     Kind::Run => |_: &[Call]| Ok(()),
                     Kind::Crash => world::check_writes,
                 };
-                return client.read(*peace, self.scenario.kind, word, rest, check);
+                client.read(*peace, self.scenario.kind, word, rest, check)?;
+                return self.flushes_alone();
             }
             Section::Operator { number, peace } => {
                 let operator = &mut self.scenario.machines[*number].operator;
@@ -639,7 +668,7 @@ client 0
   send SET s0 1. | SELECT 2 | MULTI | RPUSH l0 2. 3. | INCR seq | EXEC
   pause 0.01
   death
-  send PEXPIREAT s0 +1500 | WAITAOF 1 0 3000
+  send PEXPIREAT s0 +10000000 | SET v0 1 PXAT +1500 | WAITAOF 1 0 3000
   peace
   send SCRIPT | DEL s0 | END
 
@@ -688,6 +717,8 @@ watcher 1 pause 0.02
         }
     }
 
+    const BEFORE_ALL: &str = "line 2: the kind of a world stands before all that is in it";
+
     #[test]
     fn what_is_unknown_is_named_with_its_line() {
         for (text, complaint) in [
@@ -716,6 +747,31 @@ watcher 1 pause 0.02
             ("world of crashes\nclient 7", "line 2: 7 is too many machines"),
             ("world of crashes\nclient 0\n  send GET s0", "line 3: no client sends GET with 1 argument"),
             ("world of crashes\nclient 0\n  send APPEND l0 1", "line 3: \"l0\" is no key for APPEND"),
+            ("world of crashes\nclient 0\n  send MSET s0 1 l0 2", "line 3: \"l0\" is no key for MSET"),
+            ("world of crashes\nclient 0\n  send RENAME s0 l0", "line 3: \"l0\" is no key for RENAME"),
+            ("world of crashes\nclient 0\n  send SET s0 1 NX GET", "line 3: \"NX\" is no argument for SET"),
+            (
+                "world of crashes\nclient 0\n  send PEXPIREAT s0 +9",
+                "line 3: \"+9\" is no argument for PEXPIREAT",
+            ),
+            ("world of crashes\nclient 0\n  send XADD x0 * a b", "line 3: \"*\" is no argument for XADD"),
+            ("world of crashes\nclient 0\n  send ZADD z0 1.5 a", "line 3: \"1.5\" is no argument for ZADD"),
+            ("world of crashes\nclient 0\n  send SELECT 3", "line 3: \"3\" is no argument for SELECT"),
+            (
+                "world of crashes\nclient 0\n  send SCRIPT | WAITAOF 1 0 3000 | END",
+                "line 3: WAITAOF stands neither in a transaction nor in a script",
+            ),
+            (
+                "world of crashes\nclient 0\n  send FLUSHALL\nclient 1",
+                "line 4: where one sends FLUSHALL there is no other client",
+            ),
+            (
+                "world of crashes\nclient 0\nclient 1\n  peace\n  send MULTI | FLUSHALL | EXEC",
+                "line 5: where one sends FLUSHALL there is no other client",
+            ),
+            ("at 1 reset client 0\nworld of crashes", BEFORE_ALL),
+            ("guest 0\nworld of crashes", BEFORE_ALL),
+            ("config hz fast", "line 1: the server does not take \"hz fast\""),
             ("world of crashes\noperator 0\n  send DEL s0", "line 3: no operator sends DEL s0"),
             ("world of crashes\noperator 0\noperator 1", "line 3: one operator is enough"),
             (

@@ -63,7 +63,11 @@ pub fn calls(text: &str) -> Result<Vec<Call>, String> {
     let (mut transaction, mut script): (Option<Vec<Words>>, Option<Vec<Words>>) = (None, None);
     for words in commands(text)? {
         let is = |name: &str| words.len() == 1 && words[0].eq_ignore_ascii_case(name.as_bytes());
-        if is("MULTI") && transaction.is_none() {
+        if is("MULTI") && script.is_some() {
+            return Err("MULTI in a script".to_owned());
+        } else if is("SCRIPT") && transaction.is_some() {
+            return Err("SCRIPT in a transaction".to_owned());
+        } else if is("MULTI") && transaction.is_none() {
             transaction = Some(Vec::new());
         } else if is("EXEC") {
             let commands = transaction.take().ok_or("EXEC without MULTI")?;
@@ -186,6 +190,8 @@ mod tests {
             ("EXEC", "EXEC without MULTI"),
             ("MULTI | GET a", "MULTI without EXEC"),
             ("SCRIPT | GET a", "SCRIPT without END"),
+            ("SCRIPT | MULTI | GET a | EXEC | END", "MULTI in a script"),
+            ("MULTI | SCRIPT | GET a | END | EXEC", "SCRIPT in a transaction"),
             ("GET \"a", "a quote is not closed"),
             (r#"GET "\q""#, "a backslash is followed by neither xNN nor {N}"),
             (r#"GET "\{9}""#, "a backslash is followed by neither xNN nor {N}"),

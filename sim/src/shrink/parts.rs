@@ -251,8 +251,10 @@ fn operation(life: &Life) -> u64 {
     if let End::InOperation(operation) = life.end { operation } else { 0 }
 }
 
+/// Changes all clients, also the one that gives orders.
 fn each_client(scenario: &mut Scenario, change: impl Fn(&mut crate::scenario::Client)) {
-    scenario.machines.iter_mut().filter_map(|machine| machine.client.as_mut()).for_each(change);
+    let machines = scenario.machines.iter_mut();
+    machines.flat_map(|machine| machine.client.iter_mut().chain(&mut machine.operator)).for_each(change);
 }
 
 /// Cuts long arguments.
@@ -321,16 +323,18 @@ client 0
   death
   send DEL s0
 operator 0
+  pause 0.1234
   send SAVE
 ";
         let scenario = Scenario::parse(text).unwrap();
         let counts = LEVELS.map(|level| count(&scenario, level));
-        assert_eq!(counts, [2, 2, 3, 0, 4, 0, 3, 0, 1]);
+        assert_eq!(counts, [2, 2, 4, 0, 4, 0, 3, 0, 1]);
         let rest = without(&scenario, Level::Lives, &|number| number == 0).to_string();
         let gone = ["MSET", "SAVE", "panic", "death"];
         assert!(gone.iter().all(|word| !rest.contains(word)) && rest.contains("DEL s0"), "{rest}");
         let variants = simpler(&scenario);
         let ends: Vec<&End> = variants.iter().map(|scenario| &scenario.lives[0].end).collect();
         assert!(ends.iter().any(|end| matches!(end, End::After { after_us: 500_000, .. })), "{ends:?}");
+        assert!(variants.iter().any(|scenario| scenario.to_string().contains("pause 0.124\n")));
     }
 }

@@ -38,7 +38,7 @@ use crate::linearizability::{self, Verdict};
 use crate::model::{Forgets, State};
 use crate::scenario::{Machine, Other, Scenario, ServerFaults};
 use client::Seat;
-pub use crash::{check_orders, check_writes};
+pub use crash::{check_orders, check_writes, flushes_all};
 use plan::Plan;
 pub use plan::Profile;
 use recorder::Recorder;

@@ -7,7 +7,7 @@ use super::super::{Client, Machine, Other, Scenario, ServerFaults, Settings, Ste
 use crate::model::Call;
 use crate::world::Kind;
 use crate::world::crash::plan::{Plan, Policy, Trouble};
-use crate::world::crash::workload::Workload;
+use crate::world::crash::workload::{WAIT, Workload};
 
 /// The most batches of a client in one life. Then it rests.
 const MOST_BATCHES: usize = 600;
@@ -164,7 +164,7 @@ fn batch(workload: &mut Workload, plan: &Plan, steps: &mut Vec<Step>) -> u64 {
     let count = workload.draws().between(1, plan.pipeline);
     let mut calls = workload.batch(count);
     if workload.draws().chance(20_000) {
-        calls.push(Call::command("WAITAOF 1 0 3000"));
+        calls.push(Call::command(WAIT));
     }
     let pause_us = workload.draws().below(plan.pause_us);
     steps.extend([Step::Send(calls), Step::Pause(pause_us)]);

@@ -14,13 +14,16 @@ use super::data::Bytes;
 use super::files::{Blame, Files};
 use super::notes::{Notes, is_refusal};
 use super::plan::Policy;
-use super::workload::{Asked, Frame, Unit, asked, counter, number, words};
+use super::workload::{Asked, Frame, Unit, WAIT, asked, counter, number, words};
 use crate::model::Call;
 use crate::resp::Reply;
 use crate::scenario::Step;
 
 /// How long it takes at most to be connected in a network without faults, though its server may be dead.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two tries of who was refused, or looks whether the disk works again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Bytes that are asked for at a time.
 const READ: usize = 16_384;
@@ -30,7 +33,7 @@ pub async fn open(to: &Address) -> io::Result<Line> {
     Line::open(to, PATIENCE, READ).await
 }
 
-/// Writes what its steps say, and rests.
+/// Writes what its steps say. Once nothing fails any more it goes on until it was served.
 pub async fn write(client: usize, steps: Vec<Step>, to: Address, notes: Arc<Notes>) {
     let Ok(mut line) = open(&to).await else { return };
     let mut writer = Writer { client, selected: Some(0), notes };
@@ -41,7 +44,13 @@ pub async fn write(client: usize, steps: Vec<Step>, to: Address, notes: Arc<Note
             Step::Send(_) | Step::Leave { .. } => {}
         }
     }
-    writer.notes.rests(client);
+    while !writer.notes.is_served(client) {
+        let own = [Call::command("INCR seq")];
+        if writer.notes.is_healed() && writer.serve(&mut line, &own).await.is_err() {
+            return;
+        }
+        time::sleep(PAUSE).await;
+    }
     std::future::pending().await
 }
 
@@ -61,7 +70,7 @@ impl Writer {
             let before = requests.len();
             let unit = match asked {
                 Asked::Durability => {
-                    requests.push(words("WAITAOF 1 0 3000"));
+                    requests.push(words(WAIT));
                     None
                 }
                 Asked::Unit(unit) => {
@@ -267,7 +276,7 @@ impl Operator {
                 self.saved(saved, began_ns);
                 Ok(())
             }
-            Order::SaveBehind => self.save_behind().await,
+            Order::SaveBehind => self.save_behind().await.map(|_| ()),
             Order::Sync(policy) => {
                 self.settings.policy = policy;
                 self.set("appendfsync", policy.word()).await
@@ -299,7 +308,8 @@ impl Operator {
         self.notes.tell(|| format!("CONFIG SET {name} {value}: {reply:?}"));
         let done = reply == Reply::ok();
         if !done && self.files.blame != Blame::Errors {
-            self.notes.complain(format!("CONFIG SET {name} {value} is answered by {reply:?}"));
+            let what = format!("CONFIG SET {name} {value} is answered by {reply:?}");
+            self.notes.complain("configuration", what);
         }
         Ok(done)
     }
@@ -323,17 +333,27 @@ impl Operator {
         Ok(())
     }
 
-    async fn save_behind(&mut self) -> io::Result<()> {
+    /// Whether all is saved now.
+    async fn save_behind(&mut self) -> io::Result<bool> {
+        let earlier = self.info(|_| true).await?;
         let began_ns = self.notes.now_ns();
         let began = self.line.ask(&words("BGSAVE")).await?;
         if !matches!(&began, Reply::Status(text) if text.ends_with(b"started")) {
-            return Ok(());
+            return Ok(false);
         }
-        // A FLUSHALL may end it, so that it does not count.
         let before = self.info(|_| true).await?;
         let after = self.info(|info| info("rdb_bgsave_in_progress") == "0").await?;
-        self.saved(field(&after, "rdb_saves") != field(&before, "rdb_saves"), began_ns);
-        Ok(())
+        let saved = field(&after, "rdb_saves") != field(&before, "rdb_saves");
+        self.saved(saved, began_ns);
+        // A FLUSHALL may end it, which is no failure.
+        let is_as_earlier = field(&after, "rdb_saves") == field(&earlier, "rdb_saves");
+        let failed = is_as_earlier && !self.notes.flushed_since(began_ns);
+        let status = field(&after, "rdb_last_bgsave_status");
+        if failed && status != "err" {
+            let what = format!("a save has come to nothing, and its status is {status:?}");
+            self.notes.complain("failed saves", what);
+        }
+        Ok(saved)
     }
 
     /// Where there is an append-only file, it is what counts.
@@ -355,6 +375,16 @@ impl Operator {
             time::sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+/// Has all saved, again and again until it is.
+pub async fn save(files: Files, to: Address, notes: Arc<Notes>) -> io::Result<()> {
+    let (line, settings) = (open(&to).await?, Settings::of(&files));
+    let mut operator = Operator { line, settings, files, notes };
+    while !operator.save_behind().await? {
+        time::sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 /// Orders a save or a rewrite. Whether one is running then.

@@ -78,6 +78,12 @@ fn number(word: &[u8]) -> i64 {
     std::str::from_utf8(word).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
+/// The id of an entry of a stream, written out.
+pub fn id(word: &[u8]) -> Option<(u64, u64)> {
+    let (ms, seq) = std::str::from_utf8(word).ok()?.split_once('-')?;
+    Some((ms.parse().ok()?, seq.parse().ok()?))
+}
+
 impl Data {
     pub fn hash(&self) -> u64 {
         self.hash
@@ -194,7 +200,13 @@ impl Data {
                 members.extend(rest.chunks(2).map(|pair| (pair[1].clone(), number(&pair[0]))));
             }
             (b"ZREM", Value::Sorted(members)) => rest.iter().for_each(|member| _ = members.remove(member)),
-            (b"XADD", Value::Stream(entries)) => entries.push((rest[0].clone(), rest[1..].to_vec())),
+            // Ids grow; another is refused.
+            (b"XADD", Value::Stream(entries))
+                if entries.last().is_none_or(|last| id(&last.0) < id(&rest[0])) =>
+            {
+                entries.push((rest[0].clone(), rest[1..].to_vec()));
+            }
+            (b"XADD", Value::Stream(_)) => {}
             (name, value) => unreachable!("{} of {value:?}", String::from_utf8_lossy(name)),
         });
     }

@@ -31,9 +31,9 @@ use crate::scenario::{self, Client, End, LONGEST_US, Life, Other, Scenario, Step
 pub use clients::check as check_orders;
 use data::Bytes;
 use files::{Blame, Files};
-use notes::{Notes, Promised};
+use notes::{Finding, Notes, Promised};
 use recovery::Started;
-pub use workload::check as check_writes;
+pub use workload::{check as check_writes, flushes_all};
 
 /// Simulated time within which a server must be ready, or serve writes again, on a disk that works.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -139,10 +139,14 @@ impl World {
         self.notes.tell(what);
     }
 
-    fn wrong(&self, what: String) -> Failure {
+    fn failure(&self, how: How, check: &str, what: &str) -> Failure {
         let log = log::lines();
         let last = log[log.len().saturating_sub(30)..].join("\n  ");
-        Failure::new(How::Correctness, "what is found", format!("{what}\nthe server's last lines:\n  {last}"))
+        Failure::new(how, check, format!("{what}\nthe server's last lines:\n  {last}"))
+    }
+
+    fn wrong(&self, (check, what): Finding) -> Failure {
+        self.failure(How::Correctness, check, &what)
     }
 
     async fn begin(&mut self) -> Result<(), Failure> {
@@ -152,7 +156,7 @@ impl World {
                 self.notes.go_on(&units);
                 Ok(())
             }
-            _ => Err(self.wrong("the server does not start on an empty disk".to_owned())),
+            _ => Err(self.wrong(("first start", "the server does not start on an empty disk".to_owned()))),
         }
     }
 
@@ -253,7 +257,7 @@ impl World {
             Death::Process => Ok(self.disk.image(server)),
             Death::Power => {
                 let image = self.disk.image_before_failure(server);
-                image.ok_or_else(|| self.wrong("no power failed".to_owned()))
+                image.ok_or_else(|| self.wrong(("power", "no power failed".to_owned())))
             }
         }
     }
@@ -311,22 +315,30 @@ impl World {
         clients.kill(Death::Process);
     }
 
-    /// Nothing fails any more: writes must work again.
+    /// Nothing fails any more: writes must work again, and saves.
     async fn heal(&mut self) -> Result<(), Failure> {
         let server = self.server.machine().id();
         self.disk.set_faults(server, self.values.disk.healed());
         SimSchedule::current().panic_no_more(server);
         self.tell(|| "the disk is healed".to_owned());
         film::mark("faults", "peace", 0, || "the disk is healed".to_owned());
-        let healed_ns = self.notes.now_ns();
-        for _ in 0..PATIENCE.as_millis() / 50 {
-            time::sleep(Duration::from_millis(50)).await;
-            if self.notes.all_served_since(healed_ns) {
-                return Ok(());
+        self.notes.healed();
+        let served = async {
+            while !self.notes.are_all_served() {
+                time::sleep(Duration::from_millis(50)).await;
             }
+        };
+        let hangs = |what: &str| {
+            let text = format!("{what} do not work again although the disk does");
+            self.failure(How::Liveness, &format!("{what} work again"), &text)
+        };
+        time::timeout(PATIENCE, served).await.map_err(|_| hangs("writes"))?;
+        let (files, to, notes) = (self.files.clone(), self.server.address(), self.notes.clone());
+        let saved = self.auditor.spawn(clients::save(files, to, notes));
+        match time::timeout(PATIENCE, saved).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            _ => Err(hangs("saves")),
         }
-        let wrong = self.wrong("writes do not work again although the disk does".to_owned());
-        Err(Failure::new(How::Liveness, "writes work again", wrong.text))
     }
 
     /// Asks the server to stop.
@@ -360,8 +372,11 @@ impl World {
         if let Some(orders) = orders
             && time::timeout(PATIENCE, orders).await.is_err()
         {
-            let wrong = self.wrong("what was ordered in peace does not end".to_owned());
-            return Err(Failure::new(How::Liveness, "orders end", wrong.text));
+            let text = "what was ordered in peace does not end";
+            return Err(self.failure(How::Liveness, "orders end", text));
+        }
+        if let Some(complaint) = self.notes.complaint() {
+            return Err(self.wrong(complaint));
         }
         self.gone(&clients, "stop");
         self.stop().await?;
@@ -371,7 +386,7 @@ impl World {
                 let promised = if self.files.appendonly { Promised::All } else { Promised::Floor };
                 self.judge(&found, promised).map(|_| ())
             }
-            _ => Err(self.wrong("what a clean end left cannot be loaded".to_owned())),
+            _ => Err(self.wrong(("clean end", "what a clean end left cannot be loaded".to_owned()))),
         }
     }
 

@@ -39,8 +39,8 @@ pub struct History {
     floor: usize,
     /// What the keys were after so many units, which the others have seen.
     seen: Option<(usize, Data)>,
-    /// Its client has done all that it was to do.
-    rests: bool,
+    /// It has a client now.
+    is_written: bool,
 }
 
 /// When promises hold.
@@ -63,9 +63,14 @@ pub struct Notes {
 struct Inner {
     histories: Vec<History>,
     promises: Promises,
-    complaints: Vec<String>,
+    /// Since when nothing fails any more, in this life.
+    healed_ns: Option<u64>,
+    complaints: Vec<Finding>,
     answered: u64,
 }
+
+/// Something that no right server shows: the check that found it, and what it is, for a person.
+pub type Finding = (&'static str, String);
 
 /// What must be found again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +95,7 @@ const SLACK_MS: i64 = 1_200;
 
 impl Notes {
     pub fn new(clients: usize, verbose: bool) -> Self {
-        let idle = History { rests: true, ..History::default() };
-        let inner = Inner { histories: vec![idle; clients], ..Inner::default() };
+        let inner = Inner { histories: vec![History::default(); clients], ..Inner::default() };
         Self { clock: SimClock::current(), verbose, inner: Mutex::new(inner) }
     }
 
@@ -135,7 +139,8 @@ impl Notes {
         if let Reply::Array(items) = reply
             && items.iter().any(is_refusal)
         {
-            inner.complaints.push(format!("client {client}: half of a transaction was refused: {reply:?}"));
+            let what = format!("client {client}: half of a transaction was refused: {reply:?}");
+            inner.complaints.push(("whole transactions", what));
         }
     }
 
@@ -166,9 +171,8 @@ impl Notes {
         };
         while counted(&data) < count {
             let Some(sent) = history.sent.get(units) else {
-                let complaint =
-                    format!("the counter of client {whose} shows {count}, which it did not count");
-                inner.complaints.push(complaint);
+                let what = format!("the counter of client {whose} shows {count}, which it did not count");
+                inner.complaints.push(("counters", what));
                 return;
             };
             if !sent.refused {
@@ -188,11 +192,11 @@ impl Notes {
         promises.soon_ns = soon.then(|| promises.soon_ns.unwrap_or(now_ns));
     }
 
-    pub fn complain(&self, what: String) {
-        lock(&self.inner).complaints.push(what);
+    pub fn complain(&self, check: &'static str, what: String) {
+        lock(&self.inner).complaints.push((check, what));
     }
 
-    pub fn complaint(&self) -> Option<String> {
+    pub fn complaint(&self) -> Option<Finding> {
         lock(&self.inner).complaints.first().cloned()
     }
 
@@ -203,19 +207,41 @@ impl Notes {
 
     /// A client begins to write.
     pub fn works(&self, client: usize) {
-        lock(&self.inner).histories[client].rests = false;
+        lock(&self.inner).histories[client].is_written = true;
     }
 
-    /// It has done all that it was to do.
-    pub fn rests(&self, client: usize) {
-        lock(&self.inner).histories[client].rests = true;
+    /// From now on nothing fails any more.
+    pub fn healed(&self) {
+        lock(&self.inner).healed_ns = Some(self.now_ns());
     }
 
-    /// Whether every client that writes has, after a moment, sent something and got an answer that is no refusal.
-    pub fn all_served_since(&self, moment_ns: u64) -> bool {
-        let served = |sent: &Sent| sent.sent_ns >= moment_ns && sent.answered_ns.is_some() && !sent.refused;
-        let is_served = |history: &History| history.rests || history.sent.iter().rev().any(served);
-        lock(&self.inner).histories.iter().all(is_served)
+    /// Whether nothing fails any more.
+    pub fn is_healed(&self) -> bool {
+        lock(&self.inner).healed_ns.is_some()
+    }
+
+    /// Whether a client has, since nothing fails any more, sent something and got an answer that is no refusal.
+    pub fn is_served(&self, client: usize) -> bool {
+        let inner = lock(&self.inner);
+        inner.healed_ns.is_some_and(|healed_ns| inner.histories[client].is_served_since(healed_ns))
+    }
+
+    /// Whether every client that writes has.
+    pub fn are_all_served(&self) -> bool {
+        let inner = lock(&self.inner);
+        let is_served = |history: &History| {
+            !history.is_written || inner.healed_ns.is_some_and(|healed_ns| history.is_served_since(healed_ns))
+        };
+        inner.histories.iter().all(is_served)
+    }
+
+    /// Whether a client may have had all flushed since a moment.
+    pub fn flushed_since(&self, moment_ns: u64) -> bool {
+        let flushes = |sent: &Sent| {
+            let late = sent.answered_ns.is_none_or(|answered_ns| answered_ns >= moment_ns);
+            late && sent.unit.commands.iter().any(|(_, words)| words[0] == b"FLUSHALL")
+        };
+        lock(&self.inner).histories.iter().any(|history| history.sent.iter().any(flushes))
     }
 
     /// The server died. What had been answered so long before that it must be durable is.
@@ -225,10 +251,11 @@ impl Notes {
             inner.raise(since_ns, died_ns.saturating_sub(soon_ns));
         }
         inner.promises = Promises::default();
+        inner.healed_ns = None;
     }
 
     /// Compares what was found with what may be. Returns how many units of each client there were.
-    pub fn judge(&self, found: &[Found], promised: Promised) -> Result<Vec<usize>, String> {
+    pub fn judge(&self, found: &[Found], promised: Promised) -> Result<Vec<usize>, Finding> {
         let inner = lock(&self.inner);
         let mut fewest = Vec::new();
         let mut most = Vec::new();
@@ -236,7 +263,7 @@ impl Notes {
             let matching = history.matching(found);
             let (Some(first), Some(last)) = (matching.first(), matching.last()) else {
                 history.offend_writers(found);
-                return Err(format!("client {client}: {}", history.explain(found)));
+                return Err(("whole units", format!("client {client}: {}", history.explain(found))));
             };
             let floor = match promised {
                 Promised::Floor => history.floor,
@@ -245,10 +272,11 @@ impl Notes {
             };
             if *last < floor {
                 history.films[*last..floor].iter().for_each(|film| film::offend(*film));
-                return Err(format!(
-                    "client {client}: {last} units are there, {floor} were promised; the next was {}",
-                    history.sent[*last]
-                ));
+                let next = &history.sent[*last];
+                let what = format!(
+                    "client {client}: {last} units are there, {floor} were promised; the next was {next}"
+                );
+                return Err(("promises", what));
             }
             fewest.push(*first);
             most.push(*last);
@@ -265,10 +293,11 @@ impl Notes {
             if let Some(missing) = missing.map(|place| place + units) {
                 film::offend(history.films[missing]);
                 let missing = &history.sent[missing];
-                return Err(format!(
+                let what = format!(
                     "client {client}: {units} units are there; {missing} is not, although one is there that was sent at \
                      {newest_ns}"
-                ));
+                );
+                return Err(("order of clients", what));
             }
         }
         Ok(most)
@@ -281,7 +310,7 @@ impl Notes {
             for sent in history.sent[..*units].iter().filter(|sent| !sent.refused) {
                 sent.unit.run(&mut base);
             }
-            *history = History { base, rests: true, ..History::default() };
+            *history = History { base, ..History::default() };
         }
     }
 }
@@ -341,6 +370,11 @@ pub fn is_refusal(reply: &Reply) -> bool {
 }
 
 impl History {
+    fn is_served_since(&self, moment_ns: u64) -> bool {
+        let served = |sent: &Sent| sent.sent_ns >= moment_ns && sent.answered_ns.is_some() && !sent.refused;
+        self.sent.iter().rev().any(served)
+    }
+
     fn answered(&self) -> usize {
         self.sent.iter().rposition(|sent| sent.answered_ns.is_some()).map_or(0, |index| index + 1)
     }

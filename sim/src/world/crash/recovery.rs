@@ -178,12 +178,13 @@ impl World {
     ) -> Result<State, Failure> {
         let found = match (started, excuse) {
             (Started::Ready(found), _) => found,
-            (Started::Died, _) => return Err(self.wrong("the power failed unasked".to_owned())),
+            (Started::Died, _) => return Err(self.wrong(("power", "the power failed unasked".to_owned()))),
             (Started::Refused(why), Excuse::Nothing) => {
-                return Err(self.wrong(format!("the start is refused: {why}")));
+                return Err(self.wrong(("starts", format!("the start is refused: {why}"))));
             }
             (Started::Refused(_), Excuse::Damage(damage)) if !names_place() => {
-                return Err(self.wrong(format!("{damage}: refused without saying where")));
+                let what = format!("{damage}: refused without saying where");
+                return Err(self.wrong(("place of damage", what)));
             }
             (Started::Refused(_), _) => {
                 self.summary.refusals += 1;
@@ -202,7 +203,8 @@ impl World {
         let units =
             units.map_err(|failure| Failure { text: format!("{damage}: {}", failure.text), ..failure })?;
         if whole.is_some_and(|whole| units != whole) && !may_lose {
-            return Err(self.wrong(format!("{damage}: {units:?} units of {whole:?} are left")));
+            let what = format!("{damage}: {units:?} units of {whole:?} are left");
+            return Err(self.wrong(("silent loss", what)));
         }
         Ok(State::Up(units))
     }
@@ -242,13 +244,13 @@ impl World {
                     return Ok(Started::Ready(found));
                 }
                 Ok(Ok(Err(error))) if error.kind() == std::io::ErrorKind::InvalidData => {
-                    return Err(self.wrong(error.to_string()));
+                    return Err(self.wrong(("types of keys", error.to_string())));
                 }
                 _ => {}
             }
             time::sleep(Duration::from_millis(5)).await;
         }
-        Err(Failure::new(How::Liveness, "start", "the server does not get ready".to_owned()))
+        Err(self.failure(How::Liveness, "starts", "the server does not get ready"))
     }
 }
 

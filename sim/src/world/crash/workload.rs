@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use seedis::runtime::simulation::Draws;
 
-use super::data::{Bytes, Data, SHARED, Words};
+use super::data::{self, Bytes, Data, SHARED, Words};
 use super::plan::Plan;
 use crate::model::Call;
 
@@ -48,6 +48,12 @@ pub fn number(client: usize, database: usize) -> usize {
 pub fn counter(client: usize) -> Bytes {
     format!("seq:{client}").into_bytes()
 }
+
+/// Asks whether all that a client wrote is on the disk.
+pub const WAIT: &str = "WAITAOF 1 0 3000";
+
+/// Milliseconds after which no world lives any more: what ends later is there to the end.
+const LONG_MS: i64 = 3_600_000;
 
 /// What a client asks for.
 pub enum Asked {
@@ -107,10 +113,14 @@ impl Reader {
     }
 
     fn moment(&self, word: &Bytes) -> Bytes {
-        let after = word.strip_prefix(b"+").and_then(|digits| std::str::from_utf8(digits).ok());
-        let after = after.and_then(|digits| digits.parse::<i64>().ok());
-        after.map_or_else(|| word.clone(), |ms| (self.now_ms + ms).to_string().into_bytes())
+        until(word).map_or_else(|| word.clone(), |ms| (self.now_ms + ms).to_string().into_bytes())
     }
+}
+
+/// After how many milliseconds a moment `+N` comes.
+fn until(word: &Bytes) -> Option<i64> {
+    let digits = std::str::from_utf8(word.strip_prefix(b"+")?).ok()?;
+    digits.parse::<u32>().ok().map(i64::from)
 }
 
 /// All keys of a client's databases of its own that it ever writes.
@@ -172,30 +182,77 @@ fn is_long_enough(name: &[u8], arguments: usize) -> bool {
 
 /// What is wrong with calls that a file has a client send: what the model of files does not know.
 pub fn check(calls: &[Call]) -> Result<(), String> {
-    let shown = |word: &[u8]| word.escape_ascii().to_string();
-    for words in calls.iter().flat_map(commands) {
-        let (name, arguments) = (words[0].as_slice(), words.len() - 1);
-        if !is_long_enough(name, arguments) {
-            let s = if arguments == 1 { "" } else { "s" };
-            return Err(format!("no client sends {} with {arguments} argument{s}", shown(name)));
-        }
-        let keys = match name {
-            b"RENAME" | b"COPY" => &words[1..3],
-            _ => &words[1..words.len().min(2)],
-        };
-        let is_key = |letters: &str, key: &Bytes| {
-            key.first().is_some_and(|first| letters.as_bytes().contains(first)) && key[0] == keys[0][0]
-        };
-        let wrong = match (name, key_letters(name)) {
-            (b"INCR", _) => keys.iter().find(|key| *key != b"seq"),
-            (_, Some(letters)) => keys.iter().find(|key| !is_key(letters, key)),
-            (_, None) => None,
-        };
-        if let Some(key) = wrong {
-            return Err(format!("\"{}\" is no key for {}", shown(key), shown(name)));
+    for call in calls {
+        commands(call).into_iter().try_for_each(check_command)?;
+        let waits = |words: &&Words| words[0] == b"WAITAOF";
+        if !matches!(call, Call::Command(_)) && commands(call).iter().any(waits) {
+            return Err("WAITAOF stands neither in a transaction nor in a script".to_owned());
         }
     }
     Ok(())
+}
+
+/// Whether calls empty the databases of all clients.
+pub fn flushes_all(calls: &[Call]) -> bool {
+    calls.iter().flat_map(commands).any(|words| words[0] == b"FLUSHALL")
+}
+
+fn check_command(words: &Words) -> Result<(), String> {
+    let shown = |word: &[u8]| word.escape_ascii().to_string();
+    let (name, arguments) = (words[0].as_slice(), &words[1..]);
+    let count = arguments.len();
+    if !is_long_enough(name, count) {
+        let s = if count == 1 { "" } else { "s" };
+        return Err(format!("no client sends {} with {count} argument{s}", shown(name)));
+    }
+    let mut keys: Vec<&Bytes> = match (name, key_letters(name)) {
+        (b"MSET", _) => arguments.iter().step_by(2).collect(),
+        (b"RENAME" | b"COPY", _) => arguments[..2].iter().collect(),
+        (b"INCR", _) | (_, Some(_)) => vec![&arguments[0]],
+        (_, None) => Vec::new(),
+    };
+    let letters = key_letters(name).unwrap_or_default().as_bytes();
+    // What is moved stays of its type.
+    let moves = matches!(name, b"RENAME" | b"COPY");
+    let first = keys.first().and_then(|key| key.first().copied());
+    keys.retain(|key| match key.first() {
+        _ if name == b"INCR" => *key != b"seq",
+        Some(letter) => !letters.contains(letter) || (moves && Some(*letter) != first),
+        None => true,
+    });
+    if let Some(key) = keys.first() {
+        return Err(format!("\"{}\" is no key for {}", shown(key), shown(name)));
+    }
+    match (0..count).find(|&at| !is_understood(name, at, arguments)) {
+        Some(at) => Err(format!("\"{}\" is no argument for {}", shown(&arguments[at]), shown(name))),
+        None => Ok(()),
+    }
+}
+
+/// Whether the model of files knows what an argument at a place means, if it is neither key nor value.
+fn is_understood(name: &[u8], at: usize, arguments: &[Bytes]) -> bool {
+    let word = &arguments[at];
+    let is_one_of = |known: &[&[u8]]| known.contains(&word.as_slice());
+    match (name, at) {
+        (b"SELECT", 0) => is_one_of(&[b"1", b"2"]),
+        (b"SWAPDB", _) => is_one_of(&[b"1", b"2"]) && arguments[0] != arguments[1],
+        (b"FLUSHDB", 0) => is_one_of(&[b"ASYNC", b"SYNC"]),
+        (b"WAITAOF", _) => words(WAIT)[at + 1] == *word,
+        (b"COPY", 2) => is_one_of(&[b"REPLACE"]),
+        (b"SET", 2) => is_one_of(&[b"PXAT"]),
+        (b"SET", 3) | (b"PEXPIREAT", 1) => {
+            until(word).is_some_and(|ms| ms >= LONG_MS || data::is_volatile(&arguments[0]))
+        }
+        (b"ZADD", at) if at % 2 == 1 => is_score(word),
+        (b"XADD", 1) => data::id(word).is_some_and(|id| id > (0, 0)),
+        _ => true,
+    }
+}
+
+/// Whether a score is a whole number that a float holds.
+fn is_score(word: &[u8]) -> bool {
+    let score = std::str::from_utf8(word).ok().and_then(|text| text.parse::<i64>().ok());
+    score.is_some_and(|score| score.abs() < 1 << 53)
 }
 
 // ---- chance

@@ -2,6 +2,7 @@
 
 use super::Server;
 use crate::engine::effect::{Effect, JobKind, Level};
+use crate::engine::mutant;
 use crate::engine::time::Now;
 
 /// Whether there is an append-only file.
@@ -174,12 +175,16 @@ impl Server {
 
     /// A new base is in place, and with it all that failed before.
     pub fn aof_healed(&mut self) {
-        (self.persistence.aof.written, self.persistence.aof.broken) = (Ok(()), false);
+        self.persistence.aof.broken = false;
+        if !mutant::is_on("kept-refusal") {
+            self.persistence.aof.written = Ok(());
+        }
     }
 
     /// The file could be written again.
     pub fn aof_recovered(&mut self) {
-        if !self.persistence.aof.broken && self.persistence.aof.written.is_err() {
+        let aof = &self.persistence.aof;
+        if !aof.broken && aof.written.is_err() && !mutant::is_on("kept-refusal") {
             self.persistence.aof.written = Ok(());
             self.log(Level::Warning, "AOF write error looks solved. The server can write again.".into());
         }

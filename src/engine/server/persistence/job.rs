@@ -268,7 +268,8 @@ impl Server {
         saves.last_secs = seconds;
         match outcome {
             Outcome::Done { .. } => {
-                (saves.last_ok, saves.last_time, saves.failures) = (true, now.unix_secs(), 0);
+                (saves.last_time, saves.failures) = (now.unix_secs(), 0);
+                saves.last_ok |= !mutant::is_on("kept-failure");
                 saves.count += 1;
                 self.dirty = self.dirty.saturating_sub(dirty);
                 self.log(Level::Notice, "DB saved on disk".into());
