@@ -221,9 +221,10 @@ fn commands_that_were_loaded_without_their_checksum_stay_though_what_follows_is_
         torn.push(0xaf);
         fs::write(&directory.file(INCREMENTAL), &torn).expect("a file");
         let mut commands = Vec::new();
-        let take = |loaded| match loaded {
-            Loaded::Commands { bytes, .. } => commands.extend(bytes),
-            _ => {}
+        let take = |loaded| {
+            if let Loaded::Commands { bytes, .. } = loaded {
+                commands.extend(bytes);
+            }
         };
         assert!(load(&directory, true, take).await.is_ok());
         assert!(memchr::memmem::find(&commands, &set("k", b"w")).is_some());
