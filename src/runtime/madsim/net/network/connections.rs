@@ -211,6 +211,8 @@ impl Network {
         if tell {
             self.answer_reset(id, side, ECONNRESET);
         }
+        // Were the reset lost, what waits for room would wait for ever: the other side asks for it again and again.
+        self.transmit(id, 1 - side);
         self.reap(id);
     }
 

@@ -119,6 +119,20 @@ fn a_dead_process_is_noticed_at_once_and_a_dead_machine_is_not() {
 }
 
 #[test]
+fn what_waits_for_room_ends_though_the_reset_is_lost() {
+    world(3, async |pair| {
+        pair.net.set_default_link(Link { window: 16, ..Link::default() });
+        let (mut client, server) = pair.connect().await;
+        assert!(soon(client.write_all(&[0; 64])).await.is_none());
+        drop(client);
+        pair.net.partition(pair.server.id(), pair.client.id());
+        drop(server);
+        time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(pair.net.connection_count(), 0);
+    });
+}
+
+#[test]
 fn what_waits_for_a_dead_machine_to_read_is_given_up() {
     world(3, async |pair| {
         pair.net.set_default_link(Link { window: 16, ..Link::default() });
