@@ -100,9 +100,11 @@ impl State {
         key: &[u8],
         act: impl FnOnce(&mut Stream) -> Expected,
     ) -> Result<Expected, WrongType> {
-        let mut stream = self.stream_at(key)?.as_ref().clone();
+        let before = self.stream_at(key)?;
+        let mut stream = before.as_ref().clone();
         let expected = act(&mut stream);
-        if self.entries.contains_key(key) {
+        // Where nothing is deleted, nobody who watches is told.
+        if stream != *before {
             self.set_stream(key, stream);
         }
         Ok(expected)

@@ -139,13 +139,15 @@ fn an_expiry_within_the_time_of_a_reply_leaves_both_possible() {
 }
 
 #[test]
-fn the_groups_of_a_watched_stream_may_change() {
+fn the_groups_of_a_watched_stream_may_change_and_nothing_be_deleted() {
     let commands = [
         ("XADD x 1-1 f v", bulk("1-1")),
         ("WATCH x", Reply::ok()),
         ("XGROUP CREATE x g 0 MKSTREAM", Reply::ok()),
         ("XACK x g 1-1", Reply::Int(0)),
         ("XGROUP DESTROY x g", Reply::Int(1)),
+        ("XDEL x 1-2", Reply::Int(0)),
+        ("XTRIM x MAXLEN 1", Reply::Int(0)),
     ];
     let state = play(&State::default(), &commands);
     let exec = Call::Transaction { watched: vec![b"x".to_vec()], commands: Vec::new() };
