@@ -262,15 +262,14 @@ impl Persistence {
                 keys = self.replay(&mut commands, start, &file).await?;
             } else {
                 let now = self.keyspace.now();
+                let place = |end: u64| move |why| format!("{why} (before offset {end} of the file)");
                 self.keyspace.with(now, |server| match loaded {
                     Loaded::Entries { db, entries, end } => {
                         keys = entries.len() as u64;
-                        let loaded = server.load_entries(db, entries, now);
-                        loaded.map_err(|why| format!("{why} (before offset {end} of the file)"))
+                        server.load_entries(db, entries, now).map_err(place(end))
                     }
                     Loaded::Library { source, end } => {
-                        let loaded = server.load_library_of_file(&source);
-                        loaded.map_err(|why| format!("{why} (before offset {end} of the file)"))
+                        server.load_library_of_file(&source).map_err(place(end))
                     }
                     Loaded::DropExpired(drops) => {
                         server.drop_expired(drops);

@@ -223,16 +223,14 @@ impl Notes {
     /// Whether a client has, since nothing fails any more, sent something and got an answer that is no refusal.
     pub fn is_served(&self, client: usize) -> bool {
         let inner = lock(&self.inner);
-        inner.healed_ns.is_some_and(|healed_ns| inner.histories[client].is_served_since(healed_ns))
+        inner.histories[client].is_served_since(inner.healed_ns)
     }
 
     /// Whether every client that writes has.
     pub fn are_all_served(&self) -> bool {
         let inner = lock(&self.inner);
-        let is_served = |history: &History| {
-            !history.is_written || inner.healed_ns.is_some_and(|healed_ns| history.is_served_since(healed_ns))
-        };
-        inner.histories.iter().all(is_served)
+        let mut written = inner.histories.iter().filter(|history| history.is_written);
+        written.all(|history| history.is_served_since(inner.healed_ns))
     }
 
     /// Whether a client may have had all flushed since a moment.
@@ -370,7 +368,9 @@ pub fn is_refusal(reply: &Reply) -> bool {
 }
 
 impl History {
-    fn is_served_since(&self, moment_ns: u64) -> bool {
+    /// Not since a moment that never was.
+    fn is_served_since(&self, moment_ns: Option<u64>) -> bool {
+        let Some(moment_ns) = moment_ns else { return false };
         let served = |sent: &Sent| sent.sent_ns >= moment_ns && sent.answered_ns.is_some() && !sent.refused;
         self.sent.iter().rev().any(served)
     }

@@ -118,13 +118,18 @@ fn a_dead_process_is_noticed_at_once_and_a_dead_machine_is_not() {
     });
 }
 
+/// The server's end of a connection whose client is gone and has written more than there is room for.
+async fn stuffed(pair: &Pair) -> Stream {
+    pair.net.set_default_link(Link { window: 16, ..Link::default() });
+    let (mut client, server) = pair.connect().await;
+    assert!(soon(client.write_all(&[0; 64])).await.is_none());
+    server
+}
+
 #[test]
 fn what_waits_for_room_ends_though_the_reset_is_lost() {
     world(3, async |pair| {
-        pair.net.set_default_link(Link { window: 16, ..Link::default() });
-        let (mut client, server) = pair.connect().await;
-        assert!(soon(client.write_all(&[0; 64])).await.is_none());
-        drop(client);
+        let server = stuffed(&pair).await;
         pair.net.partition(pair.server.id(), pair.client.id());
         drop(server);
         time::sleep(Duration::from_secs(300)).await;
@@ -135,10 +140,7 @@ fn what_waits_for_room_ends_though_the_reset_is_lost() {
 #[test]
 fn what_waits_for_a_dead_machine_to_read_is_given_up() {
     world(3, async |pair| {
-        pair.net.set_default_link(Link { window: 16, ..Link::default() });
-        let (mut client, server) = pair.connect().await;
-        assert!(soon(client.write_all(&[0; 64])).await.is_none());
-        drop(client);
+        let server = stuffed(&pair).await;
         pair.net.set_death(pair.server.id(), Death::Power);
         Handle::current().kill(pair.server.id());
         drop(server);
