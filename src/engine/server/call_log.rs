@@ -17,6 +17,8 @@ pub struct LoggedCall {
     pub value: u64,
     /// The arguments, trimmed.
     pub args: Vec<Vec<u8>>,
+    /// How many there were.
+    pub arg_count: usize,
     /// Where the client is.
     pub address: String,
     /// What the client calls itself.
@@ -117,7 +119,9 @@ impl CallLogs {
             at: now.unix_secs(),
             value,
             args: trimmed(args, hidden, config),
-            address: session.peer.address.to_string(),
+            arg_count: args.len(),
+            // Scripts are nowhere.
+            address: if session.is_script() { String::new() } else { session.peer.address.to_string() },
             name: session.name().to_vec(),
         };
         self.get_mut(kind).push(call, max_len);

@@ -144,7 +144,9 @@ fn show(call: &mut Call, kind: LogKind, count: usize) {
     let log = call.server.call_logs.get(kind);
     call.reply.array(log.len().min(count));
     for entry in log.iter().take(count) {
-        call.reply.array(6);
+        // Only Redis has the last, and only this log.
+        let with_count = kind == LogKind::Slow;
+        call.reply.array(6 + usize::from(with_count));
         call.reply.int(entry.id as i64);
         call.reply.int(entry.at);
         call.reply.int(entry.value as i64);
@@ -152,12 +154,18 @@ fn show(call: &mut Call, kind: LogKind, count: usize) {
         entry.args.iter().for_each(|arg| call.reply.bulk(arg));
         call.reply.bulk(entry.address.as_bytes());
         call.reply.bulk(&entry.name);
+        if with_count {
+            call.reply.int(entry.arg_count as i64);
+        }
     }
 }
 
 fn get(call: &mut Call) -> Result {
     if call.args.len() > 3 {
-        return Err(call.arity_error());
+        let name = String::from_utf8_lossy(call.args.at(1));
+        let text =
+            format!("ERR unknown subcommand or wrong number of arguments for '{name}'. Try SLOWLOG HELP.");
+        return Err(Error::text(text));
     }
     let count = call.args.get(2).map_or(Ok(USUAL_COUNT), count)?;
     show(call, LogKind::Slow, count);
