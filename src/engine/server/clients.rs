@@ -9,6 +9,8 @@ use crate::engine::time::Now;
 
 /// Input buffers up to this many bytes are left alone while their client is active.
 const INPUT_KEPT: usize = 32 * 1024;
+/// `maxmemory-clients` is no less than this.
+const LEAST_LIMIT: u64 = 128 * 1024;
 /// Microseconds without input after which a client's buffers are given back.
 const IDLE: u64 = 2_000_000;
 
@@ -43,15 +45,16 @@ impl Server {
         }
     }
 
-    /// `maxmemory-clients` in bytes; 0 is no limit.
+    /// `maxmemory-clients` in bytes; 0 is no limit. However small it is set, there is room for one to set it again.
     #[inline]
     pub fn clients_limit(&self) -> u64 {
-        match self.config.maxmemory_clients {
+        let limit = match self.config.maxmemory_clients {
             MemoryOrPercent::Bytes(bytes) => bytes,
             MemoryOrPercent::Percent(percent) => {
                 (self.config.maxmemory as u128 * percent as u128 / 100) as u64
             }
-        }
+        };
+        if limit == 0 { 0 } else { limit.max(LEAST_LIMIT) }
     }
 
     /// A client's buffers changed. Costs nothing without a limit.
@@ -299,7 +302,9 @@ mod tests {
     }
 
     fn request() -> impl Strategy<Value = Vec<u8>> {
+        let large = [&b"*2\r\n$90000\r\n"[..], &[b'x'; 50_000][..]].concat();
         let words: Vec<&[u8]> = vec![
+            &large,
             b"PING\r\n",
             b"MULTI\r\n",
             b"EXEC\r\n",
@@ -315,13 +320,14 @@ mod tests {
             b"QUIT\r\n",
             b"GET",
         ];
-        prop::sample::select(words).prop_map(<[u8]>::to_vec)
+        let words: Vec<Vec<u8>> = words.into_iter().map(<[u8]>::to_vec).collect();
+        prop::sample::select(words)
     }
 
     proptest! {
         #[test]
         fn the_sum_is_what_the_clients_cost(
-            requests in prop::collection::vec((0usize..4, request()), 1..60), limit in 2000u64..20_000,
+            requests in prop::collection::vec((0usize..4, request()), 1..60), limit in 100_000u64..200_000,
         ) {
             let mut world = world(limit);
             let mut clients = [0, 1, 2, 3].map(|_| world.connect());
@@ -335,7 +341,7 @@ mod tests {
             }
             world.advance(10_000_000);
             let evictable = world.server.clients.iter().any(|session| !session.no_evict);
-            prop_assert!(!evictable || world.server.client_memory as u64 <= limit);
+            prop_assert!(!evictable || world.server.client_memory as u64 <= limit.max(super::LEAST_LIMIT));
         }
     }
 }
