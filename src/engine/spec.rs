@@ -65,8 +65,10 @@ mod flags {
             MAY_REPLICATE = "",
             NO_ASYNC_LOADING = "no_async_loading",
             NO_MULTI = "no_multi",
+            NO_MANDATORY_KEYS = "no_mandatory_keys",
             MOVABLE_KEYS = "movablekeys",
             ALLOW_BUSY = "allow_busy",
+            SCRIPT_RUNNER = "script_runner",
             /// Contains other commands (EXEC, scripts): exempt from dispatch's own assertions.
             CONTAINER = "",
             /// Touches keys that it does not name (SCAN): what expires on the way is no unit.

@@ -64,6 +64,7 @@ impl Peer {
             "CLIENT UNPAUSE",
             "ACL DELUSER alice bob",
             "ACL LOG RESET",
+            "FUNCTION FLUSH",
         ];
         for command in commands {
             session.ask(&command.split(' ').collect::<Vec<_>>());

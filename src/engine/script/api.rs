@@ -266,8 +266,7 @@ impl<'a> Machine<'a> {
             let Value::Table(error) = error else { return Err(b"unknown error".into()) };
             let text = |name| error.raw_get::<Option<mlua::LuaString>>(name).map_err(failed);
             let message = text("err")?.map(|text| text.as_bytes().to_vec()).unwrap_or_default();
-            let message = message.strip_prefix(b"ERR ").unwrap_or(&message);
-            return Err(message.to_vec());
+            return Err(message);
         }
         let mut all = Vec::new();
         for entry in entries.sequence_values::<Table>() {

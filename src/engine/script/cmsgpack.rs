@@ -10,15 +10,15 @@ const DEEPEST_INPUT: usize = 1000;
 
 pub(super) const FUNCTIONS: &[(&str, Fallible)] = &[
     ("pack", pack),
-    ("unpack", |lua, args| unpack(lua, args, 0, 0)),
+    ("unpack", |lua, args| unpack(lua, args, "unpack", 0, 0)),
     ("unpack_one", |lua, args| {
         let offset = if args.len() > 1 { integer(args, 1, "unpack_one")? } else { 0 };
-        unpack(lua, args, 1, offset)
+        unpack(lua, args, "unpack_one", 1, offset)
     }),
     ("unpack_limit", |lua, args| {
         let limit = integer(args, 1, "unpack_limit")?;
         let offset = if args.len() > 2 { integer(args, 2, "unpack_limit")? } else { 0 };
-        unpack(lua, args, limit, offset)
+        unpack(lua, args, "unpack_limit", limit, offset)
     }),
 ];
 
@@ -123,8 +123,8 @@ fn append_count(out: &mut Vec<u8>, count: u32, (small, medium, large): (u8, u8, 
 }
 
 /// Reads at most `limit` values from `offset` on (0: all); with a limit, where to go on (or -1) comes first.
-fn unpack(lua: &Lua, args: &[Value], limit: i64, offset: i64) -> Outcome {
-    let input = string(lua, args, 0, "unpack")?;
+fn unpack(lua: &Lua, args: &[Value], name: &str, limit: i64, offset: i64) -> Outcome {
+    let input = string(lua, args, 0, name)?;
     let input = input.as_bytes();
     if offset < 0 || limit < 0 {
         return Err(format!(

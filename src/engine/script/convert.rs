@@ -310,7 +310,8 @@ fn whole(number: f64) -> i64 {
 pub fn append(out: &mut Vec<u8>, value: Shown) -> bool {
     match value {
         Shown::Bytes(text) => out.extend_from_slice(text),
-        Shown::Number(number) if (whole(number) as f64).to_bits() == number.to_bits() => {
+        // Half the range of i64, within which Redis takes whole numbers for integers.
+        Shown::Number(number) if number.abs() <= (i64::MAX / 2) as f64 && whole(number) as f64 == number => {
             out.extend_from_slice(itoa::Buffer::new().format(whole(number)).as_bytes())
         }
         Shown::Number(number) => out.extend_from_slice(format_f64_digits(number).as_bytes()),

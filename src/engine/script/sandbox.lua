@@ -58,6 +58,13 @@ local function caught_text(ok, err, ...)
   return ok, err
 end
 
+-- A number without its fraction; what is no number is below all of them.
+local function whole(number)
+  if number ~= number then return -1 / 0 end
+  if number < 0 then return -floor(-number) end
+  return floor(number)
+end
+
 -- An error as redis.call raises it.
 local function raise(text)
   error({err = "ERR " .. text}, 0)
@@ -254,14 +261,17 @@ end
 function api.log(...)
   local level = ...
   if select("#", ...) < 2 then raise("redis.log() requires two arguments or more.") end
-  if type(level) ~= "number" then raise("First argument must be a number (log level).") end
+  level = tonumber(level)
+  if not level then raise("First argument must be a number (log level).") end
+  level = whole(level)
   if level < 0 or level > 3 then raise("Invalid log level.") end
-  native.log(...)
+  native.log(level, select(2, ...))
 end
 
 function api.setresp(...)
   local version = ...
   if select("#", ...) ~= 1 then raise("redis.setresp() requires one argument.") end
+  version = whole(tonumber(version) or 0)
   if version ~= 2 and version ~= 3 then raise("RESP version must be 2 or 3.") end
   native.setresp(version)
 end
@@ -269,7 +279,8 @@ end
 function api.set_repl(...)
   local flags = ...
   if select("#", ...) ~= 1 then raise("redis.set_repl() requires one argument.") end
-  if type(flags) ~= "number" or flags < 0 or flags > 3 or flags ~= floor(flags) then
+  flags = whole(tonumber(flags) or 0)
+  if flags < 0 or flags > 3 then
     raise("Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.")
   end
   native.set_repl(flags)
@@ -303,16 +314,21 @@ end
 local FLAGS = {["no-writes"] = true, ["allow-oom"] = true, ["allow-stale"] = true, ["no-cluster"] = true,
   ["allow-cross-slot-keys"] = true}
 
+-- A string, or a number as one; anything else is refused.
+local function text_of(value, complaint)
+  if type(value) == "number" then return tostring(value) end
+  if type(value) ~= "string" then raise(complaint) end
+  return value
+end
+
 local function named(t)
   local entry = {flags = {}}
   for key, value in real.pairs(t) do
-    if type(key) ~= "string" then raise("named argument key given to redis.register_function is not a string") end
+    key = text_of(key, "named argument key given to redis.register_function is not a string")
     if key == "function_name" then
-      if type(value) ~= "string" then raise("function_name argument given to redis.register_function must be a string") end
-      entry.name = value
+      entry.name = text_of(value, "function_name argument given to redis.register_function must be a string")
     elseif key == "description" then
-      if type(value) ~= "string" then raise("description argument given to redis.register_function must be a string") end
-      entry.description = value
+      entry.description = text_of(value, "description argument given to redis.register_function must be a string")
     elseif key == "callback" then
       if type(value) ~= "function" then raise("callback argument given to redis.register_function must be a function") end
       entry.callback = value
@@ -342,7 +358,7 @@ local function register_function(...)
     end
     return register(named(first))
   end
-  if type(first) ~= "string" then raise("first argument to redis.register_function must be a string") end
+  first = text_of(first, "first argument to redis.register_function must be a string")
   if type(second) ~= "function" then raise("second argument to redis.register_function must be a function") end
   register({name = first, callback = second, flags = {}})
 end

@@ -121,6 +121,8 @@ impl<'a> Format<'a> {
 fn pack(lua: &Lua, args: &[Value]) -> Outcome {
     let text = string(lua, args, 0, "pack")?;
     let text = text.as_bytes();
+    // What is not given is nil.
+    let args = &[args, &[Value::Nil]].concat();
     let mut format = Format::new(&text, "pack");
     let (mut out, mut arg) = (Vec::new(), 1);
     while let Some((item, padding)) = format.next(out.len())? {
@@ -174,9 +176,10 @@ fn unpack(lua: &Lua, args: &[Value]) -> Outcome {
     let data = string(lua, args, 1, "unpack")?;
     let (text, data) = (text.as_bytes(), data.as_bytes());
     let first = if args.len() > 2 { integer(args, 2, "unpack")? } else { 1 };
-    if first < 1 {
+    if first == 0 {
         return Err("bad argument #3 to 'unpack' (offset must be 1 or greater)".into());
     }
+    // A negative one is beyond any end.
     let mut at = (first - 1) as usize;
     let mut format = Format::new(&text, "unpack");
     let mut values: Vec<Value> = Vec::new();
@@ -206,6 +209,7 @@ fn unpack(lua: &Lua, args: &[Value]) -> Outcome {
                 (Value::Number(f64::from_le_bytes(double)), 8)
             }
             Item::Text => {
+                take(0)?;
                 let rest = data.get(at..).unwrap_or_default();
                 let length = memchr::memchr(0, rest).ok_or("unfinished string in data")?;
                 (bytes(lua, &rest[..length])?, length + 1)
@@ -225,7 +229,7 @@ fn unpack(lua: &Lua, args: &[Value]) -> Outcome {
             return Err("too many results to unpack".into());
         }
     }
-    values.push(Value::Number(at as f64 + 1.0));
+    values.push(Value::Number((at as i64).wrapping_add(1) as f64));
     Ok(values)
 }
 

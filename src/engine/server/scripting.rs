@@ -398,7 +398,8 @@ impl Server {
     /// `redis.acl_check_cmd`.
     fn allows_script(&mut self, user: UserId, argv: Argv) -> std::result::Result<bool, &'static str> {
         match dispatch::resolve(self, self.commands.find(argv.args().at(0)), argv.args()) {
-            Ok(id) | Err((Some(id), _)) => Ok(permission::check(self, user, id, argv.args()).is_ok()),
+            Ok(id) => Ok(permission::check(self, user, id, argv.args()).is_ok()),
+            Err((Some(_), _)) => Err("Wrong number of args for redis.acl_check_cmd()"),
             Err((None, _)) => Err("Invalid command passed to redis.acl_check_cmd()"),
         }
     }

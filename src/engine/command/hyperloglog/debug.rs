@@ -10,7 +10,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "PFDEBUG",
         arity: Exactly(3),
-        flags: GROWING.or(Flags::ADMIN),
+        flags: GROWING.or(Flags::ADMIN).or(Flags::SYSTEM),
         keys: &[key_at(2, KeyFlags::RW.or(KeyFlags::ACCESS))],
         since: "2.8.9",
         complexity: "N/A",
@@ -22,7 +22,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "PFSELFTEST",
         arity: Exactly(1),
-        flags: Flags::ADMIN,
+        flags: Flags::ADMIN.or(Flags::SYSTEM),
         since: "2.8.9",
         complexity: "N/A",
         summary: "Tests the registers and the estimates of HyperLogLogs.",

@@ -9,8 +9,13 @@ use crate::engine::session::{ScriptDebug, Waiting};
 use crate::engine::spec::{Arg, Arity::AtLeast, Flags, KEY, KeyFlags, int, keys_counted, string};
 use crate::engine::text::sha1::sha1;
 
-const FLAGS: Flags =
-    Flags::NOSCRIPT.or(Flags::STALE).or(Flags::SKIP_MONITOR).or(Flags::MOVABLE_KEYS).or(Flags::CONTAINER);
+const FLAGS: Flags = Flags::NOSCRIPT
+    .or(Flags::STALE)
+    .or(Flags::SKIP_MONITOR)
+    .or(Flags::MOVABLE_KEYS)
+    .or(Flags::NO_MANDATORY_KEYS)
+    .or(Flags::SCRIPT_RUNNER)
+    .or(Flags::CONTAINER);
 const COMPLEXITY: &str = "Depends on the script that is executed.";
 const REST: [Arg; 3] = [int("numkeys"), KEY.optional().multiple(), string("arg").optional().multiple()];
 

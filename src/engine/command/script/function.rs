@@ -5,7 +5,9 @@ use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::protocol::Reply;
 use crate::engine::rdb::payload;
 use crate::engine::server::functions::Library;
-use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Flags, one_of, pattern, string, token};
+use crate::engine::spec::{
+    Arity::AtLeast, Arity::Exactly, Categories, Flags, one_of, pattern, string, token,
+};
 use crate::engine::text::ascii;
 use crate::engine::text::glob;
 
@@ -17,6 +19,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "FUNCTION",
         arity: AtLeast(2),
+        categories: Categories::NONE,
         flags: Flags::NONE,
         since: "7.0.0",
         complexity: "Depends on subcommand.",
@@ -156,7 +159,7 @@ fn too_many(subcommand: &str) -> Error {
 
 fn flush(call: &mut Call) -> Result {
     if call.args.len() > 3 {
-        return Err(too_many("flush"));
+        return Err(too_many(&String::from_utf8_lossy(call.args.at(1))));
     }
     let later = flushes_later(call, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option")?;
     let forgotten = call.server.scripting.functions.count();

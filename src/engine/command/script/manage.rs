@@ -4,7 +4,7 @@ use super::eval::parse_digest;
 use super::{SCRIPTING, flushes_later};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::session::ScriptDebug;
-use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Flags, one_of, string, token};
+use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Categories, Flags, one_of, string, token};
 use crate::engine::text::sha1::sha1;
 
 const SCRIPT: Command = Command { parent: Some("SCRIPT"), since: "2.6.0", ..SCRIPTING };
@@ -13,6 +13,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command {
         name: "SCRIPT",
         arity: AtLeast(2),
+        categories: Categories::NONE,
         flags: Flags::NONE,
         since: "2.6.0",
         complexity: "Depends on subcommand.",
@@ -150,6 +151,10 @@ fn help(call: &mut Call) -> Result {
         "    Return information about the existence of the scripts in the script cache.",
         "FLUSH [ASYNC|SYNC]",
         "    Flush the Lua scripts cache. Very dangerous on replicas.",
+        "    When called without the optional mode argument, the behavior is determined by the",
+        "    lazyfree-lazy-user-flush configuration directive. Valid modes are:",
+        "    * ASYNC: Asynchronously flush the scripts cache.",
+        "    * SYNC: Synchronously flush the scripts cache.",
         "KILL",
         "    Kill the currently executing Lua script.",
         "LOAD <script>",
