@@ -4,6 +4,7 @@ use super::args::{self, Cursor};
 use super::{Error, Result};
 use crate::engine::protocol::{Args, Reply};
 use crate::engine::text::glob;
+use crate::engine::text::number::parse_loose_u64;
 
 /// What is gone through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +70,7 @@ pub fn write_nothing(reply: &mut Reply) {
     reply.array(0);
 }
 
-/// A cursor: what C's `strtoull` takes whole, without a minus.
+/// A cursor.
 pub fn cursor(text: &[u8]) -> Result<u64> {
-    let digits = text.trim_ascii_start();
-    let digits = digits.strip_prefix(b"+").unwrap_or(digits);
-    let all_digits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    let number =
-        std::str::from_utf8(digits).ok().filter(|_| all_digits).and_then(|digits| digits.parse().ok());
-    number.ok_or(Error::new("ERR invalid cursor"))
+    parse_loose_u64(text).ok_or(Error::new("ERR invalid cursor"))
 }

@@ -25,6 +25,27 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
     }
 }
 
+/// A `u64` as C's `strtoull` takes a whole text: with leading spaces, zeros or a sign. What is below zero counts
+/// from the end of the range, as there, unless it is written the one canonical way.
+pub fn parse_loose_u64(text: &[u8]) -> Option<u64> {
+    if let Some(number) = parse_i64(text) {
+        return u64::try_from(number).ok();
+    }
+    let spaces = text.iter().take_while(|byte| matches!(byte, b'\t'..=b'\r' | b' ')).count();
+    let (negative, digits) = match &text[spaces..] {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let significant = digits.iter().position(|digit| *digit != b'0');
+    let number = match significant {
+        None if digits.is_empty() => return None,
+        None => 0,
+        Some(start) => parse_u64(&digits[start..])?,
+    };
+    Some(if negative { number.wrapping_neg() } else { number })
+}
+
 /// A double as C's `strtod` reads it, the whole text being one: decimal or hexadecimal, `inf` and
 /// `infinity` in any case. No spaces, no NaN; out of range, or too small to be told from zero, is no
 /// number either.

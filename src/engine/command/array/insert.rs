@@ -1,13 +1,13 @@
 //! Inserting one element after the other: arrays as logs and as rings.
 
 use super::get::write_element;
-use super::{ARRAY, FAST_READ, GROWING, READ, UPDATE, array_event, change, number, read, write_index};
+use super::{ARRAY, FAST_READ, GROWING, READ, UPDATE, array_event, change, read, write_index};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::value::array::INDEX_MAX;
 use crate::engine::keyspace::{Array, Type};
 use crate::engine::spec::Arity::{AtLeast, Exactly};
 use crate::engine::spec::{Flags, KEY, int, key_at, string, token};
-use crate::engine::text::number::parse_i64;
+use crate::engine::text::number::{parse_i64, parse_loose_u64};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command {
@@ -107,7 +107,7 @@ fn arnext(call: &mut Call) -> Result {
 
 fn arseek(call: &mut Call) -> Result {
     let (access, key) = (call.access(), call.args.at(1));
-    let next = number(call.args.at(2)).ok_or(super::BAD_INDEX)?;
+    let next = parse_loose_u64(call.args.at(2)).ok_or(super::BAD_INDEX)?;
     let mut entry = call.server.write_as(access, key, Type::Array)?;
     let array = entry.as_mut().and_then(|entry| entry.array_mut());
     let found = array.is_some();
@@ -122,16 +122,16 @@ fn arseek(call: &mut Call) -> Result {
 fn arlastitems(call: &mut Call) -> Result {
     let (access, key) = (call.access(), call.args.at(1));
     let most = parse_i64(call.args.at(2)).ok_or(Error::new("ERR invalid COUNT"))?;
+    if most <= 0 {
+        call.reply.array(0);
+        return Ok(());
+    }
     let newest_first = match call.args.len() {
         3 => false,
         4 if call.args.at(3).eq_ignore_ascii_case(b"REV") => true,
         4 => return Err(Error::SYNTAX),
         _ => return Err(call.arity_error()),
     };
-    if most <= 0 {
-        call.reply.array(0);
-        return Ok(());
-    }
     let entry = call.server.read_as(access, key, Type::Array)?;
     let Some(array) = entry.and_then(|entry| entry.array()) else {
         call.reply.array(0);

@@ -17,7 +17,7 @@ use crate::engine::keyspace::{Array, Expiry, NewValue, Object, Type};
 use crate::engine::protocol::Reply;
 use crate::engine::server::Server;
 use crate::engine::spec::{Categories, Flags, KeyFlags};
-use crate::engine::text::number::parse_u64;
+use crate::engine::text::number::parse_loose_u64;
 
 /// The topics of this group.
 pub const TOPICS: &[&[Command]] =
@@ -35,21 +35,9 @@ const fn array_event(name: &'static str) -> Event {
     Event { class: KeyspaceEvents::ARRAY, name }
 }
 
-/// An index as C's `strtoull` reads it, without a minus.
-fn number(arg: &[u8]) -> Option<u64> {
-    let digits = arg.trim_ascii_start();
-    let digits = digits.strip_prefix(b"+").unwrap_or(digits);
-    let significant = digits.iter().position(|digit| *digit != b'0');
-    match significant {
-        None if digits.is_empty() => None,
-        None => Some(0),
-        Some(start) => parse_u64(&digits[start..]),
-    }
-}
-
 /// The index of an element.
 fn index(arg: &[u8]) -> Result<u64> {
-    number(arg).filter(|index| *index <= INDEX_MAX).ok_or(BAD_INDEX)
+    parse_loose_u64(arg).filter(|index| *index <= INDEX_MAX).ok_or(BAD_INDEX)
 }
 
 /// Pairs of an index and an argument, or of two indexes, from an argument on.

@@ -1,5 +1,6 @@
 //! The ids of entries: 128 bits that sort as numbers do.
 
+use crate::engine::text::number::parse_loose_u64;
 use std::fmt;
 
 /// The id of an entry: milliseconds, usually of the Unix epoch, and a number among those of one
@@ -95,18 +96,9 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// One of the numbers: digits, leading zeros allowed, as `strtoull` takes them.
+/// One of the numbers.
 fn half(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 127 {
-        return None;
-    }
-    text.iter().try_fold(0u64, |total, &byte| {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        total.checked_mul(10)?.checked_add(u64::from(digit))
-    })
+    if text.len() > 127 { None } else { parse_loose_u64(text) }
 }
 
 #[cfg(test)]
