@@ -68,6 +68,7 @@ impl Selector {
             b"nocommands" => self.commands.set_all(false),
             _ => match rule {
                 [b'~', pattern @ ..] => return self.add_key(pattern, true, true),
+                [b'%', ..] if self.all_keys => return Err(RuleError::AllKeys),
                 [b'%', rest @ ..] => {
                     let (read, write, pattern) = permissions(rest)?;
                     return self.add_key(pattern, read, write);

@@ -2,6 +2,7 @@
 
 use super::{Error, Result};
 use crate::engine::protocol::Args;
+use crate::engine::text::long_double::LongDouble;
 use crate::engine::text::number;
 use crate::engine::time::Now;
 
@@ -28,12 +29,22 @@ pub fn double(arg: &[u8]) -> Result<f64> {
 /// A timeout in seconds, possibly with a fraction: the deadline in monotonic microseconds, `None` for
 /// zero (for ever). It counts in whole milliseconds, rounded up.
 pub fn timeout_seconds(arg: &[u8], now: Now) -> Result<Option<u64>> {
-    let seconds = number::parse_f64(arg).ok_or(Error::new("ERR timeout is not a float or out of range"))?;
+    let seconds = timeout(arg).ok_or(Error::new("ERR timeout is not a float or out of range"))?;
     let ms = (seconds * 1000.0).ceil();
     if ms >= i64::MAX as f64 {
         return Err(Error::new("ERR timeout is out of range"));
     }
     deadline(ms as i64, now)
+}
+
+/// A number of seconds. What a double cannot hold may be one all the same, as long as a `long double` can:
+/// an infinity then, or the smallest number that is not zero.
+fn timeout(arg: &[u8]) -> Option<f64> {
+    number::parse_f64(arg).or_else(|| {
+        let long = LongDouble::parse(arg)?;
+        let tiny = if long.is_negative() { -f64::MIN_POSITIVE } else { f64::MIN_POSITIVE };
+        number::parse_f64_bound(arg).map(|near| if near == 0.0 { tiny } else { near })
+    })
 }
 
 /// A timeout in milliseconds: the deadline in monotonic microseconds, `None` for zero (for ever).

@@ -155,7 +155,11 @@ pub fn resolve(
 fn unknown(args: Args) -> Error {
     let mut text = b"ERR unknown command '".to_vec();
     text.extend(args.at(0).iter().take(SHOWN));
-    text.extend(b"', with args beginning with: ");
+    text.push(b'\'');
+    if args.len() == 1 {
+        return Error::bytes(text);
+    }
+    text.extend(b", with args beginning with: ");
     let mut shown = Vec::new();
     for arg in args.from(1).iter() {
         if shown.len() >= SHOWN {

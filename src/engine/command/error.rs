@@ -49,6 +49,9 @@ impl Error {
     pub const SYNTAX: Error = Error::new("ERR syntax error");
     /// Not a whole number of 64 bits.
     pub const NOT_INTEGER: Error = Error::new("ERR value is not an integer or out of range");
+    /// A whole number that C's `int` does not hold.
+    pub const INT_RANGE: Error =
+        Error::new("ERR value is out of range, value must between -2147483648 and 2147483647");
     /// Not a number.
     pub const NOT_FLOAT: Error = Error::new("ERR value is not a valid float");
     /// A number outside its bounds.

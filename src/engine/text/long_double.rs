@@ -59,6 +59,11 @@ impl LongDouble {
         self.0.is_finite()
     }
 
+    /// Whether it is below zero.
+    pub fn is_negative(self) -> bool {
+        self.0.is_negative() && !self.0.is_zero()
+    }
+
     /// The sum of two finite numbers, which may be infinite.
     pub fn saturating_add(self, other: Self) -> Self {
         Self((self.0 + other.0).value)

@@ -7,7 +7,6 @@ use crate::engine::command::args::Cursor;
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::keyspace::Type;
 use crate::engine::keyspace::value::IntBuf;
-use crate::engine::keyspace::value::array::INDEX_MAX;
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{Flags, KEY, block, int, key_at, one_of, string, token};
 use crate::engine::text::glob;
@@ -138,16 +137,20 @@ fn predicate<'a>(kind: &[u8], text: &'a [u8], nocase: bool) -> Result<Predicate<
 }
 
 fn argrep(call: &mut Call) -> Result {
+    // `+` is the last index that there is, so that what begins after it goes backwards.
     let bound = |arg: &[u8]| match arg {
-        b"-" => Ok(0),
-        b"+" => Ok(INDEX_MAX),
-        arg => index(arg),
+        b"-" => Ok(Some(0)),
+        b"+" => Ok(None),
+        arg => index(arg).map(Some),
     };
     let (from, to) = (bound(call.args.at(2))?, bound(call.args.at(3))?);
     let search = Search::read(Cursor::new(call.args, 4))?;
     let (access, key) = (call.access(), call.args.at(1));
     let entry = call.server.read_as(access, key, Type::Array)?;
-    let elements = entry.and_then(|entry| entry.array()).into_iter().flat_map(|array| array.range(from, to));
+    let array = entry.and_then(|entry| entry.array());
+    let last = array.map_or(0, |array| array.len().saturating_sub(1));
+    let (from, to) = (from.unwrap_or(last), to.unwrap_or(last));
+    let elements = array.into_iter().flat_map(|array| array.range(from, to));
     let found = elements.filter(|(_, element)| search.finds(element.bytes(&mut IntBuf::new())));
     let (mark, mut count) = (call.reply.mark(), 0);
     for (index, element) in found.take(search.limit) {

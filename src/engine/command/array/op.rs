@@ -50,13 +50,7 @@ enum Fold {
 fn arop(call: &mut Call) -> Result {
     let (from, to) = (index(call.args.at(2))?, index(call.args.at(3))?);
     let operation = call.args.at(4).to_ascii_uppercase();
-    let matches = operation == b"MATCH";
-    match call.args.len() {
-        5 if matches => return Err(Error::new("ERR MATCH requires a value argument")),
-        5 => {}
-        6 if matches => {}
-        _ => return Err(call.arity_error()),
-    }
+    let is_alone = call.args.len() == 5;
     let fold = match operation.as_slice() {
         b"SUM" => Fold::Numbers(LongDouble::plus),
         b"MIN" => Fold::Numbers(|a, b| Some(if b < a { b } else { a })),
@@ -64,9 +58,15 @@ fn arop(call: &mut Call) -> Result {
         b"AND" => Fold::Bits(|a, b| a & b),
         b"OR" => Fold::Bits(|a, b| a | b),
         b"XOR" => Fold::Bits(|a, b| a ^ b),
-        b"MATCH" | b"USED" => return count(call, from, to, matches.then(|| call.args.at(5))),
+        b"USED" if is_alone => return count(call, from, to, None),
+        b"USED" => return Err(call.arity_error()),
+        b"MATCH" if call.args.len() == 6 => return count(call, from, to, Some(call.args.at(5))),
+        b"MATCH" => return Err(Error::new("ERR MATCH requires a value argument")),
         _ => return Err(Error::new("ERR unknown operation")),
     };
+    if !is_alone {
+        return Err(call.arity_error());
+    }
     let (access, key) = (call.access(), call.args.at(1));
     let entry = call.server.read_as(access, key, Type::Array)?;
     let elements = entry.and_then(|entry| entry.array()).into_iter().flat_map(|array| array.range(from, to));

@@ -1,6 +1,6 @@
 //! CLIENT PAUSE, REPLY, NO-EVICT and their kin: how the server treats clients.
 
-use super::{CLIENT, CLIENT_ADMIN, ON_OFF, on_off};
+use super::{CLIENT, CLIENT_ADMIN, ON_OFF, on_off, too_many};
 use crate::engine::command::{Call, Command, Error, Result, args};
 use crate::engine::server::pause::Scope;
 use crate::engine::session::ReplyMode;
@@ -77,15 +77,15 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 fn pause(call: &mut Call) -> Result {
+    if call.args.len() > 4 {
+        return Err(too_many(call));
+    }
     let scope = match call.args.get(3) {
         None => Scope::All,
         Some(mode) if mode.eq_ignore_ascii_case(b"write") => Scope::Writes,
         Some(mode) if mode.eq_ignore_ascii_case(b"all") => Scope::All,
         Some(_) => return Err(Error::new("ERR CLIENT PAUSE mode must be WRITE or ALL")),
     };
-    if call.args.len() > 4 {
-        return Err(Error::SYNTAX);
-    }
     let until = args::timeout_ms(call.args.at(2), call.now)?.unwrap_or(call.now.mono_us);
     call.server.pause.extend(scope, until);
     call.reply.ok();

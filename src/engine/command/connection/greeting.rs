@@ -82,7 +82,7 @@ fn echo(call: &mut Call) -> Result {
 }
 
 fn select(call: &mut Call) -> Result {
-    let index = args::int_between(call.args.at(1), i32::MIN as i64, i32::MAX as i64, Error::NOT_INTEGER)?;
+    let index = args::int_between(call.args.at(1), i32::MIN as i64, i32::MAX as i64, Error::INT_RANGE)?;
     let databases = call.server.databases.len();
     call.session.db = usize::try_from(index).ok().filter(|db| *db < databases).ok_or(Error::DB_RANGE)?;
     call.reply.ok();

@@ -1,7 +1,7 @@
 //! CLIENT KILL and CLIENT UNBLOCK: ending other clients, or their waits.
 
-use super::CLIENT_ADMIN;
 use super::filter::{Filter, Purpose};
+use super::{CLIENT_ADMIN, too_many};
 use crate::engine::command::args::{self, Cursor};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::session::{ClientId, Closing, Waiting};
@@ -100,15 +100,15 @@ fn kill(call: &mut Call) -> Result {
 }
 
 fn unblock(call: &mut Call) -> Result {
+    if call.args.len() > 4 {
+        return Err(too_many(call));
+    }
     let reason = call.args.get(3).map(<[u8]>::to_ascii_lowercase);
     let with_error = match reason.as_deref() {
         None | Some(b"timeout") => false,
         Some(b"error") => true,
         Some(_) => return Err(Error::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
     };
-    if call.args.len() > 4 {
-        return Err(Error::SYNTAX);
-    }
     let id = args::int(call.args.at(2))?;
     let client = u64::try_from(id).ok().and_then(|id| call.server.clients.find(id));
     let unblocked = client.is_some_and(|client| end_wait(call, client, with_error));

@@ -155,8 +155,7 @@ fn copy(call: &mut Call) -> Result {
 
 /// A database's index from a request.
 fn database(call: &Call, number: &[u8]) -> Result<usize> {
-    let range = Error::new("ERR value is out of range, value must between -2147483648 and 2147483647");
-    let index = args::int_between(number, i32::MIN.into(), i32::MAX.into(), range)?;
+    let index = args::int_between(number, i32::MIN.into(), i32::MAX.into(), Error::INT_RANGE)?;
     let index = usize::try_from(index).map_err(|_| Error::DB_RANGE)?;
     if index < call.server.databases.len() { Ok(index) } else { Err(Error::DB_RANGE) }
 }

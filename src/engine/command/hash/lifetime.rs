@@ -11,6 +11,7 @@ use crate::engine::protocol::Args;
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{Arg, KEY, KeyFlags, block, int as int_arg, key_at, one_of, token, unix_time};
 use smallvec::SmallVec;
+use std::collections::BTreeSet;
 
 const EX: Arg = int_arg("seconds").token("EX");
 const PX: Arg = int_arg("milliseconds").token("PX");
@@ -200,7 +201,8 @@ impl<'a> Given<'a> {
                 () if cursor.keyword("LT") => Conditions::Lt,
                 () => return Ok(false),
             };
-            if std::mem::replace(&mut given.conditions, condition) != Conditions::None {
+            let before = std::mem::replace(&mut given.conditions, condition);
+            if before != Conditions::None && before != given.conditions {
                 return Err(Error::new("ERR Multiple condition flags specified"));
             }
             Ok(true)
@@ -251,14 +253,21 @@ fn condition(cursor: &mut Cursor) -> Option<bool> {
 }
 
 /// Writes the values of fields, null for those that are not there. Returns the names of those that are, and
-/// of those that have expired.
-fn show<'a>(call: &mut Call<'a>, key: &[u8], fields: Args<'a>) -> (Vec<&'a [u8]>, SmallVec<[&'a [u8]; 4]>) {
+/// of those that have expired. Where each is `taken`, a name that is given again is not there any more.
+fn show<'a>(
+    call: &mut Call<'a>,
+    key: &[u8],
+    fields: Args<'a>,
+    taken: bool,
+) -> (Vec<&'a [u8]>, SmallVec<[&'a [u8]; 4]>) {
     let now_ms = moment(call);
     let hash = call.server.databases[call.session.db].lookup(key).and_then(Entry::hash);
     let (mut there, mut expired) = (Vec::new(), SmallVec::new());
+    let mut seen = BTreeSet::new();
     call.reply.array(fields.len());
     for name in fields.iter() {
         match hash.and_then(|hash| hash.get(name)) {
+            Some(_) if taken && !seen.insert(name) => call.reply.null(),
             Some(field) if !field.is_expired(now_ms) => {
                 element(call.reply, field.value);
                 there.push(name);
@@ -277,7 +286,7 @@ fn hgetex(call: &mut Call) -> Result {
     let (access, key) = (call.access(), call.args.at(1));
     call.server.write_as(access, key, Type::Hash)?;
     let given = Given::of_lifetime(call, 1, ("PERSIST", Lifetime::Persist))?;
-    let (names, expired) = show(call, key, given.fields);
+    let (names, expired) = show(call, key, given.fields, false);
     if !expired.is_empty() {
         call.server.expire_fields(access.db, key, &expired);
     }
@@ -318,13 +327,10 @@ fn hgetdel(call: &mut Call) -> Result {
     let (access, key) = (call.access(), call.args.at(1));
     call.server.write_as(access, key, Type::Hash)?;
     let fields = counted(call, 2)?;
-    let (mut names, expired) = show(call, key, fields);
+    let (names, expired) = show(call, key, fields, true);
     if !expired.is_empty() {
         call.server.expire_fields(access.db, key, &expired);
     }
-    // A name may be given twice.
-    let mut seen = std::collections::BTreeSet::new();
-    names.retain(|name| seen.insert(*name));
     let (removed, emptied) = remove(call, key, &names)?;
     if removed > 0 {
         after_removal(call, key, removed, emptied);

@@ -40,7 +40,7 @@ fn hrandfield(call: &mut Call) -> Result {
         4 if call.args.at(3).eq_ignore_ascii_case(b"WITHVALUES") => true,
         _ => return Err(Error::SYNTAX),
     };
-    if values && count.is_some_and(|count| count < -i64::MAX / 2) {
+    if values && count.is_some_and(|count| !(-i64::MAX / 2..=i64::MAX / 2).contains(&count)) {
         return Err(Error::OUT_OF_RANGE);
     }
     let now_ms = moment(call);

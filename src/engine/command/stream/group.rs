@@ -97,6 +97,11 @@ const NO_KEY: Error = Error::new(
 fn options(call: &Call, with_mkstream: bool) -> Result<(bool, Option<i64>)> {
     let mut cursor = Cursor::new(call.args, 5);
     let (mut make, mut entries_read) = (false, None);
+    // An option may be repeated as long as there is room for it.
+    let most = if with_mkstream { 3 } else { 2 };
+    if cursor.left() > most {
+        return Err(unknown_use(call));
+    }
     while cursor.left() > 0 {
         if with_mkstream && cursor.keyword("MKSTREAM") {
             make = true;
@@ -107,13 +112,15 @@ fn options(call: &Call, with_mkstream: bool) -> Result<(bool, Option<i64>)> {
             }
             entries_read = Some(read).filter(|read| *read >= 0);
         } else {
-            let name = String::from_utf8_lossy(call.args.at(1));
-            return Err(Error::text(format!(
-                "ERR unknown subcommand or wrong number of arguments for '{name}'. Try XGROUP HELP."
-            )));
+            return Err(unknown_use(call));
         }
     }
     Ok((make, entries_read))
+}
+
+fn unknown_use(call: &Call) -> Error {
+    let name = String::from_utf8_lossy(call.args.at(1));
+    Error::text(format!("ERR unknown subcommand or wrong number of arguments for '{name}'. Try XGROUP HELP."))
 }
 
 /// A group cannot have read more than was added.

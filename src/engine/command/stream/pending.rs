@@ -225,15 +225,15 @@ struct Filter<'a> {
 
 impl<'a> Filter<'a> {
     fn read(call: &Call<'a>) -> Result<Self> {
+        // What follows the consumer is not looked at, as long as there is little of it.
+        if !(6..=9).contains(&call.args.len()) {
+            return Err(Error::SYNTAX);
+        }
         let mut cursor = Cursor::new(call.args, 3);
         let min_idle = if cursor.keyword("IDLE") { cursor.int()? } else { 0 };
         let (start, end) = (cursor.value()?, cursor.value()?);
         let count = cursor.int()?.max(0) as usize;
         let consumer = cursor.value().ok();
-        // What follows is not looked at, as long as there is little of it.
-        if call.args.len() > 9 {
-            return Err(Error::SYNTAX);
-        }
         Ok(Filter { min_idle, start: range_start(start)?, end: range_end(end)?, count, consumer })
     }
 }

@@ -34,11 +34,13 @@ pub(super) const COMMANDS: &[Command] = &[Command {
 
 const INFINITE: Error = Error::new("ERR applied increment would be Infinity");
 
-/// The options as given.
+const NOT_INTEGER: Error = Error::new("ERR Increment is not an integer or out of range");
+
+/// The options as given, and the increment, with which a fault comes before those of what follows.
 #[derive(Default)]
 struct Options<'a> {
-    float: Option<&'a [u8]>,
-    int: Option<&'a [u8]>,
+    float: Option<LongDouble>,
+    int: Option<i64>,
     lower: Option<&'a [u8]>,
     upper: Option<&'a [u8]>,
     saturate: bool,
@@ -47,14 +49,22 @@ struct Options<'a> {
     if_none: bool,
 }
 
+fn float_increment(text: &[u8]) -> Result<LongDouble> {
+    let number = LongDouble::parse(text).ok_or(Error::new("ERR Increment is not a valid float"))?;
+    if !number.is_finite() {
+        return Err(Error::new("ERR BYFLOAT increment cannot be Infinity"));
+    }
+    Ok(number)
+}
+
 fn options<'a>(cursor: &mut Cursor<'a>) -> Result<Options<'a>> {
     let mut options = Options::default();
     while cursor.left() > 0 {
         let no_increment = options.float.is_none() && options.int.is_none();
         if no_increment && let Some(number) = cursor.keyword_with_value("BYFLOAT") {
-            options.float = Some(number);
+            options.float = Some(float_increment(number)?);
         } else if no_increment && let Some(number) = cursor.keyword_with_value("BYINT") {
-            options.int = Some(number);
+            options.int = Some(parse_i64(number).ok_or(NOT_INTEGER)?);
         } else if options.lower.is_none()
             && let Some(number) = cursor.keyword_with_value("LBOUND")
         {
@@ -110,7 +120,7 @@ fn parse<T>(
 
 impl Addend<i64> {
     fn of(options: &Options) -> Result<Self> {
-        let delta = parse(options.int, 1, parse_i64, "ERR Increment is not an integer or out of range")?;
+        let delta = options.int.unwrap_or(1);
         let lower =
             parse(options.lower, i64::MIN, parse_i64, "ERR LBOUND is not an integer or out of range")?;
         let upper =
@@ -120,12 +130,8 @@ impl Addend<i64> {
 }
 
 impl Addend<LongDouble> {
-    fn of(delta: &[u8], options: &Options) -> Result<Self> {
+    fn of(delta: LongDouble, options: &Options) -> Result<Self> {
         let number = LongDouble::parse;
-        let delta = parse(Some(delta), LongDouble::from(0), number, "ERR Increment is not a valid float")?;
-        if !delta.is_finite() {
-            return Err(Error::new("ERR BYFLOAT increment cannot be Infinity"));
-        }
         let lower = parse(options.lower, LongDouble::lowest(), number, "ERR LBOUND is not a valid float")?;
         let upper = parse(options.upper, LongDouble::largest(), number, "ERR UBOUND is not a valid float")?;
         Addend { delta, lower, upper }.checked()
