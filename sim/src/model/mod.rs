@@ -336,6 +336,7 @@ impl State {
                 for state in self.as_of(&call.keys(), at) {
                     outcomes.extend(state.apply(session, arguments, at));
                 }
+                outcomes.extend(self.ended_early(session, arguments, at));
                 if seen.is_none() && self.forgets == Forgets::Volatile {
                     // It may have been refused, for what the client knows.
                     outcomes.push((self.clone(), Reply::Null.into()));
@@ -427,6 +428,29 @@ impl State {
             states.extend(alive);
         }
         states
+    }
+
+    /// What a command may lead to that ends at the first key that is there. Those behind it have perhaps expired, but
+    /// nobody has looked: if the clock goes back, they are alive again.
+    fn ended_early(&self, session: u32, arguments: &[Vec<u8>], at: Moment) -> Vec<(State, Expected)> {
+        let (width, behind) = match name(arguments).as_str() {
+            "MSETNX" => (2, 0),
+            "BLPOP" | "BRPOP" | "BZPOPMIN" | "BZPOPMAX" => (1, 1),
+            _ => return Vec::new(),
+        };
+        let named = keys(arguments);
+        let may_be_gone = |key: &Key| self.doubt(key, at).is_some_and(|(_, gone)| gone);
+        let places = (1..named.len()).filter(|count| named[*count..].iter().any(may_be_gone));
+        let ends = places.flat_map(|count| {
+            let mut looked = arguments[..=count * width].to_vec();
+            looked.extend_from_slice(&arguments[arguments.len() - behind..]);
+            let states = self.as_of(&named[..count], at).into_iter();
+            let ends = |state: &State| {
+                named[..count].iter().position(|key| state.entries.contains_key(key)) == Some(count - 1)
+            };
+            states.filter(ends).flat_map(|state| state.apply(session, &looked, at)).collect::<Vec<_>>()
+        });
+        ends.collect()
     }
 
     fn transaction(&self, session: u32, commands: &[Vec<Vec<u8>>], at: Moment) -> Vec<(State, Expected)> {

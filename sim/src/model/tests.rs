@@ -385,6 +385,27 @@ fn what_may_be_evicted_may_be_gone() {
 }
 
 #[test]
+fn nobody_looks_at_the_keys_behind_the_one_that_ends_a_command() {
+    let begun =
+        [("SET k 1 PXAT 100", Reply::ok()), ("RPUSH l 1", Reply::Int(1)), ("SET there 1", Reply::ok())];
+    let begun = begun.iter().fold(State::default(), |state, (words, reply)| {
+        state.after(1, &Call::command(words), moment(0, 0), Some(reply)).remove(0)
+    });
+    let popped = Reply::Array(vec![bulk("l"), bulk("1")]);
+    let back = Moment { earliest: 50, latest: 50, peak: 200 };
+    for (words, reply) in [("MSETNX there 2 k 2", &Reply::Int(0)), ("BLPOP l k 1", &popped)] {
+        let late = begun.after(1, &Call::command(words), moment(200, 200), Some(reply));
+        let finds = |found: &Reply| {
+            late.iter().any(|state| !state.after(1, &Call::command("GET k"), back, Some(found)).is_empty())
+        };
+        assert!(finds(&bulk("1")) && finds(&Reply::Null), "after {words}");
+    }
+    let looked = begun.after(1, &Call::command("MSETNX k 2 there 2"), moment(200, 200), Some(&Reply::Int(0)));
+    let alive = |state: &State| !state.after(1, &Call::command("GET k"), back, Some(&bulk("1"))).is_empty();
+    assert!(!looked.iter().any(alive), "one that was looked at is removed");
+}
+
+#[test]
 fn a_script_goes_on_after_an_error() {
     let commands = ["SET a x", "INCR a", "APPEND a y"].map(|words| match Call::command(words) {
         Call::Command(arguments) => arguments,

@@ -25,7 +25,7 @@ pub fn start(node: &NodeHandle, seed: u64, address: Address, recorder: &Arc<Reco
     let (draws, recorder) = (Draws::named(seed, "guest"), recorder.clone());
     Seat::new("guest".to_owned(), node, async move {
         let mut in_peace = 0;
-        // Orders of earlier hosts that were not answered: each may come late and throw a guest out.
+        // Orders of earlier hosts that were not answered: each may come late, and throw a guest out or take a right.
         let mut unanswered = 0;
         let mut draws = draws;
         while in_peace < PEACEFUL_ROUNDS {
@@ -93,14 +93,15 @@ struct Visit {
     guest: Connection,
     /// The host has given an order that is not answered.
     ordering: bool,
+    /// An order of an earlier host may come in between, and delete the guest or take a right.
+    late: bool,
 }
 
 impl Visit {
-    /// `late`: an order of an earlier host may come in between, and delete the guest.
     async fn begin(address: &Address, recorder: &Arc<Recorder>, late: bool) -> io::Result<Self> {
         let host = Connection::open(address, recorder, "host").await?;
         let guest = Connection::open(address, recorder, "guest").await?;
-        let mut visit = Visit { host, guest, ordering: false };
+        let mut visit = Visit { host, guest, ordering: false, late };
         visit.order(RIGHTS).await?;
         match ask(&mut visit.guest, &words("AUTH guest any")).await? {
             reply if reply == Reply::ok() => Ok(visit),
@@ -154,7 +155,13 @@ impl Visit {
         if denied == (verdict == Denied) {
             return Ok(());
         }
-        Err(self.guest.complain(format!("{line}, which is {verdict:?}, is answered by {reply:?}")))
+        let what = format!("{line}, which is {verdict:?}, is answered by {reply:?}");
+        Err(if denied { self.lacks(what) } else { self.guest.complain(what) })
+    }
+
+    /// The guest may not do what it has a right to.
+    fn lacks(&self, what: String) -> io::Error {
+        if self.late { io::ErrorKind::PermissionDenied.into() } else { self.guest.complain(what) }
     }
 
     async fn in_script(&mut self, line: &str, verdict: Verdict) -> io::Result<()> {
@@ -179,7 +186,8 @@ impl Visit {
         if ran == (verdict == Allowed) {
             return Ok(());
         }
-        Err(self.guest.complain(format!("EXEC after {line}, which is {verdict:?}, is answered by {reply:?}")))
+        let what = format!("EXEC after {line}, which is {verdict:?}, is answered by {reply:?}");
+        Err(if ran { self.guest.complain(what) } else { self.lacks(what) })
     }
 
     /// A right that is gone when EXEC comes is not there.
@@ -195,7 +203,7 @@ impl Visit {
                 self.judge("SET in EXEC without the right", Denied, &replies[0])?;
                 self.judge("GET in EXEC", Allowed, &replies[1])
             }
-            other => Err(self.guest.complain(format!("EXEC is answered by {other:?}"))),
+            other => Err(self.lacks(format!("EXEC is answered by {other:?}"))),
         }
     }
 }

@@ -41,8 +41,8 @@ struct Subscription {
     channel: String,
     confirmed_ns: u64,
     received: Vec<String>,
-    /// The connection held to the end of the world.
-    held: bool,
+    /// The connection is known to have held until then.
+    held_ns: Option<u64>,
 }
 
 impl PubSub {
@@ -176,7 +176,7 @@ impl Ears {
                     channel: channel.clone(),
                     confirmed_ns: recorder.true_ns(),
                     received: Vec::new(),
-                    held: false,
+                    held_ns: None,
                 });
             });
         }
@@ -188,9 +188,9 @@ impl Ears {
         Ok(())
     }
 
-    fn held(&self, recorder: &Recorder) {
+    fn held(&self, until_ns: u64, recorder: &Recorder) {
         recorder.note_pubsub(|pubsub| {
-            self.places.values().for_each(|place| pubsub.subscriptions[*place].held = true);
+            self.places.values().for_each(|place| pubsub.subscriptions[*place].held_ns = Some(until_ns));
         });
     }
 }
@@ -272,7 +272,7 @@ async fn leave(
 /// Listens until the connection breaks, or the world has been quiet for long enough to receive all.
 /// A connection whose other end is gone can look sound for ever, so a PING shows that it has held.
 async fn listen(connection: &mut Connection, ears: &Ears, recorder: &Recorder) -> bool {
-    let mut quiet_since_ns = None;
+    let (mut quiet_since_ns, mut asked_ns) = (None, None);
     loop {
         match time::timeout(Duration::from_secs(1), connection.next()).await {
             Ok(Ok(reply)) => match heard(&reply) {
@@ -283,7 +283,7 @@ async fn listen(connection: &mut Connection, ears: &Ears, recorder: &Recorder) -
                     }
                 }
                 Some(Heard::Pong) => {
-                    ears.held(recorder);
+                    ears.held(asked_ns.unwrap_or(0), recorder);
                     return true;
                 }
                 _ => recorder.complain(format!("a subscriber receives {reply:?}")),
@@ -292,9 +292,12 @@ async fn listen(connection: &mut Connection, ears: &Ears, recorder: &Recorder) -
             Err(_) if recorder.is_quiet() => {
                 let since_ns = *quiet_since_ns.get_or_insert(recorder.true_ns());
                 let quiet_ns = recorder.true_ns() - since_ns;
-                // Longer than any publisher still has to say something.
-                if quiet_ns > 8_000_000_000 && connection.send(&[&["PING"]]).await.is_err() {
-                    return false;
+                // Longer than publishers mostly still have to say something.
+                if quiet_ns > 8_000_000_000 {
+                    asked_ns.get_or_insert(recorder.true_ns());
+                    if connection.send(&[&["PING"]]).await.is_err() {
+                        return false;
+                    }
                 }
                 if quiet_ns > 12_000_000_000 {
                     return false;
@@ -352,10 +355,9 @@ pub fn check(pubsub: &PubSub) -> Result<(), String> {
             }
         }
         let lost = pubsub.published.iter().find(|one| {
-            subscription.held
-                && one.channel == subscription.channel
+            one.channel == subscription.channel
                 && one.invoked_ns > subscription.confirmed_ns
-                && one.returned_ns.is_some()
+                && one.returned_ns.is_some_and(|returned| subscription.held_ns > Some(returned))
                 && !seen.contains(&one.message)
         });
         if let Some(lost) = lost {
@@ -398,7 +400,7 @@ mod tests {
 
     fn subscription(session: u32, received: &[&str]) -> Subscription {
         let received = received.iter().map(|&message| message.to_owned()).collect();
-        Subscription { session, channel: "c".to_owned(), confirmed_ns: 5, received, held: true }
+        Subscription { session, channel: "c".to_owned(), confirmed_ns: 5, received, held_ns: Some(20) }
     }
 
     fn verdict(subscriptions: Vec<Subscription>) -> Result<(), String> {
@@ -413,6 +415,9 @@ mod tests {
             Ok(())
         );
         assert!(verdict(vec![subscription(1, &["a"])]).unwrap_err().contains("never received b"));
+        let deaf = |held_ns| Subscription { held_ns, ..subscription(1, &["a"]) };
+        assert_eq!(verdict(vec![deaf(Some(11))]), Ok(()), "it may have left when b came");
+        assert_eq!(verdict(vec![deaf(None)]), Ok(()), "its connection may have broken");
         assert!(verdict(vec![subscription(1, &["a", "b", "a"])]).unwrap_err().contains("twice"));
         assert!(verdict(vec![subscription(1, &["a", "b", "x"])]).unwrap_err().contains("nobody published"));
         let crossed = verdict(vec![subscription(1, &["a", "b"]), subscription(2, &["b", "a"])]);

@@ -5,7 +5,8 @@
 //! sector of what was not durable may be missing, the last one there. Commands tell that by themselves where the hole is
 //! not within one argument, so that a group longer than a sector also begins with a line that says so: nothing of it counts
 //! until its checksum was compared. A line covers one group, lest a torn end take with it what was promised to be there; and
-//! every [`DUE`] bytes one proves that all before is durable, so that damage there is not taken for a torn end.
+//! every [`DUE`] bytes, and once a file was read and is appended to, one proves that all before is durable, so that damage
+//! there is not taken for a torn end.
 
 use super::checksum::{self, LINE, Mark, Uncovered};
 use super::scan::End;
@@ -37,6 +38,8 @@ pub struct Writer {
     durable: u64,
     /// All before is known to have been durable from the file itself.
     proven: u64,
+    /// When the file is as long, this is to be proven again.
+    due: u64,
     /// The time noted last, in seconds.
     time: Option<u64>,
 }
@@ -50,7 +53,9 @@ impl Writer {
     /// Of a file that was read to its end. The caller makes it durable, and says so, before it goes on.
     pub fn resume(end: &End) -> Self {
         let End { offset, uncovered, proven, .. } = *end;
-        Writer { offset, uncovered, durable: 0, proven, time: None }
+        // What was read has been shown to clients: whatever comes next says that it was all there.
+        let due = if proven < offset { offset } else { offset + DUE };
+        Writer { offset, uncovered, durable: 0, proven, due, time: None }
     }
 
     /// Bytes of the file once all is written that was handed out.
@@ -81,7 +86,7 @@ impl Writer {
         let torn_unnoticed = length > SECTOR;
         if annotations.checksums {
             // What came before without checksums must not share one with what may be torn.
-            let due = self.pending() > 0 || self.offset - self.proven >= DUE;
+            let due = self.pending() > 0 || self.offset >= self.due;
             if self.durable == self.offset && due {
                 self.checksum(Mark::Durable, out);
             }
@@ -132,6 +137,7 @@ impl Writer {
         self.uncovered = Uncovered::from(self.offset);
         if mark == Mark::Durable {
             self.proven = self.offset;
+            self.due = self.offset + DUE;
         }
     }
 }

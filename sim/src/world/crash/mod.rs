@@ -315,7 +315,7 @@ impl World {
         clients.kill(Death::Process);
     }
 
-    /// Nothing fails any more: writes must work again, and saves.
+    /// Nothing fails any more: saves must work again, and writes.
     async fn heal(&mut self) -> Result<(), Failure> {
         let server = self.server.machine().id();
         self.disk.set_faults(server, self.values.disk.healed());
@@ -323,22 +323,22 @@ impl World {
         self.tell(|| "the disk is healed".to_owned());
         film::mark("faults", "peace", 0, || "the disk is healed".to_owned());
         self.notes.healed();
+        let hangs = |what: &str| {
+            let text = format!("{what} do not work again although the disk does");
+            self.failure(How::Liveness, &format!("{what} work again"), &text)
+        };
+        // First, since writes may be refused until a save has succeeded, and nothing need order one.
+        let (files, to, notes) = (self.files.clone(), self.server.address(), self.notes.clone());
+        let saved = self.auditor.spawn(clients::save(files, to, notes));
+        if !matches!(time::timeout(PATIENCE, saved).await, Ok(Ok(Ok(())))) {
+            return Err(hangs("saves"));
+        }
         let served = async {
             while !self.notes.are_all_served() {
                 time::sleep(Duration::from_millis(50)).await;
             }
         };
-        let hangs = |what: &str| {
-            let text = format!("{what} do not work again although the disk does");
-            self.failure(How::Liveness, &format!("{what} work again"), &text)
-        };
-        time::timeout(PATIENCE, served).await.map_err(|_| hangs("writes"))?;
-        let (files, to, notes) = (self.files.clone(), self.server.address(), self.notes.clone());
-        let saved = self.auditor.spawn(clients::save(files, to, notes));
-        match time::timeout(PATIENCE, saved).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            _ => Err(hangs("saves")),
-        }
+        time::timeout(PATIENCE, served).await.map_err(|_| hangs("writes"))
     }
 
     /// Asks the server to stop.

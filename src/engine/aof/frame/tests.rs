@@ -68,6 +68,22 @@ fn what_is_not_durable_is_never_proven() {
 }
 
 #[test]
+fn what_was_read_is_proven_as_soon_as_something_follows() {
+    let begun = |proven, offset| {
+        let end = End { offset, uncovered: Uncovered::from(offset), proven, checksummed: true };
+        let mut writer = Writer::resume(&end);
+        let mut out = [Vec::new(), Vec::new()];
+        for group in &mut out {
+            writer.synced();
+            writer.group([unit(100).as_slice()], 5, CHECKSUMS, group);
+        }
+        out.map(|group| group.starts_with(b"#SYN:"))
+    };
+    assert_eq!(begun(500, 1000), [true, false]);
+    assert_eq!(begun(1000, 1000), [false, false], "it says so already");
+}
+
+#[test]
 fn time_is_noted_once_a_second_and_in_front() {
     let mut writer = Writer::new();
     let mut written = |time, annotations| {
