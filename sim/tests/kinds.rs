@@ -90,7 +90,7 @@ fn of_a_task_that_panics_comes_an_error_of_files_or_the_end_of_the_server() {
         let life = format!("trouble write_errors 1\nlife power after 1\n  panic {task}\n  heal after 1\n");
         assert!(crashes(&life).contains(&FaultKind::ActorPanic), "{task}");
     }
-    for task in ["clock", "stream", "reports"] {
+    for task in ["clock", "stream", "reports", "job-end", "backup"] {
         let kinds = crashes(&format!("life panic {task} after 0.5\n"));
         assert!(kinds.contains(&FaultKind::ActorPanic) && kinds.contains(&FaultKind::Kill), "{task}");
     }

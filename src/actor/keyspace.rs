@@ -98,6 +98,11 @@ impl Keyspace {
         })
     }
 
+    /// Where the wiring is asked for what it must do.
+    pub fn requests(&self) -> mpsc::UnboundedSender<Request> {
+        self.requests.clone()
+    }
+
     /// What time it is, and the stopwatch at that moment.
     pub fn moment(&self) -> (Now, u64) {
         self.clock.moment()

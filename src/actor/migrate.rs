@@ -4,11 +4,12 @@
 //! for a while, since keys often move in many small steps.
 
 use super::keyspace::Keyspace;
+use super::vital::Vital;
 use crate::engine::server::migration::{Answer, Migration, Outcome, Target};
 use crate::engine::time::Now;
 use crate::runtime::net::{Address, Detached, Stream, resolve};
 use crate::runtime::sync::mpsc;
-use crate::runtime::{task, thread, time};
+use crate::runtime::{thread, time};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
@@ -61,7 +62,7 @@ pub type Errand = (Migration, i64);
 pub fn start(keyspace: &Rc<Keyspace>) {
     let (migrations, inbox) = mpsc::unbounded_channel();
     keyspace.set_migrations(Some(migrations));
-    task::spawn_local("migrate", serve(keyspace.clone(), inbox));
+    Vital::Migrate.start(keyspace, serve(keyspace.clone(), inbox));
 }
 
 /// Connections that nobody uses, and since when; the longest first.

@@ -9,6 +9,7 @@
 //! - [`post`] stands between the keyspace and connections on other threads ([`message`] is what they say).
 //! - [`listener`] accepts connections; [`tls`] has some of them encrypted.
 //! - [`migrate`] hands keys over to other servers.
+//! - [`vital`] says which of them the server cannot be without.
 //! - [`wiring`] builds, supervises and stops them all; only it knows them all.
 
 pub mod clock;
@@ -23,6 +24,7 @@ mod persistence;
 pub mod post;
 mod tls;
 mod users;
+mod vital;
 pub mod wiring;
 
 pub use wiring::{End, Start, run};

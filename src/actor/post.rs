@@ -5,12 +5,12 @@ use super::connection::socket::Socket;
 use super::connection::thread;
 use super::keyspace::{Attend, Keyspace};
 use super::message::{Batch, Letter, News, Order, Report, Turn};
+use super::vital::Vital;
 use crate::engine::buggify::buggify;
 use crate::engine::server::Server;
 use crate::engine::server::batch::Flow;
 use crate::engine::session::{ClientId, Closing};
 use crate::runtime::sync::mpsc;
-use crate::runtime::task;
 use crate::runtime::thread::spawn_runtime;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -104,7 +104,7 @@ impl Post {
             clerk: RefCell::default(),
             busy: Cell::new(false),
         });
-        task::spawn_local("post", post.clone().work(inbox));
+        Vital::Post.start(keyspace, post.clone().work(inbox));
         Ok(post)
     }
 

@@ -10,13 +10,13 @@ use super::persistence::Persistence;
 use super::post::Post;
 use super::tls::gate::{self, Gate};
 use super::users;
+use super::vital::Vital;
 use crate::engine::config::{Config, Supervised};
 use crate::engine::effect::{Level, Shutdown};
 use crate::engine::server::certificates::Certificates;
 use crate::engine::server::{Environment, Server};
 use crate::runtime::signal::{Signal, Signals};
 use crate::runtime::sync::mpsc;
-use crate::runtime::task::JoinHandle;
 use crate::runtime::{process, rng, task, time};
 use std::ffi::OsStr;
 use std::future::poll_fn;
@@ -65,7 +65,7 @@ pub async fn run(start: Start) -> Result<End, String> {
     let (requests, inbox) = mpsc::unbounded_channel();
     let server = engine(&config, environment(&config_file))?;
     let keyspace = Keyspace::new(server, requests, config_file);
-    let (persistence, reports) = Persistence::new(&keyspace);
+    let persistence = Persistence::new(&keyspace);
     migrate::start(&keyspace);
     let post = start_threads(&keyspace, &config)?;
     let (gate, listeners) = open(&config, &keyspace, post.clone())?;
@@ -82,8 +82,9 @@ pub async fn run(start: Start) -> Result<End, String> {
         log::write(Level::Warning, text);
     }
     log::write(Level::Notice, "Server initialized");
-    let vital = start_vital(&keyspace, &persistence, reports);
-    let mut wishes = Wishes { keyspace: keyspace.clone(), inbox, signals, vital, by_signal: false };
+    Vital::Clock.start(&keyspace, keyspace.clone().keep_time());
+    Vital::Stream.start(&keyspace, persistence.clone().send_turns());
+    let mut wishes = Wishes { keyspace: keyspace.clone(), inbox, signals, by_signal: false };
     let loaded = {
         let mut terminate = pin!(wishes.wait_for_end());
         let mut start = pin!(persistence.start());
@@ -206,35 +207,12 @@ struct Wishes {
     keyspace: Rc<Keyspace>,
     inbox: mpsc::UnboundedReceiver<Request>,
     signals: Signals,
-    /// Tasks that never end but by a panic, and how the server ends then.
-    vital: Vital,
     /// The stop was asked for by a signal.
     by_signal: bool,
 }
 
-/// Without its clock nothing expires and nobody times out.
-const CLOCK_LOST: End = End::Crashed("the loss of its clock");
-
-/// Without its stream nothing gets into the append-only file any more.
-const STREAM_LOST: End = End::Crashed("the loss of its stream");
-
-/// Without its reports whoever waits for the append-only file waits for ever.
-const REPORTS_LOST: End = End::Crashed("the loss of its reports");
-
-/// Tasks, each with the end of the server without it.
-type Vital = [(JoinHandle<()>, End); 3];
-
-fn start_vital(keyspace: &Rc<Keyspace>, persistence: &Rc<Persistence>, reports: JoinHandle<()>) -> Vital {
-    [
-        (task::spawn_local("clock", keyspace.clone().keep_time()), CLOCK_LOST),
-        (task::spawn_local("stream", persistence.clone().send_turns()), STREAM_LOST),
-        (reports, REPORTS_LOST),
-    ]
-}
-
 /// What they want.
 enum Wish {
-    Lost(End),
     Request(Option<Request>),
     Signal(Signal),
 }
@@ -246,11 +224,6 @@ impl Wishes {
             if let Poll::Ready(request) = self.inbox.poll_recv(context) {
                 return Poll::Ready(Wish::Request(request));
             }
-            for (task, end) in &mut self.vital {
-                if pin!(task).poll(context).is_ready() {
-                    return Poll::Ready(Wish::Lost(end.clone()));
-                }
-            }
             terminate.as_mut().poll(context).map(Wish::Signal)
         })
         .await
@@ -261,7 +234,6 @@ impl Wishes {
         self.by_signal = false;
         let end = loop {
             break match self.next().await {
-                Wish::Lost(end) => return end,
                 Wish::Request(Some(Request::Crash(how))) => return End::Crashed(how),
                 // Too late: what it was to call off has failed already.
                 Wish::Request(Some(Request::AbortShutdown)) => continue,
@@ -317,7 +289,6 @@ impl Wishes {
                         "Errors trying to shut down the server. Check the logs for more information.",
                     );
                 }
-                Ok(Wish::Lost(end)) => return Ok(end),
                 Ok(Wish::Request(Some(Request::Crash(how)))) => return Ok(End::Crashed(how)),
                 Ok(Wish::Request(Some(Request::AbortShutdown))) => return Err("Shutdown manually aborted."),
                 Ok(Wish::Signal(Signal::Interrupt)) => return Ok(End::Forced),

@@ -60,7 +60,7 @@ pub enum Start {
 pub const WRITERS: [&str; 4] = ["aof", "save", "snapshot", "job"];
 
 /// Tasks without which a server must not go on.
-pub const VITAL: [&str; 3] = ["clock", "stream", "reports"];
+pub const VITAL: [&str; 5] = ["clock", "stream", "reports", "job-end", "backup"];
 
 /// What may run when the server is asked to stop.
 pub const JOBS: [&str; 2] = ["BGREWRITEAOF", "BGSAVE"];

@@ -17,6 +17,7 @@ use self::aof::{Directory, Log};
 use self::message::{FromAof, Loaded, Policy, ToAof};
 use super::keyspace::{Files, Keyspace};
 use super::log;
+use super::vital::Vital;
 use crate::engine::buggify::buggify;
 use crate::engine::config::Config;
 use crate::engine::effect::{DataFile, Effect, JobKind, Level, Order};
@@ -118,7 +119,7 @@ impl Files for Persistence {
             Effect::CloseAof { rest } => self.close_aof(server, rest),
             Effect::Reload { file, save, flush, merge, client } => {
                 if let Some(me) = self.me.upgrade() {
-                    task::spawn_local("reload", async move {
+                    Vital::Reload.start(&self.keyspace, async move {
                         me.reload(file, (save, flush, merge), client).await;
                     });
                 }
@@ -129,9 +130,8 @@ impl Files for Persistence {
 }
 
 impl Persistence {
-    /// No files yet. With the task that takes the reports on the append-only file: it never ends but by a panic, and
-    /// without it nothing counts as durable any more.
-    pub fn new(keyspace: &Rc<Keyspace>) -> (Rc<Self>, JoinHandle<()>) {
+    /// No files yet.
+    pub fn new(keyspace: &Rc<Keyspace>) -> Rc<Self> {
         let (steps, inbox) = mpsc::unbounded_channel();
         let (reports, writers) = mpsc::unbounded_channel();
         let persistence = Rc::new_cyclic(|me| Persistence {
@@ -151,9 +151,9 @@ impl Persistence {
             steps,
         });
         keyspace.set_files(Some(persistence.clone()));
-        task::spawn_local("backup", persistence.clone().take_steps(inbox));
-        let reports = task::spawn_local("reports", persistence.clone().take_reports(writers));
-        (persistence, reports)
+        Vital::Backup.start(keyspace, persistence.clone().take_steps(inbox));
+        Vital::Reports.start(keyspace, persistence.clone().take_reports(writers));
+        persistence
     }
 
     /// Loads the data that the configuration names, while clients are told to wait. Fails with the reason if it cannot
@@ -472,7 +472,7 @@ impl Persistence {
         let (wanted, given_up) = oneshot::channel();
         *self.running.borrow_mut() = Some(Running { walk, _wanted: wanted });
         let source = save::Source { chunks: inbox, given_up };
-        task::spawn_local("job's end", me.finish_job(plan, source, alone));
+        Vital::JobEnd.start(&self.keyspace, me.finish_job(plan, source, alone));
     }
 
     /// Has a job done, and tells the keyspace how it went: also of a panic, or there would never be another one.

@@ -34,7 +34,7 @@ impl World {
         let server = Server::new(config, Environment::bare(1)).expect("the configuration is sound");
         let (requests, _) = mpsc::unbounded_channel();
         let keyspace = Keyspace::new(server, requests, None);
-        let (persistence, _) = Persistence::new(&keyspace);
+        let persistence = Persistence::new(&keyspace);
         let clock = task::spawn_local("clock", keyspace.clone().keep_time());
         task::spawn_local("stream", persistence.clone().send_turns());
         persistence.start().await.expect("the files are whole");
