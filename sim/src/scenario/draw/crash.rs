@@ -186,9 +186,7 @@ fn operator(seed: u64, plan: &Plan, lives: &[Life]) -> Client {
         }
         steps
     });
-    let steps = steps.collect();
-    // Whatever went wrong before, one more save must come to its end.
-    Client { steps, peaceful: vec![Step::Send(vec![Call::command("BGSAVE")])], ..Client::default() }
+    Client { steps: steps.collect(), ..Client::default() }
 }
 
 fn order(plan: &Plan, spares: &mut bool, draws: &mut Draws, steps: &mut Vec<Step>) {
