@@ -75,6 +75,9 @@ pub fn main() -> ExitCode {
 }
 
 /// The most that a world may take of a processor, and of real time: a machine may have much else to do.
+/// Begins the line of a failure that says what in particular failed its check.
+pub const CULPRIT: &str = "culprit: ";
+
 const HANG: Duration = Duration::from_secs(120);
 const STANDSTILL: Duration = Duration::from_secs(1200);
 
@@ -299,8 +302,9 @@ pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
             println!("{name} {verdict}: {summary}");
             ExitCode::SUCCESS
         }
-        Err(Failure { how, check, text, .. }) => {
-            println!("{name} failed: {how} (check: {check})\n{text}\nreplay: {again}");
+        Err(Failure { how, check, culprit, text }) => {
+            let culprit = culprit.map(|culprit| format!("{CULPRIT}{culprit}\n")).unwrap_or_default();
+            println!("{name} failed: {how} (check: {check})\n{culprit}{text}\nreplay: {again}");
             ExitCode::from(how.exit_code())
         }
     };

@@ -17,6 +17,8 @@ pub struct Outcome {
     pub code: u8,
     /// The check that failed, if one did.
     pub check: String,
+    /// What in particular did, if the check tells kinds of faults apart.
+    pub culprit: Option<String>,
     /// All that it said.
     pub said: String,
 }
@@ -25,12 +27,13 @@ impl Outcome {
     pub fn of(code: u8, said: String) -> Self {
         let check = said.lines().next().and_then(|line| line.rsplit_once("(check: "));
         let check = check.map_or("", |(_, check)| check.trim_end_matches(')')).to_owned();
-        Outcome { code, check, said }
+        let culprit = said.lines().nth(1).and_then(|line| line.strip_prefix(command::CULPRIT));
+        Outcome { code, check, culprit: culprit.map(str::to_owned), said }
     }
 
     /// The run itself went wrong.
     pub fn broken(said: String) -> Self {
-        Outcome { code: 1, check: String::new(), said }
+        Outcome { code: 1, check: String::new(), culprit: None, said }
     }
 
     /// What it said, without the line that replays it.
@@ -40,7 +43,8 @@ impl Outcome {
 
     /// Whether both failed, in the same way.
     pub fn fails_like(&self, other: &Outcome) -> bool {
-        self.code != 0 && (self.code, &self.check) == (other.code, &other.check)
+        let way = |outcome: &Outcome| (outcome.code, outcome.check.clone(), outcome.culprit.clone());
+        self.code != 0 && way(self) == way(other)
     }
 }
 
@@ -156,4 +160,28 @@ fn check(kept: &Scenario) -> Result<(), String> {
         last = mutated.said;
     }
     Err(format!("should fail with {mutant} (exit code {code}, check: {check}):\n{last}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_alike_if_the_same_check_has_the_same_culprit() {
+        let failed = |check: &str, culprit: &str| {
+            let said =
+                format!("seed 1 failed: it answered wrongly (check: {check})\n{culprit}a text\nreplay: it");
+            Outcome::of(129, said)
+        };
+        let get = failed("linearizability", "culprit: GET k\n");
+        assert_eq!(get.culprit.as_deref(), Some("GET k"));
+        assert!(get.fails_like(&failed("linearizability", "culprit: GET k\n")));
+        assert!(!get.fails_like(&failed("linearizability", "culprit: LPOP l\n")));
+        assert!(!get.fails_like(&failed("messages", "culprit: GET k\n")));
+        assert!(!get.fails_like(&Outcome { code: 128, ..get.clone() }));
+        let plain = failed("a reply of its kind", "");
+        assert!(plain.culprit.is_none() && plain.fails_like(&plain));
+        let passed = Outcome::of(0, "seed 1 passed".to_owned());
+        assert!(!passed.fails_like(&passed));
+    }
 }

@@ -45,6 +45,22 @@ impl Call {
         Call::Command(words.split_ascii_whitespace().map(|word| word.as_bytes().to_vec()).collect())
     }
 
+    /// What kind of call it is: its command and the types that its keys are for, or that it is several commands.
+    pub fn kind(&self) -> String {
+        match self {
+            Call::Command(arguments) => {
+                // Behind the group, see the workload.
+                let letter = |key: &Key| key.split(|byte| *byte == b':').nth(1)?.first().copied();
+                let letters: BTreeSet<char> =
+                    keys(arguments).iter().filter_map(letter).map(char::from).collect();
+                letters.iter().fold(name(arguments), |kind, letter| format!("{kind} {letter}"))
+            }
+            Call::Transaction { .. } => "EXEC".to_owned(),
+            Call::Script(_) => "EVAL".to_owned(),
+            Call::Crash => String::new(),
+        }
+    }
+
     /// The keys it names.
     pub fn keys(&self) -> Vec<Key> {
         match self {

@@ -82,6 +82,8 @@ pub struct Failure {
     pub how: How,
     /// The check that failed, in a word or two: runs that fail in the same way have the same.
     pub check: String,
+    /// What in particular did, where one check sees faults of many kinds.
+    pub culprit: Option<String>,
     /// For a person.
     pub text: String,
 }
@@ -120,7 +122,7 @@ impl fmt::Display for How {
 
 impl Failure {
     fn new(how: How, check: &str, text: String) -> Self {
-        Failure { how, check: check.to_owned(), text }
+        Failure { how, check: check.to_owned(), culprit: None, text }
     }
 
     fn ended(how: &Result<End, String>) -> Self {
@@ -411,7 +413,10 @@ fn judge(recorder: &Recorder, forgets: Forgets, faults: usize) -> Result<Summary
     if let Some(miss) = seen.misses.first() {
         return Err(Failure::new(How::Liveness, "connections are served", miss.clone()));
     }
-    pubsub::check(&seen.pubsub).map_err(|what| wrong("messages", what))?;
+    pubsub::check(&seen.pubsub).map_err(|(culprit, what)| Failure {
+        culprit: Some(culprit.to_owned()),
+        ..wrong("messages", what)
+    })?;
     let mut unknown = 0;
     for part in history::split(&seen.operations) {
         match linearizability::check(State::of(forgets), &part, BUDGET) {
@@ -420,7 +425,10 @@ fn judge(recorder: &Recorder, forgets: Forgets, faults: usize) -> Result<Summary
             Verdict::Violation { stuck_at } => {
                 let offending: Vec<_> = stuck_at.iter().map(|&index| &part[index]).collect();
                 film::offend_operations(&offending);
-                return Err(wrong("linearizability", explain(&part, &stuck_at)));
+                return Err(Failure {
+                    culprit: culprit(&offending),
+                    ..wrong("linearizability", explain(&part, &stuck_at))
+                });
             }
         }
     }
@@ -432,6 +440,11 @@ fn judge(recorder: &Recorder, forgets: Forgets, faults: usize) -> Result<Summary
         simulated: Duration::from_nanos(simulation::SimClock::current().true_ns()),
         trace: seen.trace ^ SimNet::current().trace_hash() ^ SimDisk::current().trace_hash(),
     })
+}
+
+/// Of the operations that cannot come next, the one that must: it returned before any other that is left.
+fn culprit(stuck: &[&history::Operation]) -> Option<String> {
+    stuck.iter().min_by_key(|operation| operation.returned_ns()).map(|first| first.call.kind())
 }
 
 /// The operations around a violation, for a person.

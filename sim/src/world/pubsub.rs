@@ -340,7 +340,8 @@ fn heard(reply: &Reply) -> Option<Heard> {
 }
 
 /// Checks what the head of this file says.
-pub fn check(pubsub: &PubSub) -> Result<(), String> {
+/// Fails with the kind of fault in a word, and what it is.
+pub fn check(pubsub: &PubSub) -> Result<(), (&'static str, String)> {
     let published: BTreeMap<(&str, &str), &Published> =
         pubsub.published.iter().map(|one| ((one.channel.as_str(), one.message.as_str()), one)).collect();
     for subscription in &pubsub.subscriptions {
@@ -348,10 +349,11 @@ pub fn check(pubsub: &PubSub) -> Result<(), String> {
         let mut seen = BTreeSet::new();
         for message in &subscription.received {
             if !published.contains_key(&(subscription.channel.as_str(), message.as_str())) {
-                return Err(format!("{who} received {message}, which nobody published there"));
+                let what = format!("{who} received {message}, which nobody published there");
+                return Err(("invented", what));
             }
             if !seen.insert(message) {
-                return Err(format!("{who} received {message} twice"));
+                return Err(("twice", format!("{who} received {message} twice")));
             }
         }
         let lost = pubsub.published.iter().find(|one| {
@@ -364,10 +366,11 @@ pub fn check(pubsub: &PubSub) -> Result<(), String> {
             let seconds = |ns: u64| ns as f64 / 1e9;
             let (at, since) = (seconds(lost.invoked_ns), seconds(subscription.confirmed_ns));
             let what = &lost.message;
-            return Err(format!("{who} never received {what}, sent at {at:.6}; it listens since {since:.6}"));
+            let text = format!("{who} never received {what}, sent at {at:.6}; it listens since {since:.6}");
+            return Err(("lost", text));
         }
     }
-    agree(pubsub)
+    agree(pubsub).map_err(|what| ("order", what))
 }
 
 /// Any two subscriptions of a channel have what both received in the same order.
@@ -405,7 +408,7 @@ mod tests {
 
     fn verdict(subscriptions: Vec<Subscription>) -> Result<(), String> {
         let published = vec![published("early", 1), published("a", 10), published("b", 10)];
-        check(&PubSub { published, subscriptions })
+        check(&PubSub { published, subscriptions }).map_err(|(kind, what)| format!("{kind}: {what}"))
     }
 
     #[test]
