@@ -28,6 +28,9 @@ pub struct Plan {
     /// Whether all is flushed now and then.
     pub flushes: bool,
     pub pubsub: bool,
+    /// Whether messages are long enough for a subscriber's output to hit its limit, below which a buffer of 16 KiB does
+    /// not count.
+    pub long_messages: bool,
     /// Whether there are clients that cache what they read.
     pub caching: bool,
     /// Whether there is a client with few rights.
@@ -136,6 +139,7 @@ impl Plan {
             scripts: false,
             flushes: false,
             pubsub: draws.chance(500_000) && known("SUBSCRIBE"),
+            long_messages: false,
             caching: false,
             guests: false,
             nuisances: Vec::new(),
@@ -228,11 +232,8 @@ impl Plan {
 
     /// Draws what follows from the rest, and leaves out what cannot be judged together.
     fn settle(&mut self, draws: &mut Draws) {
-        if self.caching && !self.topics.iter().any(|topic| topic.has_key('k')) {
-            self.topics.push(Topic::of('k'));
-        }
         if self.caching {
-            self.config += &format!("tracking-table-max-keys {}\n", draws.pick(&[1_000_000, 3]));
+            self.limit_tracking(draws);
         }
         // What is flushed in doubt is too much doubt.
         self.flushes &= !self.expiry;
@@ -240,6 +241,8 @@ impl Plan {
         self.nuisances.retain(|what| !self.flushes || *what != Nuisance::KilledWaiter);
         if self.pubsub && draws.chance(200_000) {
             self.config += "client-output-buffer-limit pubsub 400 200 1\n";
+            // They take for ever in tiny segments.
+            self.long_messages = self.link.segment >= 100 && self.link.window >= 200;
         }
         if self.forgets == Forgets::Nothing {
             return;
@@ -256,6 +259,19 @@ impl Plan {
         self.config += &format!("maxmemory {room}\nmaxmemory-policy {among}-{by}\n");
         self.config += &format!("maxmemory-samples {}\n", draws.between(1, 10));
         self.config += &format!("maxmemory-eviction-tenacity {}\n", draws.pick(&[0, 10, 100]));
+        if self.forgets == Forgets::Anything && !self.caching {
+            // Who caches must hear of what is evicted, and two that are rare by themselves seldom meet.
+            self.caching = true;
+            self.limit_tracking(draws);
+        }
+    }
+
+    /// Sees that there is something to cache, and draws how much of that the server remembers.
+    fn limit_tracking(&mut self, draws: &mut Draws) {
+        if !self.topics.iter().any(|topic| topic.has_key('k')) {
+            self.topics.push(Topic::of('k'));
+        }
+        self.config += &format!("tracking-table-max-keys {}\n", draws.pick(&[1_000_000, 3]));
     }
 }
 

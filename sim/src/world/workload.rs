@@ -422,7 +422,9 @@ impl Workload {
                         }
                     };
                     last = Some(key);
-                    format!("g{group}:{}{}", key.0, key.1).into_bytes()
+                    // What readers of a stream do to each other takes many commands on one stream.
+                    let number = if pattern.starts_with('X') { key.1 / 2 } else { key.1 };
+                    format!("g{group}:{}{number}", key.0).into_bytes()
                 }
                 "v" => self.value(),
                 "f" => format!("f{}", self.draws.below(5)).into_bytes(),

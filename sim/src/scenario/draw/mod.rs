@@ -24,6 +24,9 @@ const PEACEFUL_BATCHES: usize = 10;
 /// Messages that each publisher sends then.
 const PEACEFUL_MESSAGES: usize = 3;
 
+/// Bytes of a message that is to fill a subscriber's output.
+const LONG_MESSAGE: usize = 3_000;
+
 /// Connections for which a client's protocol is drawn; later ones repeat them.
 const CONNECTIONS: usize = 4;
 
@@ -66,7 +69,8 @@ fn machine(seed: u64, number: usize, plan: &Plan, peace_us: u64) -> Machine {
         return Machine { client, others, ..Machine::default() };
     }
     let mut draws = Draws::named(seed, &format!("publisher {number}"));
-    let publisher = Some(publisher(number, peace_us, &mut draws));
+    let length = if plan.long_messages { LONG_MESSAGE } else { 0 };
+    let publisher = Some(publisher(number, peace_us, length, &mut draws));
     let mut draws = Draws::named(seed, &format!("subscriber {number}"));
     let listen = |_| {
         let resp3 = draws.chance(500_000);
@@ -116,8 +120,8 @@ fn client(seed: u64, number: usize, plan: &Plan) -> Client {
     client
 }
 
-/// Enough messages that a publisher has something to say until peace comes.
-fn publisher(number: usize, peace_us: u64, draws: &mut Draws) -> Publisher {
+/// Enough messages that a publisher has something to say until peace comes. Until then they are so long.
+fn publisher(number: usize, peace_us: u64, length: usize, draws: &mut Draws) -> Publisher {
     let mut count = 0;
     let mut message = || {
         count += 1;
@@ -127,8 +131,9 @@ fn publisher(number: usize, peace_us: u64, draws: &mut Draws) -> Publisher {
     };
     let (mut messages, mut until_us) = (Vec::new(), 0);
     while until_us < peace_us {
-        let next = message();
+        let mut next = message();
         until_us += next.after_us;
+        next.text = format!("{:.<length$}", next.text);
         messages.push(next);
     }
     Publisher { messages, peaceful: (0..PEACEFUL_MESSAGES).map(|_| message()).collect() }
