@@ -5,7 +5,7 @@ use super::debug::{Debugger, prompt};
 use super::library::{self, Outcome};
 use super::random::Random;
 use super::stack::{self, Answer, Section, Shown, Stack};
-use super::{Callee, Command, Digest, Input, Options, Output, Registered, Run, SLICE};
+use super::{Callee, Command, Digest, Input, Options, Output, Registered, Run, SLICE, SLICE_NS, STEP};
 use super::{bit, cjson, cmsgpack, structs};
 use crate::engine::protocol::Argv;
 use crate::engine::text::sha1::sha1;
@@ -26,7 +26,6 @@ const NOT_RUNNING: &str = "ERR redis.call/pcall can only be called inside a scri
 const WRONG_ARGUMENTS: &str = "ERR Lua redis lib command arguments must be strings or integers";
 
 /// What natives share.
-#[derive(Default)]
 pub(super) struct State {
     /// The script speaks RESP3 with the server.
     resp3: Cell<bool>,
@@ -41,13 +40,43 @@ pub(super) struct State {
     command: Cell<Box<Command>>,
     /// The debugger of what runs.
     debugger: RefCell<Option<Box<Debugger>>>,
+    stopwatch: fn() -> u64,
+    /// Steps since what runs has said that it does, and when the first of them ended.
+    steps: Cell<u32>,
+    stepped_ns: Cell<u64>,
 }
 
 impl State {
+    fn new(stopwatch: fn() -> u64) -> Self {
+        State {
+            resp3: Cell::default(),
+            propagated: Cell::default(),
+            running: Cell::default(),
+            killed: Cell::default(),
+            random: RefCell::default(),
+            command: Cell::default(),
+            debugger: RefCell::default(),
+            stopwatch,
+            steps: Cell::default(),
+            stepped_ns: Cell::default(),
+        }
+    }
+
     /// Asks or tells the debugger something, if what runs is debugged.
     #[inline]
     pub(super) fn debugger<R>(&self, work: impl FnOnce(&mut Debugger) -> R) -> Option<R> {
         self.debugger.borrow_mut().as_deref_mut().map(work)
+    }
+
+    /// What runs has done another step. Whether it is time to say so.
+    pub(super) fn steps(&self) -> bool {
+        let (steps, now) = (self.steps.get() + 1, (self.stopwatch)());
+        if steps == 1 {
+            self.stepped_ns.set(now);
+        }
+        let says = steps >= SLICE || now.saturating_sub(self.stepped_ns.get()) >= SLICE_NS;
+        self.steps.set(if says { 0 } else { steps });
+        says
     }
 }
 
@@ -61,7 +90,7 @@ pub(super) fn new_lua(options: &Options) -> mlua::Result<(Lua, Parts)> {
     let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
     let lua = Lua::new_with(libraries, LuaOptions::new())?;
     lua.set_memory_limit(options.memory)?;
-    let state = Rc::new(State::default());
+    let state = Rc::new(State::new(options.stopwatch));
     watch_time(&lua, &state)?;
     Ok((lua, Parts { state }))
 }
@@ -183,6 +212,7 @@ impl<'a> Machine<'a> {
         state.propagated.set(true);
         state.killed.set(None);
         *state.random.borrow_mut() = Some(Random::new(seed));
+        state.steps.set(0);
         state.running.set(true);
     }
 
@@ -337,8 +367,8 @@ fn explained(stack: &mut Stack, error: i32, run: &Run) -> (Vec<u8>, bool) {
 /// Has whatever runs say so now and then.
 fn watch_time(lua: &Lua, state: &Rc<State>) -> mlua::Result<()> {
     let seen = state.clone();
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(SLICE), move |lua, _| {
-        if seen.running.get() {
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(STEP), move |lua, _| {
+        if seen.running.get() && seen.steps() {
             lua.named_registry_value::<Function>("slice")?.call::<()>(())?;
         }
         Ok(VmState::Continue)

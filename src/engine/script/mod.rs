@@ -26,8 +26,12 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// Instructions after which a script says that it still runs: some milliseconds.
-const SLICE: u32 = 1_000_000;
+/// Instructions after which a script looks how long it has worked: some 0.1 ms, if none of them has much to copy.
+const STEP: u32 = 10_000;
+/// Steps after which it says that it still runs.
+const SLICE: u32 = 100;
+/// Nanoseconds after which it says so earlier.
+const SLICE_NS: u64 = 5_000_000;
 /// Bytes of address space for the interpreter's stack, of which only what is used becomes memory. Lua nests 200
 /// calls into native functions at most, and none of them needs more than some ten kilobytes.
 const STACK: usize = 16 * 1024 * 1024;

@@ -50,6 +50,35 @@ fn eval_in(interpreter: &mut Interpreter, source: &str) -> String {
     }
 }
 
+/// Whether a script of so many steps of a loop has said once that it still runs.
+fn says(stopwatch: fn() -> u64, steps: u32) -> bool {
+    let mut interpreter = Interpreter::new(Options { stopwatch, ..options() }).expect("it starts");
+    let source = format!("for i = 1, {} do end", steps * STEP);
+    interpreter.tell(Input::Compile([0; 20], source.into_bytes()));
+    let run = Run { callee: Callee::Script([0; 20]), ..Run::default() };
+    let output = interpreter.tell(Input::Run(Box::new(run)));
+    match output {
+        Output::Slice => {
+            interpreter.tell(Input::Kill("killed"));
+            true
+        }
+        Output::Ended(_) => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Instructions on large values take long: `s = 3 .. s` for ever made others wait for minutes.
+#[test]
+fn a_script_says_that_it_runs_by_its_steps_or_by_the_clock() {
+    thread_local!(static CLOCK: Cell<u64> = const { Cell::new(0) });
+    let ticking = || {
+        CLOCK.set(CLOCK.get() + SLICE_NS);
+        CLOCK.get()
+    };
+    assert!(!says(|| 0, SLICE / 2) && says(|| 0, SLICE + 1));
+    assert!(!says(ticking, 1) && says(ticking, 3));
+}
+
 /// As many arguments as Lua's stack has room for leave room for the answer.
 #[test]
 fn commands_with_thousands_of_arguments() {

@@ -5,7 +5,7 @@
 use super::super::api::{self, Raised, SCRIPT, State};
 use super::super::library;
 use super::super::stack;
-use super::super::{Command, Input, Output, SLICE};
+use super::super::{Command, Input, Output, STEP};
 use super::{Debugger, value};
 use crate::engine::protocol::{Args, Argv};
 use corosensei::Yielder;
@@ -30,10 +30,11 @@ enum Next {
 /// Has a script that is debugged tell each line that it comes to, and, as others do, how long it works.
 pub fn watch_lines(lua: &Lua, state: &Rc<State>) -> mlua::Result<()> {
     let seen = state.clone();
-    let triggers = HookTriggers::new().every_line().every_nth_instruction(SLICE);
+    let triggers = HookTriggers::new().every_line().every_nth_instruction(STEP);
     lua.set_global_hook(triggers, move |lua, frame| {
         let native = match frame.event() {
-            DebugEvent::Count => "slice",
+            DebugEvent::Count if seen.steps() => "slice",
+            DebugEvent::Count => return Ok(VmState::Continue),
             _ if seen.debugger(|debugger| debugger.evaluates && debugger.late) == Some(true) => {
                 return Err(mlua::Error::runtime(TOO_LONG));
             }
