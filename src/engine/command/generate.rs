@@ -6,6 +6,7 @@
 use super::{Command, GROUPS};
 use crate::engine::rng::Rng;
 use crate::engine::spec::{Arg, ArgKind};
+use std::collections::BTreeSet;
 
 /// Where decisions come from: a generator of chance, or the bytes a fuzzer made up.
 pub trait Choice {
@@ -140,7 +141,8 @@ const LENGTHS: [usize; 6] = [44, 45, 1024, 1025, 1, 4096];
 /// All commands and subcommands that can be called: containers alone cannot.
 pub fn rows() -> impl Iterator<Item = &'static Command> {
     let all = || GROUPS.iter().flat_map(|group| group.iter()).flat_map(|topic| topic.iter());
-    all().filter(move |row| row.parent.is_some() || !all().any(|child| child.parent == Some(row.name)))
+    let containers: BTreeSet<&str> = all().filter_map(|row| row.parent).collect();
+    all().filter(move |row| row.parent.is_some() || !containers.contains(row.name))
 }
 
 /// A call that fits the grammar. It may still fail: a key may hold another type, a number be out of
