@@ -9,9 +9,11 @@ use seedis::engine::command::permission;
 use seedis::engine::config::Config;
 use seedis::engine::protocol::Argv;
 use seedis::engine::server::{Environment, Server};
+use seedis_fuzz::DECLARED;
 
 fuzz_target!(|data: &[u8]| {
-    let mut server = Server::new(Config::default(), Environment::bare(1)).expect("the defaults are fine");
+    let mut server =
+        Server::sharing(&DECLARED, Config::default(), Environment::bare(1)).expect("the defaults are fine");
     // The last line is a call; before it stands a rule each.
     let mut lines: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
     let call = lines.pop().unwrap_or_default();

@@ -6,7 +6,8 @@
 use libfuzzer_sys::fuzz_target;
 use seedis::engine::config::Config;
 use seedis::engine::loopback::Loopback;
-use seedis_fuzz::request;
+use seedis::engine::server::Environment;
+use seedis_fuzz::{DECLARED, request};
 
 /// Gives 'bad' for what cannot be read, and else whether it survives being written and read. Tables have no order, so
 /// texts are as long as each other at most.
@@ -54,7 +55,8 @@ fuzz_target!(|data: &[u8]| {
             (STRUCTS, &data[..line], data.get(line + 1..).unwrap_or_default())
         }
     };
-    let mut world = Loopback::new(Config::default(), 1).expect("the defaults are fine");
+    let mut world =
+        Loopback::sharing(&DECLARED, Config::default(), Environment::bare(1)).expect("the defaults are fine");
     let client = world.connect();
     world.send(client, &request(&[b"EVAL", script.as_bytes(), b"0", bytes, format]));
     let heard = world.take_heard(client);

@@ -9,7 +9,9 @@ use libfuzzer_sys::fuzz_target;
 use seedis::engine::command::GROUPS;
 use seedis::engine::config::{Config, Directive, Place};
 use seedis::engine::loopback::Loopback;
-use seedis_fuzz::{Counting, live, peak, reset_peak};
+use seedis::engine::server::Environment;
+use seedis_fuzz::{Counting, DECLARED, live, peak, reset_peak};
+use std::sync::LazyLock;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -54,7 +56,7 @@ fn world() -> Loopback {
         let directive = Directive { args: vec![name.into(), Vec::new()], place };
         config.directives.rename_command.push(directive);
     }
-    Loopback::new(config, 7).expect("the names are those of commands")
+    Loopback::sharing(&DECLARED, config, Environment::bare(7)).expect("the names are those of commands")
 }
 
 fn play<'a>(resp3: bool, pieces: impl Iterator<Item = &'a [u8]>) -> Outcome {
@@ -92,6 +94,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((head, input)) = data.split_at_checked(9) else { return };
     let resp3 = head[0] & 1 == 1;
     let cuts = head[1..].iter().fold(0, |cuts, byte| cuts << 8 | u64::from(*byte));
+    LazyLock::force(&DECLARED);
     reset_peak();
     let before = live();
     let whole = play(resp3, std::iter::once(input));

@@ -1,9 +1,14 @@
-//! What the targets share: an allocator that counts.
+//! What the targets share: an allocator that counts, and what servers need that is the same for all.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use seedis::engine::protocol::request::encode;
+use seedis::engine::server::declared::Declared;
+use std::sync::LazyLock;
+
+/// Each input gets a server of its own; this they share, so that most of the time goes to the input.
+pub static DECLARED: LazyLock<Declared> = LazyLock::new(Declared::new);
 
 /// Counts the bytes that are allocated now, and the most there were.
 pub struct Counting;

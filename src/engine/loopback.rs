@@ -5,6 +5,7 @@
 use super::config::Config;
 use super::effect::Effect;
 use super::server::batch::Flow;
+use super::server::declared::Declared;
 use super::server::migration::Outcome;
 use super::server::{Environment, Server};
 use super::session::{ClientId, Closing, Peer};
@@ -43,9 +44,14 @@ impl Loopback {
 
     /// The same in an environment that was told more; it starts when this world does.
     pub fn in_environment(config: Config, environment: Environment) -> Result<Self, String> {
+        Self::sharing(&Declared::new(), config, environment)
+    }
+
+    /// The same for whoever makes one world after the other.
+    pub fn sharing(declared: &Declared, config: Config, environment: Environment) -> Result<Self, String> {
         let now = Now { unix_us: EPOCH_US, mono_us: 0 };
         let environment = Environment { started: now, ..environment };
-        let server = Server::new(config, environment)?;
+        let server = Server::sharing(declared, config, environment)?;
         Ok(Loopback { server, now, connections: Vec::new(), effects: Vec::new() })
     }
 

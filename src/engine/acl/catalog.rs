@@ -2,7 +2,7 @@
 
 use super::RuleError;
 use crate::engine::spec::Categories;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A command as rules see it.
 #[derive(Clone, Debug)]
@@ -17,11 +17,12 @@ pub struct Named {
     pub is_child: bool,
 }
 
-/// All commands by number, and what users get who are told nothing else.
+/// All commands by number, and what users get who are told nothing else. Copies share the commands.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    commands: Vec<Named>,
-    names: BTreeMap<String, u16>,
+    commands: Arc<[Named]>,
+    /// Their numbers, in the order of their names.
+    by_name: Arc<[u16]>,
     /// New users and selectors may use every channel (`acl-pubsub-default`).
     pub all_channels: bool,
 }
@@ -29,9 +30,10 @@ pub struct Catalog {
 impl Catalog {
     /// A catalog of these commands, in the order of their numbers. Renaming commands does not concern rules.
     pub fn new(commands: impl Iterator<Item = Named>) -> Self {
-        let commands: Vec<Named> = commands.collect();
-        let names = commands.iter().enumerate().map(|(id, named)| (named.name.clone(), id as u16)).collect();
-        Catalog { commands, names, all_channels: false }
+        let commands: Arc<[Named]> = commands.collect();
+        let mut by_name: Vec<u16> = (0..commands.len() as u16).collect();
+        by_name.sort_unstable_by_key(|id| &*commands[*id as usize].name);
+        Catalog { commands, by_name: by_name.into(), all_channels: false }
     }
     /// How many there are.
     #[allow(clippy::len_without_is_empty)]
@@ -40,8 +42,9 @@ impl Catalog {
     }
     /// The command of this full name, in any case.
     pub fn find(&self, name: &[u8]) -> Option<u16> {
-        let name = String::from_utf8(name.to_ascii_lowercase()).ok()?;
-        self.names.get(&name).copied()
+        let name = name.to_ascii_lowercase();
+        let at = self.by_name.binary_search_by_key(&&*name, |id| self.get(*id).name.as_bytes()).ok()?;
+        Some(self.by_name[at])
     }
     /// The command of this number.
     pub fn get(&self, id: u16) -> &Named {

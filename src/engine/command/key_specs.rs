@@ -305,7 +305,7 @@ mod tests {
 
     fn keys_in(call: &str) -> Vec<String> {
         let argv = Argv::of(call.split(' ').map(str::as_bytes));
-        let table = Table::new(Seed::new(1));
+        let table = Table::new();
         let row = table.entry(table.find(argv.args().at(0)).expect("a command")).row;
         let keys = keys_of(row, argv.args()).unwrap_or_default();
         keys.iter().map(|key| String::from_utf8_lossy(argv.args().at(key.index)).into_owned()).collect()
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn the_sole_key_is_the_one_that_is_found() {
         let argv = Argv::of((0..12).map(|_| &b"1"[..]));
-        for (_, entry) in Table::new(Seed::new(1)).iter() {
+        for (_, entry) in Table::new().iter() {
             let Some(sole) = entry.sole_key else { continue };
             let mut keys = Vec::new();
             find_keys(entry.row, argv.args(), &mut keys).expect("arguments that make sense");

@@ -1,14 +1,15 @@
 //! From names to commands: the rows under the names this server gives them (`rename-command`).
 
 use super::{Command, GROUPS, key_specs};
-use crate::engine::hash::{Map, Seed};
 use crate::engine::spec::{CallKey, Categories, Flags};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The number of a command in its table: stable for the life of the server.
 pub type CommandId = u16;
 
 /// A command as one server knows it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// Its declaration.
     pub row: &'static Command,
@@ -26,56 +27,68 @@ pub struct Entry {
     pub parent: Option<CommandId>,
 }
 
+impl Entry {
+    fn new(row: &'static Command, parent: Option<CommandId>) -> Self {
+        let full_name = match row.parent {
+            Some(parent) => format!("{parent}|{}", row.name).to_lowercase(),
+            None => row.name.to_lowercase(),
+        };
+        let (sole_key, first_key) = (key_specs::sole_key(row), key_specs::first_key(row));
+        Entry {
+            row,
+            full_name,
+            categories: categories(row),
+            sole_key,
+            first_key,
+            children: Vec::new(),
+            parent,
+        }
+    }
+}
+
 /// Names of at most this many bytes are looked up without hashing the bytes one by one.
 const SHORT: usize = 16;
 /// Slots of the short-name table: a power of two, sparse, so that probes are rare.
 const SLOTS: usize = 2048;
 
-/// All commands of one server.
-#[derive(Debug)]
+/// All commands of one server. Copies share what is large.
+#[derive(Clone, Debug)]
 pub struct Table {
-    entries: Vec<Entry>,
+    entries: Arc<[Entry]>,
     /// Open addressing: the upper-case name as a number, and the command.
-    short: Vec<(u128, CommandId)>,
+    short: Arc<[(u128, CommandId)]>,
     /// Names that are longer.
-    long: Map<Vec<u8>, CommandId>,
+    long: BTreeMap<Vec<u8>, CommandId>,
 }
 
 impl Table {
     /// The table with every command under its own name.
-    pub fn new(seed: Seed) -> Self {
-        let mut table = Table { entries: Vec::new(), short: vec![(0, 0); SLOTS], long: seed.map() };
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let mut table = Table { entries: Arc::default(), short: no_names(), long: BTreeMap::new() };
         let rows = || GROUPS.iter().flat_map(|group| group.iter()).flat_map(|topic| topic.iter());
-        for row in rows().filter(|row| row.parent.is_none()) {
-            let id = table.push(row, None);
-            table.bind(row.name.as_bytes(), id);
+        let containers_and_others = rows().filter(|row| row.parent.is_none());
+        let mut entries: Vec<Entry> = containers_and_others.map(|row| Entry::new(row, None)).collect();
+        for (id, entry) in entries.iter().enumerate() {
+            table.bind(entry.row.name.as_bytes(), id as CommandId);
         }
         for row in rows() {
             let Some(parent) = row.parent else { continue };
             let Some(parent) = table.find(parent.as_bytes()) else { continue };
-            let id = table.push(row, Some(parent));
-            table.entries[parent as usize].children.push(id);
+            let id = entries.len() as CommandId;
+            entries[parent as usize].children.push(id);
+            entries.push(Entry::new(row, Some(parent)));
         }
+        table.entries = entries.into();
         table
     }
 
     /// One more command, for tests.
     #[cfg(test)]
     pub fn add(&mut self, row: &'static Command) {
-        let id = self.push(row, None);
+        let id = self.entries.len() as CommandId;
+        self.entries = self.entries.iter().cloned().chain([Entry::new(row, None)]).collect();
         self.bind(row.name.as_bytes(), id);
-    }
-
-    fn push(&mut self, row: &'static Command, parent: Option<CommandId>) -> CommandId {
-        let full_name = match row.parent {
-            Some(parent) => format!("{parent}|{}", row.name).to_lowercase(),
-            None => row.name.to_lowercase(),
-        };
-        let categories = categories(row);
-        let (sole_key, first_key) = (key_specs::sole_key(row), key_specs::first_key(row));
-        let children = Vec::new();
-        self.entries.push(Entry { row, full_name, categories, sole_key, first_key, children, parent });
-        (self.entries.len() - 1) as CommandId
     }
 
     fn bind(&mut self, name: &[u8], id: CommandId) {
@@ -88,7 +101,7 @@ impl Table {
         while self.short[slot].0 != 0 {
             slot = (slot + 1) % SLOTS;
         }
-        self.short[slot] = (key, id);
+        Arc::make_mut(&mut self.short)[slot] = (key, id);
     }
 
     /// Gives a command another name, or none at all if `to` is empty. Fails with the reason.
@@ -99,7 +112,7 @@ impl Table {
         }
         let names: Vec<(Vec<u8>, CommandId)> =
             self.names().filter(|(name, _)| !name.eq_ignore_ascii_case(from)).collect();
-        self.short = vec![(0, 0); SLOTS];
+        self.short = no_names();
         self.long.clear();
         for (name, id) in names {
             self.bind(&name, id);
@@ -175,6 +188,10 @@ impl Table {
     }
 }
 
+fn no_names() -> Arc<[(u128, CommandId)]> {
+    Arc::new([(0, 0); SLOTS])
+}
+
 /// The upper-case name as a number; zero bytes fill it up. Only letters change, so that no two names
 /// of different length or letters meet.
 #[inline]
@@ -220,7 +237,7 @@ mod tests {
 
     #[test]
     fn names_are_found_in_any_case_and_by_their_new_name_only() {
-        let mut table = Table::new(Seed::new(1));
+        let mut table = Table::new();
         let get = table.find(b"GeT").expect("GET is there");
         assert_eq!(table.entry(get).full_name, "get");
         assert_eq!(table.rename(b"GET", b"FETCH"), Ok(()));
@@ -234,7 +251,7 @@ mod tests {
 
     #[test]
     fn rows_are_well_formed() {
-        let table = Table::new(Seed::new(1));
+        let table = Table::new();
         let mut names = std::collections::BTreeSet::new();
         for (_, entry) in table.iter() {
             let row = entry.row;

@@ -15,6 +15,7 @@ pub mod certificates;
 pub mod clients;
 pub mod cron;
 pub mod debugging;
+pub mod declared;
 pub mod delivery;
 pub mod describe;
 pub mod durability;
@@ -58,6 +59,7 @@ use call_log::CallLogs;
 use certificates::Certificates;
 use cron::Cron;
 use debugging::Debugging;
+use declared::Declared;
 use durability::Durability;
 use latency::LatencyMonitor;
 use memory::Discarded;
@@ -287,14 +289,19 @@ pub struct Server {
 impl Server {
     /// A server without data or clients. Fails with the reason if `config` contradicts itself.
     pub fn new(config: Config, environment: Environment) -> Result<Self, String> {
+        Server::sharing(&Declared::new(), config, environment)
+    }
+
+    /// The same for whoever makes one server after the other.
+    pub fn sharing(declared: &Declared, config: Config, environment: Environment) -> Result<Self, String> {
         let mut rng = Rng::new(environment.seed);
         let seed = Seed::new(rng.next_u64());
-        let commands = named_commands(seed, &config)?;
+        let commands = declared.commands(&config)?;
         let database = |_| Database::new(rng.next_u64(), Layout::Single);
         let databases = (0..config.databases.max(1)).map(database).collect();
         let (run_id, replication_id) = (rng.hex_id(), rng.hex_id());
         let mut server = Server {
-            acl: users::configured(&commands, &config)?,
+            acl: users::configured(declared.catalog(), &config)?,
             notable: Notable::of(&config),
             hotkeys: None,
             command_stats: vec![CommandStats::default(); commands.len()],
@@ -595,14 +602,4 @@ impl Server {
             self.wakes.push(session.client());
         }
     }
-}
-
-/// The commands under the names that the configuration gives them.
-fn named_commands(seed: Seed, config: &Config) -> Result<Table, String> {
-    let mut commands = Table::new(seed);
-    for directive in &config.directives.rename_command {
-        let [from, to] = &directive.args[..] else { return Err("wrong number of arguments".into()) };
-        commands.rename(from, to)?;
-    }
-    Ok(commands)
 }

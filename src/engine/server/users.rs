@@ -2,9 +2,8 @@
 
 use super::Server;
 use super::describe::Shown;
-use crate::engine::acl::{Acl, Catalog, Context, Event, Named, Reason, User, UserId, has_spaces};
+use crate::engine::acl::{Acl, Catalog, Context, Event, Reason, User, UserId, has_spaces};
 use crate::engine::acl::{merge_selectors, parse_file};
-use crate::engine::command::table::Table;
 use crate::engine::config::{AclPubsubDefault, Config, LoadError};
 use crate::engine::mark::sometimes;
 use crate::engine::mutant;
@@ -12,19 +11,9 @@ use crate::engine::session::{ClientId, Closing, Session};
 use crate::engine::time::Now;
 use std::collections::BTreeSet;
 
-/// What rules can say about these commands, under the names that they were declared with.
-pub(super) fn catalog(commands: &Table) -> Catalog {
-    Catalog::new(commands.iter().map(|(_, entry)| Named {
-        name: entry.full_name.clone(),
-        categories: entry.categories,
-        children: entry.children.clone(),
-        is_child: entry.parent.is_some(),
-    }))
-}
-
 /// The users that a configuration declares.
-pub(super) fn configured(commands: &Table, config: &Config) -> Result<Acl, String> {
-    let mut acl = Acl::new(catalog(commands));
+pub(super) fn configured(catalog: Catalog, config: &Config) -> Result<Acl, String> {
+    let mut acl = Acl::new(catalog);
     acl.catalog.all_channels = config.acl_pubsub_default == AclPubsubDefault::Allchannels;
     acl.set_default_password(&config.requirepass);
     let mut names = BTreeSet::new();
