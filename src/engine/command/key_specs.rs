@@ -270,7 +270,6 @@ mod tests {
     use super::*;
     use crate::engine::command::BASE;
     use crate::engine::command::table::Table;
-    use crate::engine::hash::Seed;
     use crate::engine::protocol::Argv;
     use crate::engine::spec::{key_at, keys_counted, keys_every, keys_from};
 

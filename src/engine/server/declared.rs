@@ -52,7 +52,8 @@ mod tests {
     fn servers_that_share_it_know_nothing_of_each_other() {
         let declared = Declared::new();
         let begin = |file: &[u8]| {
-            let config = Config::load(file).expect("it is sound");
+            let mut config = Config::default();
+            config.load(file, None, &mut |_| Ok(Vec::new())).expect("it is sound");
             Loopback::sharing(&declared, config, Environment::bare(1)).expect("it is sound")
         };
         let (mut renamed, mut plain) = (begin(b"rename-command get fetch"), begin(b""));
