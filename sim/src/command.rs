@@ -74,10 +74,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The most that a world may take of a processor, and of real time: a machine may have much else to do.
 /// Begins the line of a failure that says what in particular failed its check.
 pub const CULPRIT: &str = "culprit: ";
 
+/// The most that a world may take of a processor, and of real time: a machine may have much else to do.
 const HANG: Duration = Duration::from_secs(120);
 const STANDSTILL: Duration = Duration::from_secs(1200);
 

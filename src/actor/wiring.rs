@@ -76,11 +76,7 @@ pub async fn run(start: Start) -> Result<End, String> {
     let premises = Rc::new(Premises { listeners, gate, settings, oom_score });
     keyspace.set_outside(&premises);
     warn_of_what_is_missing(&config);
-    if config.test_clock {
-        let text = "WARNING: test-clock is on: clients can stop and move this server's clock (DEBUG CLOCK), and keys \
-                    expire accordingly. It is for tests, never for data that matters.";
-        log::write(Level::Warning, text);
-    }
+    warn_of_test_clock(&config);
     log::write(Level::Notice, "Server initialized");
     Vital::Clock.start(&keyspace, keyspace.clone().keep_time());
     Vital::Stream.start(&keyspace, persistence.clone().send_turns());
@@ -135,6 +131,14 @@ pub async fn run(start: Start) -> Result<End, String> {
         post.close();
     }
     Ok(end)
+}
+
+fn warn_of_test_clock(config: &Config) {
+    if config.test_clock {
+        let text = "WARNING: test-clock is on: clients can stop and move this server's clock (DEBUG CLOCK), and keys \
+                    expire accordingly. It is for tests, never for data that matters.";
+        log::write(Level::Warning, text);
+    }
 }
 
 /// The sockets to listen on, and the gate for those that want TLS.

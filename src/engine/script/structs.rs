@@ -180,7 +180,7 @@ fn unpack(lua: &Lua, args: &[Value]) -> Outcome {
         return Err("bad argument #3 to 'unpack' (offset must be 1 or greater)".into());
     }
     // A negative one is beyond any end.
-    let mut at = (first - 1) as usize;
+    let mut at = first.wrapping_sub(1) as usize;
     let mut format = Format::new(&text, "unpack");
     let mut values: Vec<Value> = Vec::new();
     while let Some((item, padding)) = format.next(at)? {

@@ -140,12 +140,11 @@ fn kind(arg: &[u8]) -> Result<LogKind> {
     }
 }
 
-fn show(call: &mut Call, kind: LogKind, count: usize) {
+/// `with_count`: the number of arguments comes last, as in Redis's SLOWLOG and nowhere else.
+fn show(call: &mut Call, kind: LogKind, count: usize, with_count: bool) {
     let log = call.server.call_logs.get(kind);
     call.reply.array(log.len().min(count));
     for entry in log.iter().take(count) {
-        // Only Redis has the last, and only this log.
-        let with_count = kind == LogKind::Slow;
         call.reply.array(6 + usize::from(with_count));
         call.reply.int(entry.id as i64);
         call.reply.int(entry.at);
@@ -168,7 +167,7 @@ fn get(call: &mut Call) -> Result {
         return Err(Error::text(text));
     }
     let count = call.args.get(2).map_or(Ok(USUAL_COUNT), count)?;
-    show(call, LogKind::Slow, count);
+    show(call, LogKind::Slow, count, true);
     Ok(())
 }
 
@@ -197,7 +196,7 @@ fn help(call: &mut Call) -> Result {
 
 fn log_get(call: &mut Call) -> Result {
     let (count, kind) = (count(call.args.at(2))?, kind(call.args.at(3))?);
-    show(call, kind, count);
+    show(call, kind, count, false);
     Ok(())
 }
 
