@@ -20,7 +20,7 @@ const JSON: &str = "
     return #text == #again and 'same' or text .. ' and ' .. again";
 
 /// The same. Tables beyond the 16th level are written as nil, which makes another message of the table around them, but
-/// of that one always the same.
+/// of that one always the same; and none that can be read if it is a key.
 const MESSAGES: &str = "
     local function depth(value)
         local deepest = 0
@@ -32,7 +32,10 @@ const MESSAGES: &str = "
     if not values[1] then return 'bad' end
     local ok, bytes = pcall(cmsgpack.pack, unpack(values, 2, table.maxn(values)))
     if not ok then return 'bad' end
-    if depth(values) - 1 > 16 then bytes = cmsgpack.pack(cmsgpack.unpack(bytes)) end
+    if depth(values) - 1 > 16 then
+        if not pcall(cmsgpack.unpack, bytes) then return 'bad' end
+        bytes = cmsgpack.pack(cmsgpack.unpack(bytes))
+    end
     local again = cmsgpack.pack(cmsgpack.unpack(bytes))
     return #bytes == #again and 'same' or 'other'";
 
