@@ -31,8 +31,9 @@ const HEADER: usize = 4;
 const EXPIRY: usize = 8;
 /// The alignment every allocator gives for free; the header is read as one `u32`.
 const ALIGN: usize = 8;
-/// Strings up to this length are reported as `embstr`, as Redis did for years and Valkey still does.
-const EMBSTR_MAX: usize = 44;
+/// Strings that are no longer than this together with their key are reported as `embstr`: what has room beside
+/// the headers in the 64 bytes that Redis (since 8.2) gives one object of both.
+const EMBSTR_MAX: usize = 41;
 
 const KIND: u32 = 0b11;
 const INT: u32 = 0;
@@ -487,7 +488,11 @@ impl Entry {
     pub fn encoding_name(&self) -> &'static str {
         match self.value() {
             ValueRef::Int(_) => "int",
-            ValueRef::Str(bytes) if bytes.len() <= EMBSTR_MAX && self.header() & RAW == 0 => "embstr",
+            ValueRef::Str(bytes)
+                if self.key().len() + bytes.len() <= EMBSTR_MAX && self.header() & RAW == 0 =>
+            {
+                "embstr"
+            }
             ValueRef::Str(_) => "raw",
             ValueRef::Packed(packed) => packed.form.encoding_name(),
             ValueRef::Object(object) => object.encoding_name(),

@@ -47,9 +47,11 @@ fn encodings_are_named_as_redis_does() {
     assert_eq!((entry.type_name(), entry.encoding_name()), ("string", "int"));
     entry.append(b"4");
     assert_eq!((entry.encoding_name(), string(&entry)), ("raw", b"1234".to_vec()));
-    entry.set_value(NewValue::Str(&[b'x'; 44]));
+    // The key counts.
+    entry.set_value(NewValue::Str(&[b'x'; 40]));
     assert_eq!(entry.encoding_name(), "embstr");
-    entry.set_value(NewValue::Str(&[b'x'; 45]));
+    assert_eq!(entry.duplicate(b"kk").encoding_name(), "raw");
+    entry.set_value(NewValue::Str(&[b'x'; 41]));
     assert_eq!(entry.encoding_name(), "raw");
     entry.set_value(NewValue::Str(&[b'x'; 1025]));
     assert_eq!((entry.type_name(), entry.encoding_name()), ("string", "raw"));
