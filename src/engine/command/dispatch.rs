@@ -12,6 +12,7 @@ use crate::engine::server::migration::Moving;
 use crate::engine::server::pause::Scope;
 use crate::engine::session::{Blocked, ClientId, KeyWait, ReplyMode, Session, Waiting};
 use crate::engine::spec::Flags;
+use crate::engine::text::ascii::c_string;
 use crate::engine::time::Now;
 
 /// Bytes of a request that an "unknown command" error shows.
@@ -154,7 +155,7 @@ pub fn resolve(
 #[cold]
 fn unknown(args: Args) -> Error {
     let mut text = b"ERR unknown command '".to_vec();
-    text.extend(args.at(0).iter().take(SHOWN));
+    text.extend(c_string(args.at(0)).iter().take(SHOWN));
     text.push(b'\'');
     if args.len() == 1 {
         return Error::bytes(text);
@@ -167,7 +168,7 @@ fn unknown(args: Args) -> Error {
         }
         shown.push(b'\'');
         let room = SHOWN - shown.len().min(SHOWN);
-        shown.extend(arg.iter().take(room));
+        shown.extend(c_string(arg).iter().take(room));
         shown.extend(b"' ");
     }
     text.extend(shown);
@@ -177,7 +178,7 @@ fn unknown(args: Args) -> Error {
 #[cold]
 fn unknown_subcommand(args: Args) -> Error {
     let mut text = b"ERR unknown subcommand '".to_vec();
-    text.extend(args.at(1).iter().take(SHOWN));
+    text.extend(c_string(args.at(1)).iter().take(SHOWN));
     text.extend(b"'. Try ");
     text.extend(args.at(0).to_ascii_uppercase());
     text.extend(b" HELP.");

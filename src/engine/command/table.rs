@@ -141,6 +141,10 @@ impl Table {
         }
         let key = fold(name);
         let mut slot = slot(key);
+        // A zero byte at the end looks as what fills names up.
+        if name[name.len() - 1] == 0 {
+            return None;
+        }
         loop {
             let (found, id) = self.short[slot];
             if found == key {
@@ -242,6 +246,7 @@ mod tests {
         assert_eq!(table.entry(get).full_name, "get");
         assert_eq!(table.rename(b"GET", b"FETCH"), Ok(()));
         assert_eq!(table.find(b"get"), None);
+        assert_eq!(table.find(b"fetch\0"), None);
         assert_eq!(table.find(b"fetch"), Some(get));
         assert_eq!(table.rename(b"fetch", b""), Ok(()));
         assert_eq!(table.find(b"fetch"), None);

@@ -1,4 +1,9 @@
-//! Case without regard to locale: command names, options and config words are ASCII.
+//! Case without regard to locale: command names, options and config words are ASCII. And where C sees texts end.
+
+/// What comes before the first zero byte: where Redis takes an argument for a string of C.
+pub fn c_string(text: &[u8]) -> &[u8] {
+    &text[..text.iter().position(|byte| *byte == 0).unwrap_or(text.len())]
+}
 
 /// Whether `a` and `b` differ in nothing but the case of ASCII letters.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
@@ -32,6 +37,10 @@ mod tests {
         assert!(!equal(b"[", b"{"));
         assert!(!equal(b"\xc4", b"\xe4"));
         assert!(starts_with(b"SKIPME", b"skip") && !starts_with(b"SK", b"skip"));
+        assert_eq!(
+            [c_string(b"ab"), c_string(b"a\0b\0"), c_string(b"\0"), c_string(b"")],
+            [&b"ab"[..], b"a", b"", b""]
+        );
         assert_eq!(lower(b"A\xc4Z["), b"a\xc4z[");
         assert_eq!(upper(b"a\xe4z{"), b"A\xe4Z{");
     }
