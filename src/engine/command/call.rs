@@ -10,7 +10,11 @@ use crate::engine::mutant;
 use crate::engine::protocol::{Args, Argv, Reply};
 use crate::engine::server::Server;
 use crate::engine::session::{Awaited, Blocked, KeyWait, Session, Waiting};
+use crate::engine::text::ascii::c_string;
 use crate::engine::time::Now;
+
+/// Bytes of a name that errors show.
+const SHOWN: usize = 128;
 
 /// One call of a command. There is no other parameter, ever.
 pub struct Call<'a> {
@@ -41,6 +45,14 @@ impl Call<'_> {
     /// The error for a wrong number of arguments.
     pub fn arity_error(&self) -> Error {
         Error::arity(self.name())
+    }
+    /// The error for arguments that a subcommand has no place for, and for a subcommand that is found out too late.
+    pub fn subcommand_error(&self) -> Error {
+        let name = c_string(self.args.at(1));
+        let shown = &name[..name.len().min(SHOWN)];
+        let container = self.args.at(0).to_ascii_uppercase();
+        let opening = b"ERR unknown subcommand or wrong number of arguments for '";
+        Error::bytes([opening, shown, b"'. Try ", &container, b" HELP."].concat())
     }
     /// The one verb for changes: `key` changed, and `event` says how. Everything that follows from a
     /// change (WATCH, the count of changes, keyspace notification, propagation) follows from this.

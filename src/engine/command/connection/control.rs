@@ -1,6 +1,6 @@
 //! CLIENT PAUSE, REPLY, NO-EVICT and their kin: how the server treats clients.
 
-use super::{CLIENT, CLIENT_ADMIN, ON_OFF, on_off, too_many};
+use super::{CLIENT, CLIENT_ADMIN, ON_OFF, on_off};
 use crate::engine::command::{Call, Command, Error, Result, args};
 use crate::engine::server::pause::Scope;
 use crate::engine::session::ReplyMode;
@@ -78,7 +78,7 @@ pub(super) const COMMANDS: &[Command] = &[
 
 fn pause(call: &mut Call) -> Result {
     if call.args.len() > 4 {
-        return Err(too_many(call));
+        return Err(call.subcommand_error());
     }
     let scope = match call.args.get(3) {
         None => Scope::All,

@@ -1,7 +1,7 @@
 //! CLIENT KILL and CLIENT UNBLOCK: ending other clients, or their waits.
 
+use super::CLIENT_ADMIN;
 use super::filter::{Filter, Purpose};
-use super::{CLIENT_ADMIN, too_many};
 use crate::engine::command::args::{self, Cursor};
 use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::session::{ClientId, Closing, Waiting};
@@ -101,7 +101,7 @@ fn kill(call: &mut Call) -> Result {
 
 fn unblock(call: &mut Call) -> Result {
     if call.args.len() > 4 {
-        return Err(too_many(call));
+        return Err(call.subcommand_error());
     }
     let reason = call.args.get(3).map(<[u8]>::to_ascii_lowercase);
     let with_error = match reason.as_deref() {

@@ -10,7 +10,7 @@ mod list;
 mod login;
 mod tracking;
 
-use super::{BASE, Call, Command, Error, Group, Result};
+use super::{BASE, Command, Error, Group, Result};
 use crate::engine::spec::{Arg, Categories, Flags, one_of, token};
 
 /// The topics of this group.
@@ -26,12 +26,6 @@ pub const TOPICS: &[&[Command]] = &[
 ];
 
 const CONNECTION: Command = Command { group: Group::Connection, categories: Categories::CONNECTION, ..BASE };
-/// The error for arguments that a subcommand of CLIENT has no place for.
-fn too_many(call: &Call) -> Error {
-    let name = String::from_utf8_lossy(call.args.at(1));
-    Error::text(format!("ERR unknown subcommand or wrong number of arguments for '{name}'. Try CLIENT HELP."))
-}
-
 /// A subcommand of CLIENT that concerns the caller only.
 const CLIENT: Command = Command { parent: Some("CLIENT"), flags: ANY_TIME, ..CONNECTION };
 /// A subcommand of CLIENT that concerns others.

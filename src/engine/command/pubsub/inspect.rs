@@ -1,7 +1,7 @@
 //! PUBSUB: who listens to what.
 
 use super::PUBSUB;
-use crate::engine::command::{Call, Command, Error, Result};
+use crate::engine::command::{Call, Command, Result};
 use crate::engine::pubsub::Channels;
 use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Flags, pattern, string};
 use crate::engine::text::glob;
@@ -81,10 +81,7 @@ pub(super) const COMMANDS: &[Command] = &[
 
 fn list(call: &mut Call, of: for<'a> fn(&'a Call) -> &'a Channels) -> Result {
     if call.args.len() > 3 {
-        let name = String::from_utf8_lossy(call.args.at(1));
-        return Err(Error::text(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{name}'. Try PUBSUB HELP."
-        )));
+        return Err(call.subcommand_error());
     }
     let wanted = call.args.get(2);
     let all = of(call).keys();

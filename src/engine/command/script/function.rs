@@ -150,16 +150,9 @@ fn delete(call: &mut Call) -> Result {
     Ok(())
 }
 
-/// The error for arguments that a subcommand has no place for.
-fn too_many(subcommand: &str) -> Error {
-    Error::text(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try FUNCTION HELP."
-    ))
-}
-
 fn flush(call: &mut Call) -> Result {
     if call.args.len() > 3 {
-        return Err(too_many(&String::from_utf8_lossy(call.args.at(1))));
+        return Err(call.subcommand_error());
     }
     let later = flushes_later(call, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option")?;
     let forgotten = call.server.scripting.functions.count();
@@ -182,7 +175,7 @@ fn restore(call: &mut Call) -> Result {
     let policy = match call.args.len() {
         3 => b"append".to_vec(),
         4 => ascii::lower(call.args.at(3)),
-        _ => return Err(too_many("restore")),
+        _ => return Err(call.subcommand_error()),
     };
     let (flush, replace) = match policy.as_slice() {
         b"append" => (false, false),

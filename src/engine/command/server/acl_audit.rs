@@ -68,15 +68,9 @@ const SHOWN: usize = 10;
 /// Bits of a password if nobody says how many, and at most.
 const BITS: (i64, i64) = (256, 4096);
 
-/// More arguments than a subcommand takes.
-fn too_many(call: &Call) -> Error {
-    let text = b"ERR unknown subcommand or wrong number of arguments for '";
-    Error::bytes([text, call.args.at(1), b"'. Try ACL HELP."].concat())
-}
-
 fn cat(call: &mut Call) -> Result {
     if call.args.len() > 3 {
-        return Err(too_many(call));
+        return Err(call.subcommand_error());
     }
     let Some(name) = call.args.get(2) else {
         call.reply.array(Categories::NAMES.len());
@@ -98,7 +92,7 @@ fn whoami(call: &mut Call) -> Result {
 
 fn genpass(call: &mut Call) -> Result {
     if call.args.len() > 3 {
-        return Err(too_many(call));
+        return Err(call.subcommand_error());
     }
     let (usual, most) = BITS;
     let bits = call.args.get(2).map_or(Ok(usual), args::int)?;
@@ -136,7 +130,7 @@ fn dryrun(call: &mut Call) -> Result {
 
 fn log(call: &mut Call) -> Result {
     if call.args.len() > 3 {
-        return Err(too_many(call));
+        return Err(call.subcommand_error());
     }
     let shown = match call.args.get(2) {
         None => SHOWN,

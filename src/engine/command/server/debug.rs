@@ -100,7 +100,7 @@ fn debug(call: &mut Call) -> Result {
         }
         (b"leak", 3) => ok(call),
         (name, argc) if ACCEPTED.contains(&(name, argc)) => ok(call),
-        _ => Err(unknown(call)),
+        _ => Err(call.subcommand_error()),
     }
 }
 
@@ -122,13 +122,6 @@ fn ok(call: &mut Call) -> Result {
     Ok(())
 }
 
-fn unknown(call: &Call) -> Error {
-    let shown = call.args.at(1);
-    let shown = &shown[..shown.len().min(128)];
-    let text = [b"ERR unknown subcommand or wrong number of arguments for '", shown, b"'. Try DEBUG HELP."];
-    Error::bytes(text.concat())
-}
-
 /// How reply buffers follow what clients need.
 fn replybuffer(call: &mut Call) -> Result {
     let value = call.args.at(3);
@@ -141,7 +134,7 @@ fn replybuffer(call: &mut Call) -> Result {
                 _ => Some((not_negative(value)? as u64).saturating_mul(1000)),
             };
         }
-        _ => return Err(unknown(call)),
+        _ => return Err(call.subcommand_error()),
     }
     ok(call)
 }

@@ -161,10 +161,7 @@ fn show(call: &mut Call, kind: LogKind, count: usize, with_count: bool) {
 
 fn get(call: &mut Call) -> Result {
     if call.args.len() > 3 {
-        let name = String::from_utf8_lossy(call.args.at(1));
-        let text =
-            format!("ERR unknown subcommand or wrong number of arguments for '{name}'. Try SLOWLOG HELP.");
-        return Err(Error::text(text));
+        return Err(call.subcommand_error());
     }
     let count = call.args.get(2).map_or(Ok(USUAL_COUNT), count)?;
     show(call, LogKind::Slow, count, true);
@@ -186,7 +183,7 @@ fn help(call: &mut Call) -> Result {
     call.help(&[
         "GET [<count>]",
         "    The latest <count> entries (10 if not given, -1 for all), each of number, Unix time, duration in",
-        "    microseconds, arguments, address and name of the client.",
+        "    microseconds, arguments, address and name of the client, and how many arguments there were.",
         "LEN",
         "    How many entries there are.",
         "RESET",

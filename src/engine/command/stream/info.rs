@@ -161,12 +161,7 @@ fn full(call: &Call) -> Result<Option<Option<usize>>> {
         3 => return Ok(None),
         4 if is(3, "FULL") => 10,
         6 if is(3, "FULL") && is(4, "COUNT") => int(call.args.at(5))?,
-        _ => {
-            let name = String::from_utf8_lossy(call.args.at(1));
-            return Err(Error::text(format!(
-                "ERR unknown subcommand or wrong number of arguments for '{name}'. Try XINFO HELP."
-            )));
-        }
+        _ => return Err(call.subcommand_error()),
     };
     let count = if count < 0 { 10 } else { count as usize };
     Ok(Some(Some(count).filter(|count| *count > 0)))
