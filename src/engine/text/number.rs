@@ -1,5 +1,6 @@
 //! Numbers as text: what Redis accepts as an integer or a double, and how it prints a double.
 
+use super::ascii::c_string;
 use rustc_apfloat::{Float, ieee::Double};
 
 /// An `i64` in its one canonical form: no plus sign, no leading zeros, no `-0`, no spaces.
@@ -25,9 +26,10 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
     }
 }
 
-/// A `u64` as C's `strtoull` takes a whole text: with leading spaces, zeros or a sign. What is below zero counts
-/// from the end of the range, as there, unless it is written the one canonical way.
+/// A `u64` as C's `strtoull` takes a whole text: with leading spaces, zeros or a sign, and up to a zero byte.
+/// What is below zero counts from the end of the range, as there, unless it is written the one canonical way.
 pub fn parse_loose_u64(text: &[u8]) -> Option<u64> {
+    let text = c_string(text);
     if let Some(number) = parse_i64(text) {
         return u64::try_from(number).ok();
     }

@@ -2,6 +2,7 @@
 
 use crate::engine::command::{Error, Result};
 use crate::engine::keyspace::SortedSetRef;
+use crate::engine::text::ascii::c_string;
 use crate::engine::text::number::parse_f64_bound;
 use std::ops::Range;
 
@@ -25,9 +26,10 @@ pub enum MemberBound<'a> {
     Exclusive(&'a [u8]),
 }
 
-/// A number, after `(` exclusive, both as C reads it: leading spaces and nothing at all are fine.
+/// A number, after `(` exclusive, both as C reads it: leading spaces and nothing at all are fine, and a zero
+/// byte ends it.
 fn score_bound(text: &[u8]) -> Option<ScoreBound> {
-    let (text, exclusive) = match text {
+    let (text, exclusive) = match c_string(text) {
         [b'(', rest @ ..] => (rest, true),
         text => (text, false),
     };
@@ -42,8 +44,8 @@ pub fn score_bounds(min: &[u8], max: &[u8]) -> Result<(ScoreBound, ScoreBound)> 
 
 fn member_bound(text: &[u8]) -> Option<MemberBound<'_>> {
     match text {
-        b"-" => Some(MemberBound::Lowest),
-        b"+" => Some(MemberBound::Highest),
+        b"-" | [b'-', 0, ..] => Some(MemberBound::Lowest),
+        b"+" | [b'+', 0, ..] => Some(MemberBound::Highest),
         [b'[', member @ ..] => Some(MemberBound::Inclusive(member)),
         [b'(', member @ ..] => Some(MemberBound::Exclusive(member)),
         _ => None,

@@ -9,6 +9,7 @@ use crate::engine::keyspace::Object;
 use crate::engine::keyspace::value::stream::{Group, Stream};
 use crate::engine::spec::Arity::{AtLeast, Exactly};
 use crate::engine::spec::{Arg, Categories, Flags, KEY, KeyFlags, int, key_at, one_of, string, token};
+use crate::engine::text::ascii::c_string;
 
 const ID: Arg = one_of("id-selector", &[string("id"), token("new-id", "$")]);
 const ENTRIES_READ: Arg = int("entriesread").token("ENTRIESREAD").shown("entries-read").optional();
@@ -100,7 +101,7 @@ fn options(call: &Call, with_mkstream: bool) -> Result<(bool, Option<i64>)> {
     // An option may be repeated as long as there is room for it.
     let most = if with_mkstream { 3 } else { 2 };
     if cursor.left() > most {
-        return Err(unknown_use(call));
+        return Err(call.subcommand_error());
     }
     while cursor.left() > 0 {
         if with_mkstream && cursor.keyword("MKSTREAM") {
@@ -112,15 +113,10 @@ fn options(call: &Call, with_mkstream: bool) -> Result<(bool, Option<i64>)> {
             }
             entries_read = Some(read).filter(|read| *read >= 0);
         } else {
-            return Err(unknown_use(call));
+            return Err(call.subcommand_error());
         }
     }
     Ok((make, entries_read))
-}
-
-fn unknown_use(call: &Call) -> Error {
-    let name = String::from_utf8_lossy(call.args.at(1));
-    Error::text(format!("ERR unknown subcommand or wrong number of arguments for '{name}'. Try XGROUP HELP."))
 }
 
 /// A group cannot have read more than was added.
@@ -138,7 +134,7 @@ fn create(call: &mut Call) -> Result {
         None if make => &mut made,
         None => return Err(NO_KEY),
     };
-    let last_id = if id_text == b"$" { stream.last_id } else { id(id_text, 0)? };
+    let last_id = if c_string(id_text) == b"$" { stream.last_id } else { id(id_text, 0)? };
     if stream.group(name).is_some() {
         return Err(Error::new("BUSYGROUP Consumer Group name already exists"));
     }
@@ -169,7 +165,7 @@ fn setid(call: &mut Call) -> Result {
     let (_, entries_read) = options(call, false)?;
     let (key, id_text) = (call.args.at(2), call.args.at(4));
     with_group(call, |stream, name| {
-        let last_id = if id_text == b"$" { stream.last_id } else { id_or_end(id_text, 0)? };
+        let last_id = if c_string(id_text) == b"$" { stream.last_id } else { id_or_end(id_text, 0)? };
         let entries_read = known_read(stream, entries_read);
         stream.edit_group(name, |group| (group.last_id, group.entries_read) = (last_id, entries_read));
         Ok(())

@@ -1,8 +1,9 @@
 //! Ids as arguments.
 
 use crate::engine::command::{Error, Result};
-use crate::engine::keyspace::value::stream::{Sequence, StreamId};
+use crate::engine::keyspace::value::stream::{LONGEST_ID, Sequence, StreamId};
 use crate::engine::protocol::Args;
+use crate::engine::text::ascii::c_string;
 use smallvec::SmallVec;
 
 const INVALID: Error = Error::new("ERR Invalid stream ID specified as stream command argument");
@@ -21,10 +22,10 @@ pub(super) fn id(text: &[u8], missing: u64) -> Result<StreamId> {
 
 /// The same, or one of the ends: `-` and `+`.
 pub(super) fn id_or_end(text: &[u8], missing: u64) -> Result<StreamId> {
-    match text {
-        b"-" => Ok(StreamId::MIN),
-        b"+" => Ok(StreamId::MAX),
-        text => id(text, missing),
+    match c_string(text) {
+        b"-" if text.len() <= LONGEST_ID => Ok(StreamId::MIN),
+        b"+" if text.len() <= LONGEST_ID => Ok(StreamId::MAX),
+        _ => id(text, missing),
     }
 }
 

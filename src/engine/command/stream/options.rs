@@ -4,6 +4,7 @@ use super::ids::{id, id_to_add};
 use crate::engine::command::args::Cursor;
 use crate::engine::command::{Error, Result};
 use crate::engine::keyspace::value::stream::{Limits, References, Retention, StreamId, Trim};
+use crate::engine::text::ascii::c_string;
 
 /// How the id of a new entry comes about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +57,12 @@ impl<'a> Options<'a> {
                 options.no_create = true;
                 continue;
             }
-            match id_to_add(cursor.value()?)? {
-                (id, true) => break Some(NewId::Given(id)),
-                (id, false) => break Some(NewId::Next(id.ms)),
-            }
+            let text = cursor.value()?;
+            break Some(match c_string(text) {
+                b"*" => NewId::Auto,
+                _ => id_to_add(text)
+                    .map(|(id, whole)| if whole { NewId::Given(id) } else { NewId::Next(id.ms) })?,
+            });
         };
         if options.sender.is_some() && id.is_some_and(|id| id != NewId::Auto) {
             return Err(Error::new(

@@ -10,6 +10,7 @@ use crate::engine::protocol::{Argv, Reply};
 use crate::engine::session::Awaited;
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{Arg, Begin, Find, Flags, KEY, KeyFlags, Keys, block, int as integer, string};
+use crate::engine::text::ascii::c_string;
 
 pub(super) const COUNT: Arg = integer("count").token("COUNT").optional();
 pub(super) const MAXCOUNT: Arg = integer("maxcount").token("MAXCOUNT").optional().since("8.10.0");
@@ -254,7 +255,7 @@ fn xread(call: &mut Call) -> Result {
     for n in 0..options.streams {
         let stream = read(call.server, access, options.key(call, n))?;
         let last = |id: fn(&Stream) -> StreamId| stream.map_or(StreamId::MIN, id);
-        after.push(match call.args.at(options.id_at(n)) {
+        after.push(match c_string(call.args.at(options.id_at(n))) {
             b"$" => {
                 let end = last(|stream| stream.last_id);
                 ends.push((options.id_at(n), end));
@@ -267,7 +268,7 @@ fn xread(call: &mut Call) -> Result {
                      <consumer> option.",
                 ));
             }
-            text => id(text, 0)?,
+            _ => id(call.args.at(options.id_at(n)), 0)?,
         });
     }
     let mut streams = Streams::new(&options, call.reply);

@@ -15,6 +15,7 @@ use crate::engine::protocol::Reply;
 use crate::engine::session::Awaited;
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{Flags, block, int, string, token};
+use crate::engine::text::ascii::c_string;
 
 pub(super) const COMMANDS: &[Command] = &[Command {
     name: "XREADGROUP",
@@ -88,11 +89,11 @@ fn xreadgroup(call: &mut Call) -> Result {
                 .concat(),
             ));
         }
-        positions.push(match call.args.at(options.id_at(n)) {
+        positions.push(match c_string(call.args.at(options.id_at(n))) {
             b">" => From::New,
             b"$" => return Err(meaningless('$')),
             b"+" => return Err(meaningless('+')),
-            text => match id(text, 0)? {
+            _ => match id(call.args.at(options.id_at(n)), 0)? {
                 // Nothing can come after it.
                 StreamId::MAX => From::New,
                 after => From::History(after),

@@ -1,7 +1,11 @@
 //! The ids of entries: 128 bits that sort as numbers do.
 
+use crate::engine::text::ascii::c_string;
 use crate::engine::text::number::parse_loose_u64;
 use std::fmt;
+
+/// Bytes of the longest text that is read as an id.
+pub const LONGEST_ID: usize = 127;
 
 /// The id of an entry: milliseconds, usually of the Unix epoch, and a number among those of one
 /// millisecond. Written `ms-seq`.
@@ -63,16 +67,21 @@ impl StreamId {
         }
     }
 
-    /// Reads `ms-seq`, `ms` or `ms-*`.
+    /// Reads `ms-seq`, `ms` or `ms-*`; as in Redis no text that is longer than the buffer there, and what stands
+    /// before a zero byte.
     pub fn read(text: &[u8]) -> Option<(u64, Sequence)> {
+        if text.len() > LONGEST_ID {
+            return None;
+        }
+        let text = c_string(text);
         let Some(dash) = text.iter().position(|byte| *byte == b'-') else {
-            return Some((half(text)?, Sequence::Missing));
+            return Some((parse_loose_u64(text)?, Sequence::Missing));
         };
         let sequence = match &text[dash + 1..] {
             b"*" => Sequence::Next,
-            digits => Sequence::Given(half(digits)?),
+            digits => Sequence::Given(parse_loose_u64(digits)?),
         };
-        Some((half(&text[..dash])?, sequence))
+        Some((parse_loose_u64(&text[..dash])?, sequence))
     }
 
     /// Its text.
@@ -96,11 +105,6 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// One of the numbers.
-fn half(text: &[u8]) -> Option<u64> {
-    if text.len() > 127 { None } else { parse_loose_u64(text) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +124,12 @@ mod tests {
         {
             assert_eq!(read(bad), None, "{bad}");
         }
+        assert_eq!(read("5\0-7"), Some((5, Sequence::Missing)));
+        assert_eq!(read("5-7\0x"), Some((5, Sequence::Given(7))));
+        assert_eq!(read("5-*\0x"), Some((5, Sequence::Next)));
+        let zeros = |count| "0".repeat(count);
+        assert_eq!(read(&format!("{}5-7", zeros(124))), Some((5, Sequence::Given(7))));
+        assert_eq!(read(&format!("{}5-7", zeros(125))), None);
         for id in [StreamId::MIN, StreamId::MAX, StreamId::new(10, 0)] {
             assert_eq!(id.write(&mut IdBuf::default()), id.to_string().as_bytes());
         }

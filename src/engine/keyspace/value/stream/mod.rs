@@ -9,7 +9,7 @@ mod tests;
 mod trim;
 
 pub use group::{Consumer, Delivered, Group, Owner, Pending};
-pub use id::{IdBuf, Sequence, StreamId};
+pub use id::{IdBuf, LONGEST_ID, Sequence, StreamId};
 pub use idempotency::{Idempotency, Messages, Sent};
 pub use node::{BYTES_MAX, Entry, Limits, Node};
 pub use trim::{References, Removed, Retention, Trim};
