@@ -69,7 +69,7 @@ pub(super) fn table(lua: &Lua) -> mlua::Result<Table> {
         let settings = settings.clone();
         let most = if name == "encode_sparse_array" { 3 } else { 1 };
         let function = move |lua: &Lua, args: &[Value]| match args.len() > most {
-            true => Err(format!("bad argument #{} to '{name}' (found too many arguments)", most + 1)),
+            true => Err(format!("bad argument #{} to '{name}' (found too many arguments)", most + 1).into()),
             false => function(&mut settings.borrow_mut(), lua, args),
         };
         table.raw_set(name, library::wrap(lua, function)?)

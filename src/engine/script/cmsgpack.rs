@@ -1,6 +1,6 @@
 //! The library `cmsgpack`: values to MessagePack and back, with the choices of Redis's library.
 
-use super::library::{Fallible, Outcome, bytes, integer, string, text};
+use super::library::{Failure, Fallible, Outcome, bytes, integer, string, text};
 use mlua::{Lua, Table, Value};
 
 /// Nesting beyond which a packed table is nil.
@@ -130,10 +130,11 @@ fn unpack(lua: &Lua, args: &[Value], name: &str, limit: i64, offset: i64) -> Out
         return Err(format!(
             "Invalid request to unpack with offset of {offset} and limit of {}.",
             input.len()
-        ));
+        )
+        .into());
     }
     if offset as u64 > input.len() as u64 {
-        return Err(format!("Start offset {offset} greater than input length {}.", input.len()));
+        return Err(format!("Start offset {offset} greater than input length {}.", input.len()).into());
     }
     let mut reader = Reader { lua, input: &input, at: offset as usize };
     let mut values = Vec::new();
@@ -158,7 +159,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn take(&mut self, count: usize) -> Result<&[u8], String> {
+    fn take(&mut self, count: usize) -> Result<&[u8], Failure> {
         let end = self.at.checked_add(count).filter(|end| *end <= self.input.len());
         let end = end.ok_or("Missing bytes in input.")?;
         let bytes = &self.input[self.at..end];
@@ -166,22 +167,22 @@ impl Reader<'_> {
         Ok(bytes)
     }
 
-    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], String> {
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], Failure> {
         let mut bytes = [0; N];
         bytes.copy_from_slice(self.take(N)?);
         Ok(bytes)
     }
 
-    fn size(&mut self, width: usize) -> Result<usize, String> {
+    fn size(&mut self, width: usize) -> Result<usize, Failure> {
         Ok(self.take(width)?.iter().fold(0, |size, byte| size << 8 | usize::from(*byte)))
     }
 
-    fn string(&mut self, length: usize) -> Result<Value, String> {
+    fn string(&mut self, length: usize) -> Result<Value, Failure> {
         let lua = self.lua;
-        bytes(lua, self.take(length)?)
+        Ok(bytes(lua, self.take(length)?)?)
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value, String> {
+    fn value(&mut self, depth: usize) -> Result<Value, Failure> {
         if depth > DEEPEST_INPUT {
             return Err("Bad data format in input.".into());
         }
@@ -216,7 +217,7 @@ impl Reader<'_> {
         }
     }
 
-    fn array(&mut self, count: usize, depth: usize) -> Result<Value, String> {
+    fn array(&mut self, count: usize, depth: usize) -> Result<Value, Failure> {
         let table = self.lua.create_table().map_err(text)?;
         for index in 1..=count {
             let value = self.value(depth + 1)?;
@@ -225,13 +226,16 @@ impl Reader<'_> {
         Ok(Value::Table(table))
     }
 
-    fn map(&mut self, count: usize, depth: usize) -> Result<Value, String> {
+    fn map(&mut self, count: usize, depth: usize) -> Result<Value, Failure> {
         let table = self.lua.create_table().map_err(text)?;
         for _ in 0..count {
             let key = self.value(depth + 1)?;
             let value = self.value(depth + 1)?;
-            if key.is_nil() || key.as_number().is_some_and(f64::is_nan) {
-                return Err("Bad data format in input.".into());
+            if key.is_nil() {
+                return Err(Failure::Interpreter("table index is nil"));
+            }
+            if key.as_number().is_some_and(f64::is_nan) {
+                return Err(Failure::Interpreter("table index is NaN"));
             }
             table.raw_set(key, value).map_err(text)?;
         }

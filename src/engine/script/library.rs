@@ -2,8 +2,29 @@
 
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
-/// What a function returns, or the text of the error that it raises where it was called.
-pub type Outcome = Result<Vec<Value>, String>;
+/// What a function returns, or the error that it raises.
+pub type Outcome = Result<Vec<Value>, Failure>;
+
+/// An error.
+#[derive(Debug)]
+pub enum Failure {
+    /// Of the function: the text follows where it was called.
+    Function(String),
+    /// Of the interpreter, about what the function asked of it: only the text.
+    Interpreter(&'static str),
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Failure::Function(text)
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(text: &str) -> Self {
+        Failure::Function(text.to_owned())
+    }
+}
 
 /// A function of a library.
 pub type Fallible = fn(&Lua, &[Value]) -> Outcome;
@@ -21,7 +42,8 @@ pub fn table(lua: &Lua, functions: &[(&str, Fallible)]) -> mlua::Result<Table> {
 pub fn wrap(lua: &Lua, function: impl Fn(&Lua, &[Value]) -> Outcome + 'static) -> mlua::Result<Function> {
     lua.create_function(move |lua, args: MultiValue| match function(lua, &args.into_vec()) {
         Ok(values) => Ok(MultiValue::from_vec(values)),
-        Err(text) => Err(raised(lua, &text)),
+        Err(Failure::Function(text)) => Err(raised(lua, &text)),
+        Err(Failure::Interpreter(text)) => Err(mlua::Error::runtime(text)),
     })
 }
 

@@ -157,7 +157,7 @@ fn pack(lua: &Lua, args: &[Value]) -> Outcome {
                 let value = value.as_bytes();
                 let count = if count == 0 { value.len() } else { count };
                 if count > value.len() {
-                    return Err(format!("bad argument #{} to 'pack' (string too short)", arg + 2));
+                    return Err(format!("bad argument #{} to 'pack' (string too short)", arg + 2).into());
                 }
                 out.extend_from_slice(&value[..count]);
             }
@@ -175,12 +175,15 @@ fn unpack(lua: &Lua, args: &[Value]) -> Outcome {
     let text = string(lua, args, 0, "unpack")?;
     let data = string(lua, args, 1, "unpack")?;
     let (text, data) = (text.as_bytes(), data.as_bytes());
-    let first = if args.len() > 2 { integer(args, 2, "unpack")? } else { 1 };
+    let first = if args.get(2).is_none_or(Value::is_nil) { 1 } else { integer(args, 2, "unpack")? };
     if first == 0 {
         return Err("bad argument #3 to 'unpack' (offset must be 1 or greater)".into());
     }
     // A negative one is beyond any end.
     let mut at = first.wrapping_sub(1) as usize;
+    if at > data.len() && !text.is_empty() {
+        return Err(SHORT.into());
+    }
     let mut format = Format::new(&text, "unpack");
     let mut values: Vec<Value> = Vec::new();
     while let Some((item, padding)) = format.next(at)? {
