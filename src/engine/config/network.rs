@@ -38,7 +38,7 @@ macro_rules! network {
         client_query_buffer_limit: u64 = 1 << 30, Memory(1 << 20, LONG);
         /// Unsent replies at which a client that reads too slowly is disconnected, by class of clients.
         client_output_buffer_limit: OutputBufferLimits = OutputBufferLimits::default();
-        /// Memory of all clients' buffers at which the largest are disconnected.
+        /// Memory of all clients' buffers at which the largest are disconnected, 128 KiB at least; 0 is no limit.
         maxmemory_clients: MemoryOrPercent = MemoryOrPercent::Bytes(0);
         /// Keys that the invalidation table remembers for client-side caching; 0 is no limit.
         tracking_table_max_keys: u64 = 1_000_000, Int(0, LONG);

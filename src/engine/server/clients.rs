@@ -48,13 +48,15 @@ impl Server {
     /// `maxmemory-clients` in bytes; 0 is no limit. However small it is set, there is room for one to set it again.
     #[inline]
     pub fn clients_limit(&self) -> u64 {
-        let limit = match self.config.maxmemory_clients {
-            MemoryOrPercent::Bytes(bytes) => bytes,
+        let maxmemory = self.config.maxmemory;
+        match self.config.maxmemory_clients {
+            MemoryOrPercent::Bytes(0) => 0,
+            MemoryOrPercent::Percent(_) if maxmemory == 0 => 0,
+            MemoryOrPercent::Bytes(bytes) => bytes.max(LEAST_LIMIT),
             MemoryOrPercent::Percent(percent) => {
-                (self.config.maxmemory as u128 * percent as u128 / 100) as u64
+                LEAST_LIMIT.max((u128::from(maxmemory) * u128::from(percent) / 100) as u64)
             }
-        };
-        if limit == 0 { 0 } else { limit.max(LEAST_LIMIT) }
+        }
     }
 
     /// A client's buffers changed. Costs nothing without a limit.
@@ -259,6 +261,20 @@ mod tests {
         assert_eq!(clients.map(|client| world.is_open(client)), [false; 3]);
         assert!(world.is_open(exempt));
         assert_eq!(world.server.stats.evicted_clients, 3);
+    }
+
+    #[test]
+    fn a_limit_is_never_too_small_to_change_it() {
+        let mut world = world(0);
+        let mut limit = |clients, maxmemory| {
+            (world.server.config.maxmemory_clients, world.server.config.maxmemory) = (clients, maxmemory);
+            world.server.clients_limit()
+        };
+        assert_eq!(limit(MemoryOrPercent::Bytes(1), 0), 131_072);
+        assert_eq!(limit(MemoryOrPercent::Percent(1), 50), 131_072);
+        assert_eq!(limit(MemoryOrPercent::Percent(1), 1 << 30), 10_737_418);
+        assert_eq!(limit(MemoryOrPercent::Percent(1), 0), 0);
+        assert_eq!(limit(MemoryOrPercent::Bytes(0), 1 << 30), 0);
     }
 
     #[test]
