@@ -30,8 +30,8 @@ use std::rc::Rc;
 const STEP: u32 = 10_000;
 /// Steps after which it says that it still runs.
 const SLICE: u32 = 100;
-/// Nanoseconds after which it says so earlier.
-const SLICE_NS: u64 = 5_000_000;
+/// Nanoseconds after which it says so earlier, and the driver lets others in between its commands.
+pub const SLICE_NS: u64 = 5_000_000;
 /// Bytes of address space for the interpreter's stack, of which only what is used becomes memory. Lua nests 200
 /// calls into native functions at most, and none of them needs more than some ten kilobytes.
 const STACK: usize = 16 * 1024 * 1024;

@@ -15,7 +15,7 @@ use crate::engine::effect::Level;
 use crate::engine::mark::sometimes;
 use crate::engine::mutant;
 use crate::engine::protocol::{Args, Argv, Reply};
-use crate::engine::script::{Callee, Command, Digest, Input, Interpreter, Options, Output, Run};
+use crate::engine::script::{Callee, Command, Digest, Input, Interpreter, Options, Output, Run, SLICE_NS};
 use crate::engine::session::{Peer, SCRIPT_ADDRESS, Session};
 use crate::engine::spec::Flags;
 use crate::engine::time::Now;
@@ -184,8 +184,6 @@ pub(super) enum Patience {
     Slice,
 }
 
-/// Nanoseconds of a slice of a script that runs many commands.
-const SLICE_NS: u64 = 5_000_000;
 /// Commands that count as a millisecond of work where the stopwatch stands still.
 const COMMANDS_A_MS: u64 = 10_000;
 
