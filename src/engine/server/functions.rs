@@ -124,7 +124,7 @@ impl Server {
                 Output::Slice => {
                     slices += 1;
                     let late = slices > LOAD_SLICES || stopwatch().saturating_sub(began) > LOAD_NS;
-                    if late { Input::Kill("FUNCTION LOAD timeout") } else { Input::Go }
+                    if late { Input::Kill("ERR FUNCTION LOAD timeout") } else { Input::Go }
                 }
                 _ => Input::Go,
             };
