@@ -226,6 +226,8 @@ pub enum ArgKind {
     Key(u8),
     /// A glob pattern.
     Pattern,
+    /// A pattern that stands for keys; the number is the index of their key specification.
+    KeyPattern(u8),
     /// A Unix time.
     UnixTime,
     /// A keyword that stands for itself.
@@ -320,6 +322,10 @@ pub const fn double(name: &'static str) -> Arg {
 /// A glob pattern.
 pub const fn pattern(name: &'static str) -> Arg {
     Arg { name, kind: ArgKind::Pattern, ..ARG }
+}
+/// A pattern that stands for keys of the key specification `index`.
+pub const fn key_pattern(name: &'static str, index: u8) -> Arg {
+    Arg { name, kind: ArgKind::KeyPattern(index), ..ARG }
 }
 /// A Unix time.
 pub const fn unix_time(name: &'static str) -> Arg {

@@ -292,7 +292,7 @@ impl Generator<'_> {
         let choice = &mut *self.choice;
         let value: Vec<u8> = match arg.kind {
             ArgKind::Key(_) => (*pick(&KEYS, choice)).into(),
-            ArgKind::Pattern => (*pick(&PATTERNS, choice)).into(),
+            ArgKind::Pattern | ArgKind::KeyPattern(_) => (*pick(&PATTERNS, choice)).into(),
             ArgKind::Double => pick(&DOUBLES, choice).as_bytes().into(),
             ArgKind::UnixTime => {
                 let seconds = *pick(&TIMES, choice);

@@ -14,7 +14,8 @@ use crate::engine::protocol::{Args, Argv};
 use crate::engine::server::Server;
 use crate::engine::spec::Arity::AtLeast;
 use crate::engine::spec::{
-    Arg, Begin, Categories, Find, Flags, KEY, KeyFlags, Keys, block, int, key, key_at, one_of, pattern, token,
+    Arg, Begin, Categories, Find, Flags, KEY, KeyFlags, Keys, block, int, key, key_at, key_pattern, one_of,
+    token,
 };
 use crate::engine::text::number::parse_f64;
 use std::cmp::Ordering;
@@ -24,9 +25,9 @@ const READ: KeyFlags = KeyFlags::RO.or(KeyFlags::ACCESS);
 /// Keys that patterns name, or an option.
 const SOMEWHERE: Keys = Keys { flags: READ, begin: Begin::Unknown, find: Find::Unknown };
 
-const BY: Arg = pattern("by-pattern").token("BY").shown("pattern").optional();
+const BY: Arg = key_pattern("by-pattern", 1).token("BY").shown("pattern").optional();
 const LIMIT: Arg = block("limit", &[int("offset"), int("count")]).token("LIMIT").optional();
-const GET: Arg = pattern("get-pattern").token("GET").shown("pattern").multiple_token().optional();
+const GET: Arg = key_pattern("get-pattern", 1).token("GET").shown("pattern").multiple_token().optional();
 const ORDER: Arg = one_of("order", &[token("asc", "ASC"), token("desc", "DESC")]).optional();
 const ALPHA: Arg = token("sorting", "ALPHA").optional();
 

@@ -5,9 +5,7 @@ use crate::engine::command::{Call, Command, Error, Result};
 use crate::engine::protocol::Reply;
 use crate::engine::rdb::payload;
 use crate::engine::server::functions::Library;
-use crate::engine::spec::{
-    Arity::AtLeast, Arity::Exactly, Categories, Flags, one_of, pattern, string, token,
-};
+use crate::engine::spec::{Arity::AtLeast, Arity::Exactly, Categories, Flags, one_of, string, token};
 use crate::engine::text::ascii;
 use crate::engine::text::glob;
 
@@ -91,7 +89,7 @@ pub(super) const COMMANDS: &[Command] = &[
         summary: "Lists libraries and their functions.",
         tips: &["nondeterministic_output_order"],
         args: &[
-            pattern("library-name-pattern").token("LIBRARYNAME").optional(),
+            string("library-name-pattern").token("LIBRARYNAME").optional(),
             token("withcode", "WITHCODE").optional(),
         ],
         run: list,

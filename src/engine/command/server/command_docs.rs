@@ -81,7 +81,7 @@ fn argument(reply: &mut Reply, arg: &Arg) {
         ArgKind::Integer => "integer",
         ArgKind::Double => "double",
         ArgKind::Key(_) => "key",
-        ArgKind::Pattern => "pattern",
+        ArgKind::Pattern | ArgKind::KeyPattern(_) => "pattern",
         ArgKind::UnixTime => "unix-time",
         ArgKind::PureToken => "pure-token",
         ArgKind::OneOf => "oneof",
@@ -93,7 +93,7 @@ fn argument(reply: &mut Reply, arg: &Arg) {
         fields += 1;
         text(reply, "display_text", if arg.shown.is_empty() { arg.name } else { arg.shown });
     }
-    if let ArgKind::Key(spec) = arg.kind {
+    if let ArgKind::Key(spec) | ArgKind::KeyPattern(spec) = arg.kind {
         fields += 1;
         reply.bulk(b"key_spec_index");
         reply.int(spec as i64);
