@@ -74,6 +74,15 @@ fn a_last_save_that_fails_keeps_the_server() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
+#[test]
+fn a_save_that_somebody_waits_for_is_not_called_one_in_the_background() {
+    let (mut server, mut client) = start(&["--save", "900 1"]);
+    assert_eq!(client.call(&["SAVE"]), "OK");
+    assert_eq!(server.signal("TERM").code(), Some(0));
+    assert_eq!(server.log.matches("DB saved on disk").count(), 2, "{}", server.log);
+    assert!(!server.log.contains("Background saving"), "{}", server.log);
+}
+
 /// A client that debugs a script on the data, which has written and stops before it writes again.
 fn debug(server: &Server) -> Client {
     let mut client = server.connect();

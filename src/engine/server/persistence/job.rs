@@ -116,8 +116,10 @@ impl Server {
         saves.last_try = now.unix_secs();
         let waiting = Vec::from_iter(std::mem::take(&mut saves.waiting).into_iter().chain(client));
         let background = waiting.is_empty();
-        let pid = self.environment.pid;
-        self.log(Level::Notice, format!("Background saving started by pid {pid}"));
+        if background {
+            let pid = self.environment.pid;
+            self.log(Level::Notice, format!("Background saving started by pid {pid}"));
+        }
         self.start_job(JobKind::Save, background, waiting, now);
     }
 
@@ -266,6 +268,8 @@ impl Server {
     fn save_ended(&mut self, outcome: &Outcome, background: bool, dirty: u64, seconds: i64, now: Now) {
         let saves = &mut self.persistence.saves;
         saves.last_secs = seconds;
+        // As in Redis, where those that somebody waits for are done by the server itself.
+        let what = if background { "Background saving" } else { "Saving" };
         match outcome {
             Outcome::Done { .. } => {
                 (saves.last_time, saves.failures) = (now.unix_secs(), 0);
@@ -273,19 +277,21 @@ impl Server {
                 saves.count += 1;
                 self.dirty = self.dirty.saturating_sub(dirty);
                 self.log(Level::Notice, "DB saved on disk".into());
-                self.log(Level::Notice, "Background saving terminated with success".into());
+                if background {
+                    self.log(Level::Notice, format!("{what} terminated with success"));
+                }
             }
             Outcome::Failed(why) => {
                 sometimes!("save-failed");
                 // Who waits for it is told, and may try again.
                 saves.last_ok &= !background;
                 saves.failures += 1;
-                self.log(Level::Warning, format!("Background saving error: {why}"));
+                self.log(Level::Warning, format!("{what} error: {why}"));
             }
             // As when an operator kills the process that saves: no reason to refuse writes.
             Outcome::Stopped => {
                 sometimes!("save-stopped");
-                self.log(Level::Warning, "Background saving terminated by signal 10".into());
+                self.log(Level::Warning, format!("{what} terminated by signal 10"));
             }
         }
     }
