@@ -34,7 +34,8 @@ impl From<&Config> for Look {
             level: config.loglevel,
             format: config.log_format,
             timestamp: config.log_timestamp_format,
-            replica: config.replicaof.0.is_some(),
+            // Whatever `replicaof` says: there is no replication yet, and ROLE and INFO tell of a primary.
+            replica: false,
         }
     }
 }

@@ -76,6 +76,7 @@ pub async fn run(start: Start) -> Result<End, String> {
     let premises = Rc::new(Premises { listeners, gate, settings, oom_score });
     keyspace.set_outside(&premises);
     warn_of_what_is_missing(&config);
+    look_at_modules(&config)?;
     warn_of_test_clock(&config);
     log::write(Level::Notice, "Server initialized");
     Vital::Clock.start(&keyspace, keyspace.clone().keep_time());
@@ -185,6 +186,27 @@ fn warn_of_what_is_missing(config: &Config) {
     for (_, parameter, consequence) in asked.into_iter().filter(|(asked, ..)| *asked) {
         log::write(Level::Warning, &format!("{parameter} does not have an effect yet: {consequence}."));
     }
+}
+
+/// Modules whose commands are to be part of this server, by what their files are called.
+const MODULES_TO_COME: [&str; 6] = ["rejson", "redisjson", "librejson", "libjson", "redisearch", "libsearch"];
+
+/// There is no interface for modules, so that one that is to be loaded stops the start, as in Redis one that cannot be.
+/// Those that users of Redis load for JSON and search do not: most of what they have works without.
+fn look_at_modules(config: &Config) -> Result<(), String> {
+    for directive in &config.directives.loadmodule {
+        let file = String::from_utf8_lossy(&directive.args[0]);
+        let name = file.rsplit('/').next().unwrap_or_default().trim_end_matches(".so");
+        if MODULES_TO_COME.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            let text =
+                format!("loadmodule {file} does not have an effect yet: its commands are unknown here.");
+            log::write(Level::Warning, &text);
+            continue;
+        }
+        log::write(Level::Warning, &format!("Module {file} failed to load: this server loads no modules."));
+        return Err(format!("Can't load module from {file}: server aborting"));
+    }
+    Ok(())
 }
 
 /// With `io-threads` above 1, this thread keeps the keyspace and the others serve the connections.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).output().unwrap()
@@ -46,6 +47,30 @@ fn a_bad_configuration_stops_the_start_with_line_and_reason() {
     let missing = run(&["/nonexistent/redis.conf"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(stderr(&missing).contains("can't open config file '/nonexistent/redis.conf': No such file"));
+}
+
+#[test]
+fn a_module_stops_the_start_unless_it_is_to_become_part_of_the_server() {
+    let directory = Arc::new(Directory::new());
+    let log = Server::refused_in(&directory, &["--loadmodule", "/opt/x/redisbloom.so", "A", "1"]);
+    assert!(
+        log.contains("# Module /opt/x/redisbloom.so failed to load: this server loads no modules."),
+        "{log}"
+    );
+    assert!(log.contains("# Can't load module from /opt/x/redisbloom.so: server aborting"), "{log}");
+    let server = Server::start(&["--loadmodule", "/opt/x/rejson.so", "--loadmodule", "redisearch.so"]);
+    assert!(server.log.contains("loadmodule /opt/x/rejson.so does not have an effect yet"), "{}", server.log);
+    assert!(server.log.contains("loadmodule redisearch.so does not have an effect yet"), "{}", server.log);
+}
+
+#[test]
+fn what_replicates_nothing_is_no_replica() {
+    let server = Server::start(&["--replicaof", "127.0.0.1", "1"]);
+    assert!(server.log.contains("# replicaof does not have an effect yet"), "{}", server.log);
+    assert!(server.log.lines().all(|line| !line.contains(":S ")), "{}", server.log);
+    let mut client = server.connect();
+    assert!(client.call(&["ROLE"]).contains("master"));
+    assert_eq!(client.call(&["SET", "k", "v"]), "OK");
 }
 
 #[test]
