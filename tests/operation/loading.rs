@@ -158,6 +158,9 @@ fn a_flipped_bit_in_a_snapshot_is_refused_with_its_place() {
     files.edit("dump.rdb", |bytes| bytes[5000] ^= 1);
     let log = Server::refused_in(&files.0, &["--save", ""]);
     assert!(log.contains("Error loading the RDB file dump.rdb: ") && log.contains("at byte "), "{log}");
+    files.edit("dump.rdb", |bytes| bytes[0] ^= 1);
+    let log = Server::refused_in(&files.0, &["--save", ""]);
+    assert!(log.contains("this is not an RDB file. No data comes before that."), "{log}");
     assert!(log.contains("Fatal error loading the DB, check server logs. Exiting."), "{log}");
 }
 

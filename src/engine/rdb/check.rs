@@ -54,7 +54,10 @@ pub fn check<S: Source>(source: S, now_ms: i64, say: &mut dyn FnMut(String)) -> 
             Err(error) => {
                 complain(&error, decoder.key(), say);
                 found.report(say);
-                say(format!("[info] everything before offset {sound} can be read"));
+                say(match sound {
+                    0 => "[info] no data comes before that".to_owned(),
+                    _ => format!("[info] everything before offset {sound} can be read"),
+                });
                 return false;
             }
         }
@@ -182,6 +185,8 @@ mod tests {
         let mut other = bytes.clone();
         other[third] ^= 1;
         assert!(said(&other).1.iter().any(|line| line.ends_with("] RDB CRC error")));
-        assert!(said(b"not a file").1[1].ends_with("] Wrong signature trying to load DB from file"));
+        let (_, lines) = said(b"not a file");
+        assert!(lines[1].ends_with("] Wrong signature trying to load DB from file"));
+        assert_eq!(lines.last().map(String::as_str), Some("[info] no data comes before that"));
     }
 }
