@@ -19,7 +19,7 @@ use crate::census::Census;
 use crate::mutants::Hunt;
 use crate::replay;
 use crate::report::{self, Head};
-use crate::scenario::Scenario;
+use crate::scenario::{Expectation, Scenario};
 use crate::shrink;
 use crate::world::{self, Failure, Kind, Options, Profile, film};
 
@@ -67,8 +67,12 @@ pub fn main() -> ExitCode {
             mutant::all().for_each(|one| println!("{:20} {:22} {}", one.area, one.name, one.what));
             ExitCode::SUCCESS
         }
+        Ok(Task::Help) => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
         Err(complaint) => {
-            eprintln!("{complaint}\n\n{USAGE}");
+            eprintln!("error: {complaint}\n(cargo sim --help says what there is.)");
             ExitCode::FAILURE
         }
     }
@@ -91,6 +95,7 @@ enum Task {
     Report { title: String, again: String, seed: u64, options: Box<Options>, output: PathBuf },
     Scenarios,
     List,
+    Help,
 }
 
 /// What the command line says, as it was read.
@@ -178,6 +183,9 @@ impl<'a> Words<'a> {
 }
 
 fn parse(arguments: &[String]) -> Result<Task, String> {
+    if arguments.iter().any(|word| ["help", "--help", "-h"].contains(&word.as_str())) {
+        return Ok(Task::Help);
+    }
     let (command, rest) = arguments.split_first().ok_or("what shall I do?")?;
     let mut read = Words::read(rest)?;
     let jobs = read.jobs.unwrap_or_else(processors);
@@ -296,6 +304,7 @@ pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
         std::process::exit(128);
     });
     let lived = world::run(seed, options);
+    let mut failed = None;
     let code = match lived {
         Ok(summary) => {
             let verdict = if summary.is_decided() { "passed" } else { UNDECIDED };
@@ -305,9 +314,13 @@ pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
         Err(Failure { how, check, culprit, text }) => {
             let culprit = culprit.map(|culprit| format!("{CULPRIT}{culprit}\n")).unwrap_or_default();
             println!("{name} failed: {how} (check: {check})\n{culprit}{text}\nreplay: {again}");
+            failed = Some((how.exit_code(), check));
             ExitCode::from(how.exit_code())
         }
     };
+    if let Some(verdict) = compare(options, failed.as_ref().map(|(code, check)| (*code, &check[..]))) {
+        println!("{verdict}");
+    }
     if options.tells_marks {
         let marks = mark::take();
         world::note_pressure(&marks);
@@ -317,6 +330,22 @@ pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
         println!("{BUGGIFIED} {}", buggify::fired().join(" "));
     }
     code
+}
+
+/// How it ended beside what the scenario says of the mutant that it ran with, if it says something.
+fn compare(options: &Options, failed: Option<(u8, &str)>) -> Option<String> {
+    let expected = options.scenario.as_ref()?.expectation.as_ref()?;
+    if options.mutant != Some(expected.mutant) {
+        return None;
+    }
+    let Expectation { mutant, code, check } = expected;
+    Some(match failed {
+        Some(found) if found == (*code, check) => {
+            format!("failed as expected: the scenario is kept for what {mutant} does")
+        }
+        Some(_) => format!("expected of {mutant}: another failure (exit code {code}, check: {check})"),
+        None => format!("expected of {mutant}: a failure (exit code {code}, check: {check})"),
+    })
 }
 
 /// What this process has had of a processor.
@@ -345,4 +374,39 @@ pub fn arguments(seed: u64, options: &Options) -> Vec<String> {
 /// The command that replays a seed.
 pub fn replay_line(seed: u64, options: &Options) -> String {
     format!("cargo sim {}", arguments(seed, options).join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Task, String> {
+        parse(&Vec::from_iter(line.split_whitespace().map(str::to_owned)))
+    }
+
+    #[test]
+    fn help_is_asked_for_anywhere_and_what_is_wrong_is_named() {
+        for line in ["--help", "run --help", "replay x -h", "help"] {
+            assert!(matches!(parsed(line), Ok(Task::Help)), "{line}");
+        }
+        let complaint = |line| parsed(line).err().unwrap_or_default();
+        assert_eq!(complaint("run --sed 1"), "unknown option \"--sed\"");
+        assert!(complaint("replay /nonexistent").starts_with("cannot read /nonexistent: "));
+    }
+
+    #[test]
+    fn a_scenario_that_fails_says_whether_it_is_kept_for_that() {
+        let mut scenario = crate::scenario::of(1, Kind::Run, Profile::default());
+        let expected = Expectation { mutant: "lost-set", code: 129, check: "linearizability".to_owned() };
+        scenario.expectation = Some(expected);
+        let options = |mutant| Options { mutant, scenario: Some(scenario.clone()), ..Options::default() };
+        let said = |mutant, failed| compare(&options(mutant), failed).unwrap_or_default();
+        let mutant = Some("lost-set");
+        assert!(said(mutant, Some((129, "linearizability"))).starts_with("failed as expected: "));
+        assert!(said(mutant, Some((128, "linearizability"))).contains("another failure"));
+        assert!(said(mutant, None).contains(": a failure (exit code 129, check: linearizability)"));
+        assert_eq!(said(None, None), "");
+        assert_eq!(said(Some("lost-wakeup"), Some((129, "linearizability"))), "");
+        assert_eq!(compare(&Options::default(), Some((129, "x"))), None);
+    }
 }
