@@ -394,12 +394,13 @@ async fn stop(server: &Server) -> Result<(), Failure> {
 /// Sees that no connection outlives both its ends. TCP goes on sending for a while what they said last.
 async fn all_closed() -> Result<(), Failure> {
     for _ in 0..300 {
-        if SimNet::current().connection_count() == 0 {
+        if SimNet::current().describe_connections().is_empty() {
             return Ok(());
         }
         time::sleep(Duration::from_secs(1)).await;
     }
-    let text = format!("{} connections are left open", SimNet::current().connection_count());
+    let left = SimNet::current().describe_connections();
+    let text = format!("{} connections are left open\n{}", left.len(), left.join("\n"));
     Err(Failure::new(How::Liveness, "connections are closed", text))
 }
 

@@ -180,8 +180,8 @@ impl SimNet {
     }
 
     /// Connections that the network still knows, closed ones with bytes under way included.
-    pub fn connection_count(&self) -> usize {
-        self.with(|network| network.connection_count())
+    pub fn describe_connections(&self) -> Vec<String> {
+        self.with(|network| network.describe_connections())
     }
 
     /// Starts the task that lets events happen; on the current node, which must not be killed.

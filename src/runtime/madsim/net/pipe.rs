@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use super::link::{Link, Wire};
 use crate::runtime::madsim::kind::FaultKind;
@@ -43,7 +44,7 @@ struct Segment {
 }
 
 /// How far the end of the stream has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum End {
     Open,
     /// The writer is done; bytes may be unsent.
@@ -57,6 +58,15 @@ enum End {
 pub(super) enum Arrived {
     Bytes(usize),
     End,
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unsent, in_flight, readable) = (self.unsent(), self.in_flight, self.readable);
+        let segments = self.flight.len();
+        write!(out, "{unsent} unsent, {in_flight} in {segments} segments, {readable} readable, ")?;
+        write!(out, "end {:?}", self.end)
+    }
 }
 
 impl Pipe {

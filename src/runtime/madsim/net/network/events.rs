@@ -226,6 +226,10 @@ impl Network {
         if let Some(connection) = self.connections.get_mut(&id) {
             FaultKind::Reset.fired();
             connection.pipes[side].tear(keep);
+            // Nobody reads what comes to a socket that is closed, and it would hold up what is written later.
+            if connection.ends[1 - side].state == State::Closed {
+                connection.pipes[side].discard_readable();
+            }
             for end in 0..2 {
                 self.schedule(self.now_ns, Event::Reset(id, end, ECONNRESET));
             }
@@ -274,8 +278,13 @@ impl Network {
         }
     }
 
-    /// Connections that the network still knows, for the check that none leaks.
-    pub(in crate::runtime::madsim::net) fn connection_count(&self) -> usize {
-        self.connections.len()
+    /// Connections that the network still knows, a line each, for the check that none leaks.
+    pub(in crate::runtime::madsim::net) fn describe_connections(&self) -> Vec<String> {
+        let end = |connection: &Connection, side: Side| {
+            let End { node, address, state, .. } = &connection.ends[side];
+            format!("{address:?} of node {node} is {state:?}, sent {:?}", connection.pipes[side])
+        };
+        let line = |connection| format!("{}; {}", end(connection, 0), end(connection, 1));
+        self.connections.values().map(line).collect()
     }
 }
