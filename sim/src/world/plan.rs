@@ -259,8 +259,9 @@ impl Plan {
         self.config += &format!("maxmemory {room}\nmaxmemory-policy {among}-{by}\n");
         self.config += &format!("maxmemory-samples {}\n", draws.between(1, 10));
         self.config += &format!("maxmemory-eviction-tenacity {}\n", draws.pick(&[0, 10, 100]));
-        if self.forgets == Forgets::Anything && !self.caching {
-            // Who caches must hear of what is evicted, and two that are rare by themselves seldom meet.
+        if self.forgets == Forgets::Anything && !self.caching && draws.chance(500_000) {
+            // Who caches must hear of what is evicted, and two that are rare by themselves seldom meet. Those who do not
+            // cache leave more room, in which other things happen.
             self.caching = true;
             self.limit_tracking(draws);
         }
