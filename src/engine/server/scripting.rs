@@ -18,6 +18,7 @@ use crate::engine::protocol::{Args, Argv, Reply};
 use crate::engine::script::{Callee, Command, Digest, Input, Interpreter, Options, Output, Run, SLICE_NS};
 use crate::engine::session::{Peer, SCRIPT_ADDRESS, Session};
 use crate::engine::spec::Flags;
+use crate::engine::text::sha1::sha1;
 use crate::engine::time::Now;
 use std::collections::BTreeMap;
 
@@ -54,6 +55,35 @@ impl ScriptFlags {
     }
 }
 
+/// Texts that came with EVAL lately, and what they are called: to see that one has come again takes less than to hash it.
+#[derive(Default)]
+struct Texts([Option<(Box<[u8]>, Digest)>; Texts::COUNT]);
+
+impl Texts {
+    const COUNT: usize = 8;
+    /// Bytes of a text that is remembered.
+    const LONGEST: usize = 4096;
+
+    fn digest(&mut self, text: &[u8]) -> Digest {
+        // Those of one application mostly differ in length.
+        let place = &mut self.0[text.len() % Self::COUNT];
+        match place {
+            Some((known, digest)) if **known == *text => *digest,
+            _ => {
+                let digest = sha1(text);
+                if text.len() <= Self::LONGEST {
+                    *place = Some((text.into(), digest));
+                }
+                digest
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().flatten().map(|(text, _)| text.len()).sum()
+    }
+}
+
 /// A cached script.
 #[derive(Debug)]
 struct Script {
@@ -72,6 +102,7 @@ pub struct Scripting {
     /// only writes down that it took place.
     by_use: BTreeMap<u64, Digest>,
     uses: u64,
+    texts: Texts,
     /// Bytes of the cached scripts' texts.
     bytes: usize,
     /// Libraries of functions.
@@ -93,7 +124,9 @@ impl Scripting {
     }
     /// What the cache costs, in bytes.
     pub fn memory(&self) -> usize {
-        self.bytes + self.scripts.len() * (size_of::<Digest>() + size_of::<Script>() + 32)
+        self.bytes
+            + self.texts.bytes()
+            + self.scripts.len() * (size_of::<Digest>() + size_of::<Script>() + 32)
     }
     /// Has the interpreters free what is left behind, so that what they use is what scripts hold.
     pub fn tidy(&mut self) {
@@ -107,6 +140,10 @@ impl Scripting {
     /// What both interpreters use, in bytes.
     pub fn vm_memory(&self) -> usize {
         self.interpreter_memory() + self.functions.interpreter_memory()
+    }
+    /// What a script is called.
+    pub fn digest(&mut self, text: &[u8]) -> Digest {
+        self.texts.digest(text)
     }
     /// Whether a script is cached.
     pub fn has(&self, digest: &Digest) -> bool {
@@ -541,4 +578,21 @@ fn shebang(source: &[u8]) -> Result<(ScriptFlags, &[u8])> {
         }
     }
     Ok((flags, &source[end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_remembered_is_called_what_it_hashes_to() {
+        let mut texts = Texts::default();
+        let long = vec![b' '; 2 * Texts::LONGEST];
+        let all: [&[u8]; 6] = [b"return 1", b"return 2", b"", b"return 1", b"return 10", &long];
+        for text in all.iter().chain(&all) {
+            assert_eq!(texts.digest(text), sha1(text));
+        }
+        assert_eq!(texts.bytes(), "return 1".len() + "return 10".len());
+        assert!(texts.bytes() <= Texts::COUNT * Texts::LONGEST);
+    }
 }

@@ -7,7 +7,6 @@ use crate::engine::server::Server;
 use crate::engine::server::scripting::{Order, ScriptFlags};
 use crate::engine::session::{ScriptDebug, Waiting};
 use crate::engine::spec::{Arg, Arity::AtLeast, Flags, KEY, KeyFlags, int, keys_counted, string};
-use crate::engine::text::sha1::sha1;
 
 const FLAGS: Flags = Flags::NOSCRIPT
     .or(Flags::STALE)
@@ -112,7 +111,7 @@ fn eval(call: &mut Call, read_only: bool) -> Result {
 
 /// Compiles a script, unless it is known.
 fn compile(server: &mut Server, source: &[u8]) -> Result<(Digest, ScriptFlags)> {
-    let digest = sha1(source);
+    let digest = server.scripting.digest(source);
     let flags = match server.scripting.use_script(&digest) {
         Some(flags) => flags,
         None => server.cache_script(digest, source, true)?,
