@@ -183,7 +183,8 @@ impl<'a> Words<'a> {
 }
 
 fn parse(arguments: &[String]) -> Result<Task, String> {
-    if arguments.iter().any(|word| ["help", "--help", "-h"].contains(&word.as_str())) {
+    let asks = |word: &String| ["--help", "-h"].contains(&word.as_str());
+    if arguments.iter().any(asks) || arguments.first().is_some_and(|word| word == "help") {
         return Ok(Task::Help);
     }
     let (command, rest) = arguments.split_first().ok_or("what shall I do?")?;

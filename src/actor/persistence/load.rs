@@ -97,11 +97,11 @@ async fn entries(
     loop {
         let sound = decoder.position();
         let item = decoder.next().map_err(|error| {
-            let before = match sound {
+            let rest = match sound {
                 0 => "No data comes before that.".to_owned(),
                 _ => format!("Everything before offset {sound} can be read."),
             };
-            format!("Error loading the RDB file {}: {error}. {before}", path.display())
+            format!("Error loading the RDB file {}: {error}. {rest}", path.display())
         })?;
         let full = batch.len() >= ENTRIES;
         if (full || !matches!(item, Some(Item::Entry(_)))) && !batch.is_empty() {

@@ -1,6 +1,7 @@
 //! What a command's function gets: its arguments, its client, the server, the moment, and a place to
 //! write its reply.
 
+use super::dispatch::SHOWN;
 use super::keys::Access;
 use super::{Error, Result};
 use crate::engine::acl::Context;
@@ -12,9 +13,6 @@ use crate::engine::server::Server;
 use crate::engine::session::{Awaited, Blocked, KeyWait, Session, Waiting};
 use crate::engine::text::ascii::c_string;
 use crate::engine::time::Now;
-
-/// Bytes of a name that errors show.
-const SHOWN: usize = 128;
 
 /// One call of a command. There is no other parameter, ever.
 pub struct Call<'a> {
@@ -46,7 +44,7 @@ impl Call<'_> {
     pub fn arity_error(&self) -> Error {
         Error::arity(self.name())
     }
-    /// The error for arguments that a subcommand has no place for, and for a subcommand that is found out too late.
+    /// The error for arguments that a subcommand has no place for, and for one that is no row of the table (DEBUG).
     pub fn subcommand_error(&self) -> Error {
         let name = c_string(self.args.at(1));
         let shown = &name[..name.len().min(SHOWN)];

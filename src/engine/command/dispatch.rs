@@ -15,8 +15,8 @@ use crate::engine::spec::Flags;
 use crate::engine::text::ascii::c_string;
 use crate::engine::time::Now;
 
-/// Bytes of a request that an "unknown command" error shows.
-const SHOWN: usize = 128;
+/// Bytes of a name, and of the arguments of an unknown command, that errors show.
+pub(super) const SHOWN: usize = 128;
 
 /// Runs one request of a client. Returns false if it must be run again later (the client was paused).
 pub fn request(
@@ -166,8 +166,8 @@ fn unknown(args: Args) -> Error {
         if shown.len() >= SHOWN {
             break;
         }
+        let room = SHOWN - shown.len();
         shown.push(b'\'');
-        let room = SHOWN - shown.len().min(SHOWN);
         shown.extend(c_string(arg).iter().take(room));
         shown.extend(b"' ");
     }

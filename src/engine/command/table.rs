@@ -92,7 +92,7 @@ impl Table {
     }
 
     fn bind(&mut self, name: &[u8], id: CommandId) {
-        if name.len() > SHORT || name.is_empty() {
+        if !is_short(name) {
             self.long.insert(name.to_ascii_uppercase(), id);
             return;
         }
@@ -126,9 +126,8 @@ impl Table {
     /// The names that clients may use, upper-case, in no particular but a reproducible order.
     fn names(&self) -> impl Iterator<Item = (Vec<u8>, CommandId)> {
         let short = self.short.iter().filter(|(key, _)| *key != 0).map(|(key, id)| {
-            let bytes = key.to_le_bytes();
-            let length = bytes.iter().position(|b| *b == 0).unwrap_or(SHORT);
-            (bytes[..length].to_vec(), *id)
+            let length = SHORT - key.leading_zeros() as usize / 8;
+            (key.to_le_bytes()[..length].to_vec(), *id)
         });
         short.chain(self.long.iter().map(|(name, id)| (name.clone(), *id)))
     }
@@ -136,15 +135,11 @@ impl Table {
     /// The command of this name, in any case.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<CommandId> {
-        if name.len() > SHORT || name.is_empty() {
+        if !is_short(name) {
             return self.long.get(&name.to_ascii_uppercase()).copied();
         }
         let key = fold(name);
         let mut slot = slot(key);
-        // A zero byte at the end looks as what fills names up.
-        if name[name.len() - 1] == 0 {
-            return None;
-        }
         loop {
             let (found, id) = self.short[slot];
             if found == key {
@@ -190,6 +185,12 @@ impl Table {
     pub fn len(&self) -> usize {
         self.entries.len()
     }
+}
+
+/// Whether a name is kept as a number, which zero bytes fill up: one that ends with such a byte cannot be.
+#[inline]
+fn is_short(name: &[u8]) -> bool {
+    name.len() <= SHORT && name.last().is_some_and(|last| *last != 0)
 }
 
 fn no_names() -> Arc<[(u128, CommandId)]> {
@@ -247,6 +248,14 @@ mod tests {
         assert_eq!(table.rename(b"GET", b"FETCH"), Ok(()));
         assert_eq!(table.find(b"get"), None);
         assert_eq!(table.find(b"fetch\0"), None);
+        for name in [b"SET\0".as_slice(), b"A\0B"] {
+            let set = table.find(b"set");
+            assert_eq!(table.rename(b"FETCH", name), Ok(()));
+            assert_eq!((table.find(name), table.find(b"set"), table.find(b"a")), (Some(get), set, None));
+            assert_eq!(table.rename(b"TTL", b"PTTL2"), Ok(()));
+            assert_eq!(table.find(name), Some(get));
+            assert_eq!((table.rename(name, b"FETCH"), table.rename(b"PTTL2", b"TTL")), (Ok(()), Ok(())));
+        }
         assert_eq!(table.find(b"fetch"), Some(get));
         assert_eq!(table.rename(b"fetch", b""), Ok(()));
         assert_eq!(table.find(b"fetch"), None);

@@ -11,7 +11,7 @@ This page is generated from the tables in `src/engine/config/`.
 Parameters stand in a configuration file as `name value`, follow the server's name as `--name value`, and are
 read and set at run time with `CONFIG GET` and `CONFIG SET`. Amounts of memory take the units `k`, `m`, `g`
 (thousands) and `kb`, `mb`, `gb` (1024s). Other directives of configuration files are `include`,
-`rename-command`, `user`, `loadmodule` (refused: there is no interface for modules) and `sentinel`.
+`rename-command`, `user`, `loadmodule` (which stops the start, but for the modules for JSON and search) and `sentinel`.
 
 Under *set*: **start** means that only files and arguments set it; **protected** that CONFIG SET needs
 `enable-protected-configs`; **hidden** that CONFIG GET shows it by its exact name only.

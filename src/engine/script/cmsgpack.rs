@@ -204,7 +204,8 @@ impl Reader<'_> {
             0xcc => number(self.fixed::<1>()?[0].into()),
             0xcd => number(u16::from_be_bytes(self.fixed()?).into()),
             0xce => number(u32::from_be_bytes(self.fixed()?).into()),
-            0xcf => number(u64::from_be_bytes(self.fixed()?) as f64),
+            // As Redis converts it: large ones are negative.
+            0xcf => number(i64::from_be_bytes(self.fixed()?) as f64),
             0xd0 => number(i8::from_be_bytes(self.fixed()?).into()),
             0xd1 => number(i16::from_be_bytes(self.fixed()?).into()),
             0xd2 => number(i32::from_be_bytes(self.fixed()?).into()),

@@ -1,6 +1,7 @@
 //! The library `struct`: values to binary layouts and back.
 
 use super::library::{Fallible, Outcome, bytes, integer, number, string};
+use crate::engine::text::ascii::c_string;
 use mlua::{Lua, Value};
 
 pub(super) const FUNCTIONS: &[(&str, Fallible)] = &[("pack", pack), ("unpack", unpack), ("size", size)];
@@ -121,9 +122,10 @@ impl<'a> Format<'a> {
 fn pack(lua: &Lua, args: &[Value]) -> Outcome {
     let text = string(lua, args, 0, "pack")?;
     let text = text.as_bytes();
+    let text = c_string(&text);
     // What is not given is nil.
     let args = &[args, &[Value::Nil]].concat();
-    let mut format = Format::new(&text, "pack");
+    let mut format = Format::new(text, "pack");
     let (mut out, mut arg) = (Vec::new(), 1);
     while let Some((item, padding)) = format.next(out.len())? {
         out.resize(out.len() + padding, 0);
@@ -175,6 +177,7 @@ fn unpack(lua: &Lua, args: &[Value]) -> Outcome {
     let text = string(lua, args, 0, "unpack")?;
     let data = string(lua, args, 1, "unpack")?;
     let (text, data) = (text.as_bytes(), data.as_bytes());
+    let text = c_string(&text);
     let first = if args.get(2).is_none_or(Value::is_nil) { 1 } else { integer(args, 2, "unpack")? };
     if first == 0 {
         return Err("bad argument #3 to 'unpack' (offset must be 1 or greater)".into());
@@ -184,7 +187,7 @@ fn unpack(lua: &Lua, args: &[Value]) -> Outcome {
     if at > data.len() && !text.is_empty() {
         return Err(SHORT.into());
     }
-    let mut format = Format::new(&text, "unpack");
+    let mut format = Format::new(text, "unpack");
     let mut values: Vec<Value> = Vec::new();
     while let Some((item, padding)) = format.next(at)? {
         at = at.saturating_add(padding);
@@ -250,7 +253,8 @@ fn read(bytes: Vec<u8>, signed: bool) -> f64 {
 fn size(lua: &Lua, args: &[Value]) -> Outcome {
     let text = string(lua, args, 0, "size")?;
     let text = text.as_bytes();
-    let mut format = Format::new(&text, "size");
+    let text = c_string(&text);
+    let mut format = Format::new(text, "size");
     let mut total = 0_usize;
     while let Some((item, padding)) = format.next(total)? {
         total += padding

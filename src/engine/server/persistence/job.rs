@@ -291,7 +291,8 @@ impl Server {
             // As when an operator kills the process that saves: no reason to refuse writes.
             Outcome::Stopped => {
                 sometimes!("save-stopped");
-                self.log(Level::Warning, format!("{what} terminated by signal 10"));
+                let how = if background { "terminated by signal 10" } else { "stopped" };
+                self.log(Level::Warning, format!("{what} {how}"));
             }
         }
     }
