@@ -1,7 +1,7 @@
 //! What a command's function gets: its arguments, its client, the server, the moment, and a place to
 //! write its reply.
 
-use super::dispatch::SHOWN;
+use super::dispatch::unknown_subcommand;
 use super::keys::Access;
 use super::{Error, Result};
 use crate::engine::acl::Context;
@@ -11,7 +11,6 @@ use crate::engine::mutant;
 use crate::engine::protocol::{Args, Argv, Reply};
 use crate::engine::server::Server;
 use crate::engine::session::{Awaited, Blocked, KeyWait, Session, Waiting};
-use crate::engine::text::ascii::c_string;
 use crate::engine::time::Now;
 
 /// One call of a command. There is no other parameter, ever.
@@ -46,11 +45,7 @@ impl Call<'_> {
     }
     /// The error for arguments that a subcommand has no place for, and for one that is no row of the table (DEBUG).
     pub fn subcommand_error(&self) -> Error {
-        let name = c_string(self.args.at(1));
-        let shown = &name[..name.len().min(SHOWN)];
-        let container = self.args.at(0).to_ascii_uppercase();
-        let opening = b"ERR unknown subcommand or wrong number of arguments for '";
-        Error::bytes([opening, shown, b"'. Try ", &container, b" HELP."].concat())
+        unknown_subcommand("ERR unknown subcommand or wrong number of arguments for '", self.args)
     }
     /// The one verb for changes: `key` changed, and `event` says how. Everything that follows from a
     /// change (WATCH, the count of changes, keyspace notification, propagation) follows from this.

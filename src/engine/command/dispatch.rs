@@ -16,7 +16,7 @@ use crate::engine::text::ascii::c_string;
 use crate::engine::time::Now;
 
 /// Bytes of a name, and of the arguments of an unknown command, that errors show.
-pub(super) const SHOWN: usize = 128;
+const SHOWN: usize = 128;
 
 /// Runs one request of a client. Returns false if it must be run again later (the client was paused).
 pub fn request(
@@ -142,7 +142,7 @@ pub fn resolve(
     if !entry.children.is_empty() && args.len() > 1 {
         id = match server.commands.find_child(id, args.at(1)) {
             Some(id) => id,
-            None => return Err((None, unknown_subcommand(args))),
+            None => return Err((None, unknown_subcommand("ERR unknown subcommand '", args))),
         };
         entry = server.commands.entry(id);
     }
@@ -176,8 +176,8 @@ fn unknown(args: Args) -> Error {
 }
 
 #[cold]
-fn unknown_subcommand(args: Args) -> Error {
-    let mut text = b"ERR unknown subcommand '".to_vec();
+pub(super) fn unknown_subcommand(opening: &str, args: Args) -> Error {
+    let mut text = opening.as_bytes().to_vec();
     text.extend(c_string(args.at(1)).iter().take(SHOWN));
     text.extend(b"'. Try ");
     text.extend(args.at(0).to_ascii_uppercase());

@@ -44,11 +44,10 @@ impl<'a> Options<'a> {
     pub fn of_add(cursor: &mut Cursor<'a>, limits: Limits) -> Result<(Self, Option<NewId>)> {
         let mut options = Options::default();
         let id = loop {
-            if cursor.keyword("*") {
+            let Some(next) = cursor.peek() else { break None };
+            if c_string(next) == b"*" {
+                cursor.value()?;
                 break Some(NewId::Auto);
-            }
-            if cursor.left() == 0 {
-                break None;
             }
             if options.common(cursor)? || options.of_sender(cursor)? {
                 continue;
@@ -57,12 +56,10 @@ impl<'a> Options<'a> {
                 options.no_create = true;
                 continue;
             }
-            let text = cursor.value()?;
-            break Some(match c_string(text) {
-                b"*" => NewId::Auto,
-                _ => id_to_add(text)
-                    .map(|(id, whole)| if whole { NewId::Given(id) } else { NewId::Next(id.ms) })?,
-            });
+            match id_to_add(cursor.value()?)? {
+                (id, true) => break Some(NewId::Given(id)),
+                (id, false) => break Some(NewId::Next(id.ms)),
+            }
         };
         if options.sender.is_some() && id.is_some_and(|id| id != NewId::Auto) {
             return Err(Error::new(

@@ -278,7 +278,7 @@ impl Server {
                 self.dirty = self.dirty.saturating_sub(dirty);
                 self.log(Level::Notice, "DB saved on disk".into());
                 if background {
-                    self.log(Level::Notice, format!("{what} terminated with success"));
+                    self.log(Level::Notice, "Background saving terminated with success".into());
                 }
             }
             Outcome::Failed(why) => {
