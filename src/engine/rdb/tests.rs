@@ -113,6 +113,13 @@ fn seen(entry: &Entry) -> Vec<String> {
     all
 }
 
+/// Whether any field of a hash expires.
+fn expires(entry: &Entry) -> bool {
+    let mut any = false;
+    entry.hash().expect("a hash").for_each(|field| any |= field.expires_at.is_some());
+    any
+}
+
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => prop::collection::vec(any::<u8>(), 0..12),
@@ -214,9 +221,13 @@ proptest! {
         let (kind, bytes) = encoded(entry.duplicate(b""), Options::default(), usize::MAX);
         let back = decoded(kind, &bytes, b"", None, &limits);
         // A set may have grown into a form that it would not have got at once, and a list is measured by
-        // its bytes while it grows.
+        // its bytes while it grows. A hash whose last expiry was taken away is written without room for any.
         if !matches!(model, Model::Set(_) | Model::List(_)) {
-            prop_assert_eq!(back.encoding_name(), entry.encoding_name());
+            let name = match entry.encoding_name() {
+                "listpackex" if !expires(&entry) => "listpack",
+                name => name,
+            };
+            prop_assert_eq!(back.encoding_name(), name);
         }
         let wide = Limits {
             list: ListLimits::new(-5),
