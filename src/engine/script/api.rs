@@ -1,5 +1,6 @@
 //! The machine behind an interpreter: its state, what scripts can ask of it, and how it serves whoever drives it.
 
+use super::arguments::{self, Given};
 use super::convert;
 use super::debug::{Debugger, prompt};
 use super::library::{self, Outcome};
@@ -98,23 +99,30 @@ pub(super) fn new_lua(options: &Options) -> mlua::Result<(Lua, Parts)> {
 /// What can be run. The functions are in a table, since there may be only some thousand handles of them.
 struct Code {
     functions: Table,
-    /// Where in the table.
-    slots: BTreeMap<Callee, i32>,
+    slots: BTreeMap<Callee, Slot>,
     free: Vec<i32>,
 }
 
+#[derive(Clone, Copy)]
+struct Slot {
+    /// Where in the table.
+    at: i32,
+    /// How it uses its arguments, see [`arguments::reach`].
+    reach: Option<usize>,
+}
+
 impl Code {
-    fn keep(&mut self, callee: Callee, function: Function) -> Result<(), Vec<u8>> {
-        let known = self.slots.get(&callee).copied().or_else(|| self.free.pop());
-        let slot = known.unwrap_or(self.slots.len() as i32 + 1);
-        self.slots.insert(callee, slot);
-        self.functions.raw_set(slot, function).map_err(|error| library::text(error).into_bytes())
+    fn keep(&mut self, callee: Callee, function: Function, reach: Option<usize>) -> Result<(), Vec<u8>> {
+        let known = self.slots.get(&callee).map(|slot| slot.at).or_else(|| self.free.pop());
+        let at = known.unwrap_or(self.slots.len() as i32 + 1);
+        self.slots.insert(callee, Slot { at, reach });
+        self.functions.raw_set(at, function).map_err(|error| library::text(error).into_bytes())
     }
 
     fn forget(&mut self, callee: &Callee) -> Result<(), Vec<u8>> {
         let Some(slot) = self.slots.remove(callee) else { return Ok(()) };
-        self.free.push(slot);
-        self.functions.raw_set(slot, Value::Nil).map_err(|error| library::text(error).into_bytes())
+        self.free.push(slot.at);
+        self.functions.raw_set(slot.at, Value::Nil).map_err(|error| library::text(error).into_bytes())
     }
 }
 
@@ -123,8 +131,11 @@ pub(super) struct Machine<'a> {
     lua: &'a Lua,
     state: Rc<State>,
     code: Code,
-    /// What explains errors, what scripts find as global names, and what can be run.
+    /// What explains errors, what can be run, what scripts find as global names, and the names of arguments.
     section: Section,
+    given: Given,
+    /// Scripts can only get at what they name.
+    is_closed: bool,
     load: Function,
     /// What the library that was loaded last registered.
     registered: Vec<(Rc<str>, Function)>,
@@ -155,7 +166,9 @@ impl<'a> Machine<'a> {
         Ok(Machine {
             lua,
             state,
-            section: Section::new(lua, (explain, real, &functions))?,
+            section: Section::new(lua, (explain, &functions, real, "KEYS", "ARGV"))?,
+            given: Given::default(),
+            is_closed: !options.deprecated,
             code: Code { functions, slots: BTreeMap::new(), free: Vec::new() },
             load: entries.raw_get("load")?,
             registered: Vec::new(),
@@ -188,7 +201,7 @@ impl<'a> Machine<'a> {
             },
             Input::Keep => {
                 let kept = std::mem::take(&mut self.registered);
-                let keep = |(name, callback)| self.code.keep(Callee::Function(name), callback);
+                let keep = |(name, callback)| self.code.keep(Callee::Function(name), callback, None);
                 Output::Done(kept.into_iter().try_for_each(keep))
             }
             Input::Drop(names) => {
@@ -203,7 +216,8 @@ impl<'a> Machine<'a> {
     fn compile(&mut self, digest: Digest, source: &[u8]) -> Result<(), Vec<u8>> {
         let function = compile(self.lua, source, self.source)
             .map_err(|why| [b"ERR Error compiling script (new function): ", why.as_bytes()].concat())?;
-        self.code.keep(Callee::Script(digest), function)
+        let reach = arguments::reach(source).filter(|_| self.is_closed);
+        self.code.keep(Callee::Script(digest), function, reach)
     }
 
     fn begin(&self, seed: u32) {
@@ -232,8 +246,13 @@ impl<'a> Machine<'a> {
         if is_debugged {
             let _ = prompt::watch_lines(self.lua, &self.state);
         }
-        let outcome = match self.code.slots.get(&run.callee) {
-            Some(slot) => self.section.enter(|stack| self.run_slot(stack, &mut run, *slot)),
+        let outcome = match self.code.slots.get(&run.callee).copied() {
+            Some(mut slot) => {
+                // Whoever debugs it can name anything.
+                slot.reach = slot.reach.filter(|_| !is_debugged);
+                let Machine { section, given, state, .. } = self;
+                section.enter(|stack| run_slot(stack, slot, &mut run, given, state))
+            }
             None => Err((b"ERR the script is not there".into(), false)),
         };
         self.end();
@@ -243,39 +262,6 @@ impl<'a> Machine<'a> {
         run.debugger = self.state.debugger.take();
         run.error = outcome.err();
         run
-    }
-
-    /// Runs what is in a slot. On the stack are what explains errors, the globals and what is kept.
-    fn run_slot(&self, stack: &mut Stack, run: &mut Run, slot: i32) -> Result<(), (Vec<u8>, bool)> {
-        const EXPLAIN: i32 = 1;
-        const GLOBALS: i32 = 2;
-        const KEPT: i32 = 3;
-        const RESULT: i32 = 4;
-        stack.push_element(KEPT, slot);
-        let args = run.args.args();
-        push_strings(stack, run.keys, args.iter());
-        push_strings(stack, args.len() - run.keys, args.from(run.keys).iter());
-        let arguments = match run.callee {
-            Callee::Function(_) => 2,
-            Callee::Script(_) => {
-                stack.set_field(GLOBALS, "ARGV");
-                stack.set_field(GLOBALS, "KEYS");
-                0
-            }
-        };
-        if !stack.call(arguments, EXPLAIN) {
-            return Err(explained(stack, RESULT, run));
-        }
-        if stack.show(RESULT) == Shown::Table {
-            stack.push_field(RESULT, "err");
-            if let Shown::Bytes(text) = stack.show(RESULT + 1) {
-                let text = text.to_vec();
-                return Err((text, is_counted(stack, RESULT)));
-            }
-            stack.truncate(RESULT);
-        }
-        convert::write(&mut run.reply, stack, self.state.resp3.get())
-            .map_err(|_| (b"ERR not enough memory".into(), false))
     }
 
     /// Runs the code of a library.
@@ -327,14 +313,44 @@ pub(super) fn compile(lua: &Lua, source: &[u8], name: &str) -> Result<Function, 
     function
 }
 
-/// Pushes a table of the first strings.
-fn push_strings<'a>(stack: &mut Stack, count: usize, strings: impl Iterator<Item = &'a [u8]>) {
-    stack.push_table(count, 0);
-    let table = stack.len();
-    for (index, string) in strings.take(count).enumerate() {
-        stack.push_bytes(string);
-        stack.set_element(table, index as i32 + 1);
+/// Runs what is in a slot, in a machine's section.
+fn run_slot(
+    stack: &mut Stack,
+    slot: Slot,
+    run: &mut Run,
+    given: &mut Given,
+    state: &State,
+) -> Result<(), (Vec<u8>, bool)> {
+    const EXPLAIN: i32 = 1;
+    const KEPT: i32 = 2;
+    const GLOBALS: i32 = 3;
+    let result = stack.len() + 1;
+    stack.push_element(KEPT, slot.at);
+    let args = run.args.args();
+    let arguments = match run.callee {
+        Callee::Function(_) => {
+            arguments::push(stack, args.first(run.keys));
+            arguments::push(stack, args.from(run.keys));
+            2
+        }
+        Callee::Script(_) => {
+            given.give(stack, GLOBALS, args, run.keys, slot.reach);
+            0
+        }
+    };
+    if !stack.call(arguments, EXPLAIN) {
+        return Err(explained(stack, result, run));
     }
+    if stack.show(result) == Shown::Table {
+        stack.push_field(result, "err");
+        if let Shown::Bytes(text) = stack.show(result + 1) {
+            let text = text.to_vec();
+            return Err((text, is_counted(stack, result)));
+        }
+        stack.truncate(result);
+    }
+    convert::write(&mut run.reply, stack, state.resp3.get())
+        .map_err(|_| (b"ERR not enough memory".into(), false))
 }
 
 fn is_counted(stack: &mut Stack, error: i32) -> bool {

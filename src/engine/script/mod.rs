@@ -5,6 +5,7 @@
 //! and whoever drives it can leave it alone between any two outputs.
 
 mod api;
+mod arguments;
 mod bit;
 mod cjson;
 mod cmsgpack;

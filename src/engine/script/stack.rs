@@ -358,6 +358,14 @@ impl<'a> Stack<'a> {
         unsafe { ffi::lua_rawget(self.state, table) };
     }
 
+    /// Pushes the field of the table at a position whose name is at another.
+    pub fn push_named(&mut self, table: c_int, name: c_int) {
+        self.push_copy(name);
+        let table = self.table(table);
+        // SAFETY: the table is one, and the name is on top.
+        unsafe { ffi::lua_rawget(self.state, table) };
+    }
+
     /// The length of the table at a position, as `#` tells it.
     pub fn length(&self, table: c_int) -> c_int {
         let table = self.table(table);
@@ -401,10 +409,22 @@ impl<'a> Stack<'a> {
 
     /// Makes the value on top a field of the table at a position.
     pub fn set_field(&mut self, table: c_int, name: &str) {
-        assert!(table < self.len, "a table cannot be its own field here");
-        let table = self.table(table);
         self.push_bytes(name.as_bytes());
-        // SAFETY: the name is above the value then, both are above the table, and the name is no nil.
+        self.set_below(table);
+    }
+
+    /// Makes the value on top the field of the table at a position whose name is at another. The name is a string.
+    pub fn set_named(&mut self, table: c_int, name: c_int) {
+        assert!(matches!(self.show(name), Shown::Bytes(_)), "no name at {name}");
+        self.push_copy(name);
+        self.set_below(table);
+    }
+
+    /// Makes the value below the name on top a field of the table at a position.
+    fn set_below(&mut self, table: c_int) {
+        assert!(table < self.len - 1, "a table cannot be its own field here");
+        let table = self.table(table);
+        // SAFETY: the value and the name are above the table, and the name is no nil.
         unsafe {
             ffi::lua_insert(self.state, -2);
             ffi::lua_rawset(self.state, table);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options {
         memory: 64 * 1024 * 1024,
         stopwatch: || 0,
@@ -19,11 +19,21 @@ pub(super) fn eval(source: &str) -> String {
 }
 
 fn eval_in(interpreter: &mut Interpreter, source: &str) -> String {
+    run_in(interpreter, source, &["key", "arg"], 1)
+}
+
+/// Runs a script with arguments of which so many are keys, as `eval` does.
+pub(super) fn run_in(
+    interpreter: &mut Interpreter,
+    source: &str,
+    args: &[impl AsRef<[u8]>],
+    keys: usize,
+) -> String {
     if let Output::Done(Err(why)) = interpreter.tell(Input::Compile([0; 20], source.into())) {
         return String::from_utf8_lossy(&why).into_owned();
     }
-    let args = Argv::of([b"key".as_slice(), b"arg"]);
-    let run = Run { callee: Callee::Script([0; 20]), args, keys: 1, ..Run::default() };
+    let args = Argv::of(args.iter().map(AsRef::as_ref));
+    let run = Run { callee: Callee::Script([0; 20]), args, keys, ..Run::default() };
     let mut output = interpreter.tell(Input::Run(Box::new(run)));
     let mut slices = 0;
     loop {
