@@ -143,6 +143,9 @@ fn options(config: &Config) -> ListenOptions {
     ListenOptions {
         backlog: config.tcp_backlog as u32,
         unix_permissions: Some(config.unixsocketperm as u32).filter(|bits| *bits != 0),
+        unix_group: (!config.unixsocketgroup.is_empty())
+            .then(|| String::from_utf8_lossy(&config.unixsocketgroup).into_owned()),
+        mark: Some(config.socket_mark_id as u32).filter(|mark| *mark != 0),
     }
 }
 

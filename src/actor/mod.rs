@@ -22,6 +22,7 @@ mod migrate;
 mod oom_score;
 mod persistence;
 pub mod post;
+mod processors;
 mod tls;
 mod users;
 mod vital;

@@ -8,10 +8,11 @@ use super::migrate;
 use super::oom_score::OomScore;
 use super::persistence::Persistence;
 use super::post::Post;
+use super::processors::Processors;
 use super::tls::gate::{self, Gate};
 use super::users;
 use super::vital::Vital;
-use crate::engine::config::{Config, Supervised};
+use crate::engine::config::{Config, Param, Supervised};
 use crate::engine::effect::{Level, Shutdown};
 use crate::engine::server::certificates::Certificates;
 use crate::engine::server::{Environment, Server};
@@ -60,6 +61,7 @@ pub enum End {
 pub async fn run(start: Start) -> Result<End, String> {
     let Start { mut config, config_file, log: settings } = start;
     let signals = Signals::watch().map_err(|error| reason(&error))?;
+    Processors::of(Param::server_cpulist, &config).stay();
     limit_clients(&mut config)?;
     let systemd = matches!(config.supervised, Supervised::Systemd | Supervised::Auto);
     let (requests, inbox) = mpsc::unbounded_channel();

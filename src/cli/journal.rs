@@ -2,6 +2,7 @@
 //! slow disk or terminal holds up nobody.
 
 use super::line::{self, Stamp};
+use super::syslog::Syslog;
 use crate::actor::log::Settings;
 use crate::engine::config::Loglevel;
 use crate::engine::effect::Level;
@@ -37,6 +38,8 @@ pub enum Target {
 
 enum Letter {
     Text(String),
+    /// For the system's log.
+    Message(String),
     /// Answer once all before is written.
     Flush(SyncSender<()>),
 }
@@ -44,22 +47,29 @@ enum Letter {
 /// The log of the process.
 pub struct Journal {
     settings: Settings,
+    syslog: Option<Syslog>,
     letters: SyncSender<Letter>,
     dropped: AtomicU64,
     pid: u32,
 }
 
 impl Journal {
-    /// Starts the thread that writes. `settings` says what lines look like, for as long as it runs.
-    pub fn start(target: Target, settings: Settings) -> std::io::Result<Arc<Self>> {
+    /// Starts the thread that writes, and tells the system's log if there is a `syslog`. `settings` says what lines look
+    /// like, for as long as it runs.
+    pub fn start(target: Target, syslog: Option<Syslog>, settings: Settings) -> std::io::Result<Arc<Self>> {
         let (letters, inbox) = sync_channel(QUEUE);
-        thread::spawn_runtime("log", move || async move { write(&inbox, &target) })?;
-        Ok(Arc::new(Journal { settings, letters, dropped: AtomicU64::new(0), pid: process::pid() }))
+        let teller = syslog.clone();
+        thread::spawn_runtime("log", move || async move { write(&inbox, &target, teller.as_ref()) })?;
+        Ok(Arc::new(Journal { settings, syslog, letters, dropped: AtomicU64::new(0), pid: process::pid() }))
     }
 
     /// Writes text as it is.
     pub fn raw(&self, text: String) {
-        if self.letters.try_send(Letter::Text(text)).is_err() {
+        self.post(Letter::Text(text));
+    }
+
+    fn post(&self, letter: Letter) {
+        if self.letters.try_send(letter).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -68,11 +78,18 @@ impl Journal {
     pub fn line(&self, level: Level, text: &str) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            self.raw(
-                self.lay_out(Level::Warning, &format!("The log was too slow: {dropped} lines were dropped.")),
-            );
+            self.write_line(Level::Warning, &format!("The log was too slow: {dropped} lines were dropped."));
         }
-        self.raw(self.lay_out(level, text));
+        self.write_line(level, text);
+    }
+
+    fn write_line(&self, level: Level, text: &str) {
+        let unix_us = time::now().unix_us;
+        let stamp = Stamp { pid: self.pid, unix_us, offset: time::utc_offset(unix_us), level };
+        self.raw(line::format(self.settings.look(), stamp, text));
+        if let Some(syslog) = &self.syslog {
+            self.post(Letter::Message(syslog.message(stamp, text)));
+        }
     }
 
     /// Waits until everything is written, unless that takes too long.
@@ -82,12 +99,6 @@ impl Journal {
         if self.letters.try_send(Letter::Flush(done)).is_ok() {
             let _ = written.recv_timeout(PATIENCE);
         }
-    }
-
-    fn lay_out(&self, level: Level, text: &str) -> String {
-        let unix_us = time::now().unix_us;
-        let stamp = Stamp { pid: self.pid, unix_us, offset: time::utc_offset(unix_us), level };
-        line::format(self.settings.look(), stamp, text)
     }
 
     fn wants(&self, level: Level) -> bool {
@@ -102,13 +113,14 @@ impl Journal {
 }
 
 /// Writes what comes, many lines at once when many wait, until the journal is gone.
-fn write(inbox: &Receiver<Letter>, target: &Target) {
+fn write(inbox: &Receiver<Letter>, target: &Target, syslog: Option<&Syslog>) {
     while let Ok(first) = inbox.recv() {
         let (mut text, mut waiting) = (String::new(), Vec::new());
         let mut letter = Some(first);
         while let Some(next) = letter {
             match next {
                 Letter::Text(line) => text.push_str(&line),
+                Letter::Message(message) => syslog.into_iter().for_each(|syslog| syslog.send(&message)),
                 Letter::Flush(done) => waiting.push(done),
             }
             letter = if text.len() < BATCH { inbox.try_recv().ok() } else { None };
@@ -188,7 +200,7 @@ mod tests {
     fn logged(act: impl FnOnce(&Settings)) -> String {
         let path = fs::temporary(&format!("seedis-{:x}.log", rng::seed()));
         let settings = Settings::default();
-        let journal = Journal::start(Target::File(path.clone()), settings.clone()).unwrap();
+        let journal = Journal::start(Target::File(path.clone()), None, settings.clone()).unwrap();
         let subscriber = tracing_subscriber::registry().with(Lines(journal.clone()));
         tracing::subscriber::with_default(subscriber, || act(&settings));
         journal.flush();
@@ -230,7 +242,8 @@ mod tests {
     fn a_log_that_cannot_be_written_stops_nobody() {
         let _ = task::block_on_main(async {
             let nowhere = Target::File(PathBuf::from("/nonexistent/log"));
-            let journal = Journal::start(nowhere, Settings::default()).unwrap();
+            let nobody = Some(Syslog::at(PathBuf::from("/nonexistent/socket")));
+            let journal = Journal::start(nowhere, nobody, Settings::default()).unwrap();
             journal.line(Level::Notice, "into the void");
             journal.flush();
         });

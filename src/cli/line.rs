@@ -80,20 +80,27 @@ fn escape(text: &str, to: &mut String) {
     }
 }
 
-fn timestamp(format: LogTimestampFormat, stamp: Stamp) -> String {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let unix_ms = stamp.unix_us.div_euclid(1000);
-    let local = unix_ms.div_euclid(1000) + i64::from(stamp.offset);
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// The local date, as year, month and day, and the time of day, down to the second.
+fn local(stamp: Stamp) -> ((i64, usize, i64), String) {
+    let local = stamp.unix_us.div_euclid(1_000_000) + i64::from(stamp.offset);
     let (days, seconds) = (local.div_euclid(86_400), local.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    let time = format!(
-        "{:02}:{:02}:{:02}.{:03}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60,
-        unix_ms.rem_euclid(1000)
-    );
+    let time = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    (civil(days), time)
+}
+
+/// The moment as the system's log has it (RFC 3164, section 4.1.2).
+pub fn syslog_time(stamp: Stamp) -> String {
+    let ((_, month, day), time) = local(stamp);
+    format!("{} {day:2} {time}", MONTHS[month - 1])
+}
+
+fn timestamp(format: LogTimestampFormat, stamp: Stamp) -> String {
+    let unix_ms = stamp.unix_us.div_euclid(1000);
+    let ((year, month, day), time) = local(stamp);
+    let time = format!("{time}.{:03}", unix_ms.rem_euclid(1000));
     match format {
         LogTimestampFormat::Legacy => format!("{day:02} {} {year} {time}", MONTHS[month - 1]),
         LogTimestampFormat::Iso8601 => {

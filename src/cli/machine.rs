@@ -27,6 +27,14 @@ const CHECKS: [Check; 3] = [
     }),
 ];
 
+/// Whether the system gives huge pages to whoever does not refuse them.
+pub fn has_huge_pages() -> bool {
+    let refusal = CHECKS.iter().find(|(name, ..)| *name == "THP");
+    refusal.is_some_and(|(_, file, judge)| {
+        fs::read_to_string(Path::new(file)).is_ok_and(|value| judge(&value).is_some())
+    })
+}
+
 /// Looks at each setting and tells what it finds. Returns whether all is well.
 pub fn check(tell: &mut dyn FnMut(String)) -> bool {
     let mut fine = true;

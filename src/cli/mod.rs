@@ -9,6 +9,7 @@ mod line;
 mod load;
 mod machine;
 mod serve;
+mod syslog;
 
 use crate::engine::{REDIS_VERSION, VERSION};
 use crate::runtime::process;

@@ -2,6 +2,7 @@
 
 use super::journal::{Journal, Lines, Target};
 use super::load::{load, path};
+use super::syslog::Syslog;
 use super::{crash, machine};
 use crate::actor::log::{self, Settings, reason};
 use crate::actor::{self, End, Start};
@@ -32,6 +33,10 @@ pub fn serve(command_line: &[Vec<u8>], arguments: &Arguments) -> ExitCode {
     if background && let Err(error) = process::daemonize() {
         eprintln!("Can't go to the background: {}", reason(&error));
         return ExitCode::FAILURE;
+    }
+    if config.disable_thp && machine::has_huge_pages() {
+        // Memory grows more without that, and everything else is the same.
+        let _ = process::disable_huge_pages();
     }
     let settings = Settings::default();
     settings.apply(&config);
@@ -89,7 +94,7 @@ fn start_log(config: &Config, settings: &Settings) -> std::io::Result<Arc<Journa
         b"" => Target::Output,
         name => Target::File(path(name).to_owned()),
     };
-    let journal = Journal::start(target, settings.clone())?;
+    let journal = Journal::start(target, Syslog::of(config), settings.clone())?;
     let subscriber = tracing_subscriber::registry().with(Lines(journal.clone()));
     // Fails only if there is one already, and nobody else in the process sets one.
     let _ = tracing::subscriber::set_global_default(subscriber);

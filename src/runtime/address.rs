@@ -46,11 +46,15 @@ pub struct ListenOptions {
     pub backlog: u32,
     /// Permission bits of the file of a unix socket; the process's umask decides without it.
     pub unix_permissions: Option<u32>,
+    /// The group that the file of a unix socket belongs to; the process's without it.
+    pub unix_group: Option<String>,
+    /// The mark of packets of TCP sockets, for the kernel's filters.
+    pub mark: Option<u32>,
 }
 
 impl Default for ListenOptions {
     /// Redis's default backlog.
     fn default() -> Self {
-        Self { backlog: 511, unix_permissions: None }
+        Self { backlog: 511, unix_permissions: None, unix_group: None, mark: None }
     }
 }

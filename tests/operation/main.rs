@@ -17,5 +17,6 @@ mod persistence;
 mod process;
 mod server;
 mod stress;
+mod system;
 mod tls;
 mod tools;

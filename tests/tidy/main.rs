@@ -10,9 +10,11 @@
 mod arrows;
 mod layout;
 mod limits;
+mod parameters;
 mod source;
 mod switches;
 
+use seedis::engine::config::{Flag, TABLE};
 use source::Source;
 
 /// Fails with all complaints, one a line.
@@ -55,6 +57,12 @@ fn mutants_and_marks_are_listed() {
     for switch in switches::SWITCHES {
         check(switches::names(&Source::all(), &switch));
     }
+}
+
+#[test]
+fn parameters_that_do_nothing_say_so() {
+    let rows = TABLE.iter().map(|row| (row.name, row.is(Flag::Inert)));
+    check(parameters::inert(&Source::all(), rows));
 }
 
 #[test]

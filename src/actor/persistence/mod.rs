@@ -17,9 +17,10 @@ use self::aof::{Directory, Log};
 use self::message::{FromAof, Loaded, Policy, ToAof};
 use super::keyspace::{Files, Keyspace};
 use super::log;
+use super::processors::Processors;
 use super::vital::Vital;
 use crate::engine::buggify::buggify;
-use crate::engine::config::Config;
+use crate::engine::config::{Config, Param};
 use crate::engine::effect::{DataFile, Effect, JobKind, Level, Order};
 use crate::engine::server::Server;
 use crate::engine::server::persistence::{AofState, Outcome};
@@ -45,8 +46,9 @@ pub struct Persistence {
     keyspace: Rc<Keyspace>,
     /// Itself, for its tasks.
     me: Weak<Persistence>,
-    /// The writer of the append-only file.
+    /// The writer of the append-only file, and where its thread stays.
     aof: RefCell<Option<mpsc::UnboundedSender<ToAof>>>,
+    processors: Processors,
     /// What each of its writers, one after the other, reports.
     reports: mpsc::UnboundedSender<Reports>,
     /// Where the append-only file is, or was last: it stays there when `dir` changes.
@@ -138,6 +140,7 @@ impl Persistence {
             keyspace: keyspace.clone(),
             me: me.clone(),
             aof: RefCell::default(),
+            processors: keyspace.with_quiet(|server| Processors::of(Param::bio_cpulist, &server.config)),
             reports,
             place: RefCell::default(),
             backup: RefCell::default(),
@@ -348,8 +351,13 @@ impl Persistence {
         F: Future<Output = ()> + 'static,
     {
         let (messages, inbox) = mpsc::unbounded_channel();
+        let processors = self.processors.clone();
         // It ends by itself when it is told to, or nobody is left to tell.
-        thread::spawn_runtime("aof", move || run(inbox)).map_err(|error| log::reason(&error))?;
+        let writer = thread::spawn_runtime("aof", move || {
+            processors.stay();
+            run(inbox)
+        });
+        writer.map_err(|error| log::reason(&error))?;
         self.sent.set(position);
         *self.aof.borrow_mut() = Some(messages);
         // Whoever takes them is gone only when the server stops.

@@ -7,11 +7,12 @@ use super::absolute;
 use super::aof::Directory;
 use crate::actor::keyspace::Keyspace;
 use crate::actor::log::reason;
+use crate::actor::processors::Processors;
 use crate::engine::VERSION;
 use crate::engine::aof::Rewrite;
 use crate::engine::aof::frame::{self, Annotations};
 use crate::engine::buggify::buggify;
-use crate::engine::config::{Config, REDIS_VERSION};
+use crate::engine::config::{Config, Param, REDIS_VERSION};
 use crate::engine::effect::{JobKind, Order};
 use crate::engine::keyspace::Entry;
 use crate::engine::keyspace::eviction::Clock;
@@ -73,6 +74,7 @@ pub struct Plan {
     delay: i64,
     /// Says how entries were used, if eviction goes by that.
     clock: Option<Clock>,
+    processors: Processors,
 }
 
 impl Plan {
@@ -101,6 +103,10 @@ impl Plan {
                 .iter()
                 .any(|kind| config.maxmemory_policy.word().ends_with(kind))
                 .then_some(clock),
+            processors: Processors::of(
+                if base { Param::aof_rewrite_cpulist } else { Param::bgsave_cpulist },
+                config,
+            ),
         }
     }
 }
@@ -161,6 +167,7 @@ impl Source {
 
 /// Writes the file; gives its size.
 pub async fn write(plan: Plan, source: Source) -> Result<u64, Stop> {
+    plan.processors.stay();
     // Clients come first: a save has time.
     thread::give_way();
     let written = Writer::write(&plan, source).await;

@@ -7,19 +7,19 @@ macro_rules! encodings {
         /// Bytes of a field or value up to which a hash is a listpack.
         hash_max_listpack_value ("hash-max-ziplist-value"): u64 = 64, Memory(0, LONG);
         /// Fields from which on hashes of equal fields share a template; 0 turns templates off.
-        hash_min_template_entries: u64 = 0, Int(0, LONG);
+        hash_min_template_entries: u64 = 0, Int(0, LONG) => Inert;
         /// Fields up to which hashes of equal fields share a template.
-        hash_max_template_entries: u64 = 0, Int(0, LONG);
+        hash_max_template_entries: u64 = 0, Int(0, LONG) => Inert;
         /// As `hash-min-template-entries`, while an RDB file is loaded.
-        hash_rdb_load_min_template_entries: u64 = 0, Int(0, LONG);
+        hash_rdb_load_min_template_entries: u64 = 0, Int(0, LONG) => Inert;
         /// As `hash-max-template-entries`, while an RDB file is loaded.
-        hash_rdb_load_max_template_entries: u64 = 0, Int(0, LONG);
+        hash_rdb_load_max_template_entries: u64 = 0, Int(0, LONG) => Inert;
         /// Hashes of a template below which it is given up after loading.
-        hash_rdb_load_template_disassembly_threshold: u64 = 0, Int(0, LONG);
+        hash_rdb_load_template_disassembly_threshold: u64 = 0, Int(0, LONG) => Inert;
         /// Elements up to which a list is a listpack, or with -1 to -5 its size: 4, 8, 16, 32 or 64 kb.
         list_max_listpack_size ("list-max-ziplist-size"): i64 = -2, Int(-INT - 1, INT);
-        /// Accepted and without effect: large lists are packed, but never compressed.
-        list_compress_depth: u64 = 0, Int(0, INT);
+        /// Nodes at both ends of a list that are not compressed: none ever is.
+        list_compress_depth: u64 = 0, Int(0, INT) => Inert;
         /// Members up to which a set of integers is an intset.
         set_max_intset_entries: u64 = 512, Int(0, LONG);
         /// Members up to which a set is a listpack.
@@ -47,6 +47,6 @@ macro_rules! encodings {
         /// Elements above which a sparse slice of an array becomes full.
         array_sparse_kmax: u64 = 10, Int(0, 256);
         /// Run commands of vector sets on the main thread only.
-        vset_force_single_threaded_execution: bool = false;
+        vset_force_single_threaded_execution: bool = false => Inert;
     } } };
 }

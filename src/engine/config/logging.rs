@@ -19,13 +19,13 @@ macro_rules! logging {
         /// Log registers and stack when the server crashes.
         crash_log_enabled: bool = true;
         /// Test memory when the server crashes.
-        crash_memcheck_enabled: bool = true;
+        crash_memcheck_enabled: bool = true => Inert;
         /// Exit rather than abort when an internal check fails.
-        use_exit_on_panic: bool = false => Hidden;
+        use_exit_on_panic: bool = false => Hidden | Inert;
         /// Milliseconds without progress after which the stack is logged, for debugging; 0 is off.
-        watchdog_period: u64 = 0, Int(0, INT) => Hidden;
+        watchdog_period: u64 = 0, Int(0, INT) => Hidden | Inert;
         /// A text added to crash logs.
-        debug_context: Vec<u8> = text("") => Hidden;
+        debug_context: Vec<u8> = text("") => Hidden | Inert;
         /// Microseconds from which on a command is slow; 0 logs all, -1 none.
         slowlog_log_slower_than ("commandlog-execution-slower-than"): i64 = 10_000, Int(-1, LONG);
         /// Slow commands that are remembered.

@@ -27,28 +27,28 @@ macro_rules! memory {
         /// Let FLUSHALL and FLUSHDB free in the background unless they say SYNC.
         lazyfree_lazy_user_flush: bool = false;
         /// Let scripts and modules expire keys that they did not declare.
-        lazyexpire_nested_arbitrary_keys: bool = true => Hidden;
+        lazyexpire_nested_arbitrary_keys: bool = true => Hidden | Inert;
         /// Spend idle time on growing and shrinking hash tables.
-        activerehashing: bool = true;
+        activerehashing: bool = true => Inert;
         /// Move values together to give memory back.
-        activedefrag: bool = false;
+        activedefrag: bool = false => Inert;
         /// Wasted memory from which on values are moved.
-        active_defrag_ignore_bytes: u64 = 100 << 20, Memory(1, LONG);
+        active_defrag_ignore_bytes: u64 = 100 << 20, Memory(1, LONG) => Inert;
         /// Percentage of waste at which moving starts.
-        active_defrag_threshold_lower: u64 = 10, Int(0, 1000);
+        active_defrag_threshold_lower: u64 = 10, Int(0, 1000) => Inert;
         /// Percentage of waste at which moving takes the most effort.
-        active_defrag_threshold_upper: u64 = 100, Int(0, 1000);
+        active_defrag_threshold_upper: u64 = 100, Int(0, 1000) => Inert;
         /// Least percentage of CPU time for moving.
-        active_defrag_cycle_min: u64 = 1, Int(1, 99);
+        active_defrag_cycle_min: u64 = 1, Int(1, 99) => Inert;
         /// Greatest percentage of CPU time for moving.
-        active_defrag_cycle_max: u64 = 25, Int(1, 99);
+        active_defrag_cycle_max: u64 = 25, Int(1, 99) => Inert;
         /// Microseconds that one step of moving may take.
-        active_defrag_cycle_us: u64 = 500, Int(0, 100_000);
+        active_defrag_cycle_us: u64 = 500, Int(0, 100_000) => Inert;
         /// Elements from which on a collection is moved in steps.
-        active_defrag_max_scan_fields: u64 = 1000, Int(1, LONG);
+        active_defrag_max_scan_fields: u64 = 1000, Int(1, LONG) => Inert;
         /// Let the allocator give memory back from a thread of its own.
-        jemalloc_bg_thread: bool = true;
+        jemalloc_bg_thread: bool = true => Inert;
         /// Keep a histogram of the memory of keys.
-        key_memory_histograms: bool = false;
+        key_memory_histograms: bool = false => Inert;
     } } };
 }

@@ -19,19 +19,19 @@ macro_rules! network {
         /// Group that owns the unix socket.
         unixsocketgroup: Vec<u8> = text(""), Optional => Immutable | Hidden;
         /// Address from which connections to other servers go out.
-        bind_source_addr: Vec<u8> = text(""), Optional;
+        bind_source_addr: Vec<u8> = text(""), Optional => Inert;
         /// Mark that the kernel puts on the packets of listening sockets, for routing and filtering.
         socket_mark_id: u64 = 0, Int(0, 4_294_967_295) => Immutable;
         /// Accept Multipath TCP connections where the kernel can.
-        mptcp: bool = false => Immutable | Hidden;
+        mptcp: bool = false => Immutable | Hidden | Inert;
         /// Without a password, serve only clients on this machine.
         protected_mode: bool = true;
         /// Clients connected at the same time.
         maxclients: u64 = 10_000, Int(1, 4_294_967_295);
         /// Connections accepted in one go of the event loop.
-        max_new_connections_per_cycle: u64 = 10, Int(1, 1000);
+        max_new_connections_per_cycle: u64 = 10, Int(1, 1000) => Inert;
         /// TLS connections accepted in one go of the event loop.
-        max_new_tls_connections_per_cycle: u64 = 1, Int(1, 1000);
+        max_new_tls_connections_per_cycle: u64 = 1, Int(1, 1000) => Inert;
         /// Longest string that a request may carry.
         proto_max_bulk_len: u64 = 512 << 20, Memory(1 << 20, LONG);
         /// Bytes of an unfinished request at which its client is disconnected.
@@ -47,22 +47,22 @@ macro_rules! network {
         /// Keep every I/O thread spinning whatever the load, for tests.
         io_threads_always_active: bool = false => Hidden;
         /// Commands of a pipeline that are parsed ahead so that their keys can be fetched early.
-        lookahead: u64 = 16, Int(1, INT);
+        lookahead: u64 = 16, Int(1, INT) => Inert;
         /// Commands whose keys are fetched into the cache together.
-        prefetch_batch_max_size: u64 = 16, Int(0, 128);
+        prefetch_batch_max_size: u64 = 16, Int(0, 128) => Inert;
         /// I/O threads from which on large replies are sent without a copy.
-        min_io_threads_avoid_copy_reply: u64 = 7, Int(0, INT) => Hidden;
+        min_io_threads_avoid_copy_reply: u64 = 7, Int(0, INT) => Hidden | Inert;
         /// Bytes of a string from which on the main thread replies without a copy.
-        min_string_size_avoid_copy_reply: u64 = 16_384, Int(0, INT) => Hidden;
+        min_string_size_avoid_copy_reply: u64 = 16_384, Int(0, INT) => Hidden | Inert;
         /// Bytes of a string from which on an I/O thread replies without a copy.
-        min_string_size_avoid_copy_reply_threaded: u64 = 65_536, Int(0, INT) => Hidden;
+        min_string_size_avoid_copy_reply_threaded: u64 = 65_536, Int(0, INT) => Hidden | Inert;
         /// Addresses on which to listen for RDMA.
-        rdma_bind: Vec<u8> = text(""), Optional;
+        rdma_bind: Vec<u8> = text(""), Optional => Inert;
         /// Port on which to listen for RDMA; 0 opens none.
-        rdma_port: u16 = 0, Int(0, 65535);
+        rdma_port: u16 = 0, Int(0, 65535) => Inert;
         /// Bytes of the receive buffer of an RDMA connection.
-        rdma_rx_size: u64 = 1 << 20, Int(65_536, 16 << 20) => Immutable | Hidden;
+        rdma_rx_size: u64 = 1 << 20, Int(65_536, 16 << 20) => Immutable | Hidden | Inert;
         /// Interrupt vector for completions of RDMA; -1 takes any.
-        rdma_completion_vector: i64 = -1, Int(-1, 1024) => Immutable | Hidden;
+        rdma_completion_vector: i64 = -1, Int(-1, 1024) => Immutable | Hidden | Inert;
     } } };
 }

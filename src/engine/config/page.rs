@@ -14,7 +14,8 @@ read and set at run time with `CONFIG GET` and `CONFIG SET`. Amounts of memory t
 `rename-command`, `user`, `loadmodule` (which stops the start, but for the modules for JSON and search) and `sentinel`.
 
 Under *set*: **start** means that only files and arguments set it; **protected** that CONFIG SET needs
-`enable-protected-configs`; **hidden** that CONFIG GET shows it by its exact name only.
+`enable-protected-configs`; **hidden** that CONFIG GET shows it by its exact name only; **inert** that
+it is kept and shown, so that files and tools of Redis find it, and changes nothing.
 ";
 
 /// The text of the page.
@@ -39,7 +40,12 @@ fn line(row: &Row, usual: &Config) -> String {
     let default = String::from_utf8_lossy(&row.show(usual)).into_owned();
     let default = if default.is_empty() { default } else { format!("`{default}`") };
     let values = (row.slot)(usual).describe(row.rule);
-    let marks = [(Flag::Immutable, "start"), (Flag::Protected, "protected"), (Flag::Hidden, "hidden")];
+    let marks = [
+        (Flag::Immutable, "start"),
+        (Flag::Protected, "protected"),
+        (Flag::Hidden, "hidden"),
+        (Flag::Inert, "inert"),
+    ];
     let marks: Vec<_> = marks.iter().filter(|(flag, _)| row.is(*flag)).map(|(_, mark)| *mark).collect();
     let marks = marks.join(", ");
     format!("| `{}`{alias} | {default} | {values} | {marks} | {} |\n", row.name, row.summary)

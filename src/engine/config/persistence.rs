@@ -13,11 +13,11 @@ macro_rules! persistence {
         /// Write and check a checksum at the end of snapshots.
         rdbchecksum: bool = true => Immutable;
         /// Whether snapshots of newer versions are read.
-        rdb_version_check: RdbVersionCheck = RdbVersionCheck::Strict;
-        /// Whether payloads from outside are checked in depth before use.
-        sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No;
+        rdb_version_check: RdbVersionCheck = RdbVersionCheck::Strict => Inert;
+        /// Whether payloads from outside are checked in depth before use: they always are.
+        sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No => Inert;
         /// Delete snapshot files that served only replication, where nothing else persists.
-        rdb_del_sync_files: bool = false;
+        rdb_del_sync_files: bool = false => Inert;
         /// Flush a snapshot every few megabytes while it is written.
         rdb_save_incremental_fsync: bool = true;
         /// Microseconds to wait after each key of a snapshot, for tests; negative values for many keys.
@@ -25,7 +25,7 @@ macro_rules! persistence {
         /// Microseconds to wait after each key that is loaded, for tests; negative values for many keys.
         key_load_delay: i64 = 0, Int(-INT - 1, INT) => Hidden;
         /// Bytes loaded between looks at clients.
-        loading_process_events_interval_bytes: u64 = 512 << 10, Int(1024, INT) => Hidden;
+        loading_process_events_interval_bytes: u64 = 512 << 10, Int(1024, INT) => Hidden | Inert;
         /// File to load at the start in place of the usual ones: `rdb:NAME` or `aof:NAME`.
         preload_file: Vec<u8> = text(""), OptionalIf(preload_file) => Immutable;
         /// Directory of backups.

@@ -53,6 +53,8 @@ pub enum Flag {
     Reapply,
     /// It holds for this start: CONFIG REWRITE adds no line for it.
     Passing,
+    /// It is read, kept and shown, and changes nothing: what it is about is not there, or needs no choice.
+    Inert,
 }
 
 /// How a value appears in a configuration file.

@@ -17,9 +17,9 @@ macro_rules! security {
         /// Who may load and unload modules.
         enable_module_command: ProtectedAction = ProtectedAction::No => Immutable;
         /// Let DEBUG ASSERT fail for real, for tests.
-        enable_debug_assert: bool = false => Immutable | Hidden;
+        enable_debug_assert: bool = false => Immutable | Hidden | Inert;
         /// Seed of the hash function; one that nobody knows if not set.
-        hash_seed: Vec<u8> = text(""), Optional => Immutable | Sensitive | Hidden;
+        hash_seed: Vec<u8> = text(""), Optional => Immutable | Sensitive | Hidden | Inert;
         /// Keep users' data out of the log.
         hide_user_data_from_log: bool = false;
     } } };

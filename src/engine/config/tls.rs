@@ -21,9 +21,9 @@ macro_rules! tls {
         /// File of the certificate shown to other servers; the one for clients if not set.
         tls_client_cert_file: Vec<u8> = text(""), Optional => Reapply;
         /// File of the private key for it.
-        tls_client_key_file: Vec<u8> = text(""), Optional => Reapply;
+        tls_client_key_file: Vec<u8> = text(""), Optional => Reapply | Inert;
         /// Password of that key.
-        tls_client_key_file_pass: Vec<u8> = text(""), Optional => Sensitive;
+        tls_client_key_file_pass: Vec<u8> = text(""), Optional => Sensitive | Inert;
         /// File of Diffie-Hellman parameters, for old clients. No cipher here uses it.
         tls_dh_params_file: Vec<u8> = text(""), Optional => Reapply;
         /// File of the certificate authorities that are trusted.
@@ -31,7 +31,7 @@ macro_rules! tls {
         /// Directory of the certificate authorities that are trusted.
         tls_ca_cert_dir: Vec<u8> = text(""), Optional => Reapply;
         /// Name that the certificate of another server must carry.
-        tls_expected_peer_name: Vec<u8> = text(""), Optional;
+        tls_expected_peer_name: Vec<u8> = text(""), Optional => Inert;
         /// Versions of the protocol to offer, as in `TLSv1.2 TLSv1.3`, which are all there are.
         tls_protocols: Vec<u8> = text(""), Optional;
         /// Ciphers to offer in TLS 1.2, as OpenSSL lists them; those without forward secrecy and authenticated

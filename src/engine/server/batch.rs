@@ -5,12 +5,12 @@ use super::describe::Shown;
 use crate::engine::buggify::buggify;
 use crate::engine::command::dispatch;
 use crate::engine::command::table::CommandId;
+use crate::engine::config::Loglevel;
 use crate::engine::effect::Level;
 use crate::engine::keyspace::{KeyHash, Named};
 use crate::engine::protocol::{Args, Limits, Parser, Problem, Range, Reply, Step};
 use crate::engine::session::{ClientId, Closing, ReplyMode, Session};
 use crate::engine::text::number::parse_f64;
-use crate::engine::text::quote;
 use crate::engine::text::split::split_args;
 use crate::engine::time::Now;
 
@@ -197,7 +197,7 @@ impl Server {
                 Stop::Missing(bytes) => break Flow::Wait(bytes),
                 Stop::Problem(problem) => {
                     if session.closing == Closing::No && session.blocked.is_none() {
-                        self.protocol_error(session, reply, problem, &input[consumed..]);
+                        self.protocol_error(session, reply, problem, &input[consumed..], now);
                     }
                 }
             }
@@ -329,7 +329,7 @@ impl Server {
 
     fn run_inline(&mut self, session: &mut Session, reply: &mut Reply, line: &[u8], now: Now) -> bool {
         let Some(words) = split_args(line) else {
-            self.protocol_error(session, reply, Problem::Quotes, line);
+            self.protocol_error(session, reply, Problem::Quotes, line, now);
             return true;
         };
         if words.is_empty() {
@@ -340,19 +340,50 @@ impl Server {
         dispatch::request(self, session, reply, argv.args(), command, now)
     }
 
-    fn protocol_error(&mut self, session: &mut Session, reply: &mut Reply, problem: Problem, rest: &[u8]) {
+    fn protocol_error(
+        &mut self,
+        session: &mut Session,
+        reply: &mut Reply,
+        problem: Problem,
+        rest: &[u8],
+        now: Now,
+    ) {
         let text = format!("ERR {problem}");
         dispatch::count_error(self, text.as_bytes());
         if session.reply_mode == ReplyMode::On {
             reply.error(text.as_bytes());
         }
         session.closing = Closing::AfterReply;
-        let sample = quote::quoted(&rest[..rest.len().min(128)]);
-        let shown = String::from_utf8_lossy(&sample).into_owned();
-        let client = session.id;
+        if !matches!(self.config.loglevel, Loglevel::Debug | Loglevel::Verbose) {
+            return;
+        }
+        let shown = match self.config.hide_user_data_from_log {
+            true => "'*redacted*'".to_owned(),
+            false => sample(rest),
+        };
+        let problem = problem.to_string();
+        let what = problem.trim_start_matches("Protocol error: ");
+        let client = self.describe(Shown { session, reply, running: None }, now);
         self.log(
             Level::Verbose,
-            format!("Protocol error ({problem}) from client: id={client}. Query buffer during protocol error: {shown}"),
+            format!(
+                "Protocol error ({what}) from client: {client}. Query buffer during protocol error: {shown}"
+            ),
         );
     }
+}
+
+/// What is shown of broken input: what cannot be printed as dots, and of much the two ends.
+fn sample(input: &[u8]) -> String {
+    /// Bytes up to which all is shown.
+    const MOST: usize = 128;
+    let shown = |bytes: &[u8]| -> String {
+        bytes.iter().map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' }).collect()
+    };
+    if input.len() < MOST {
+        return format!("'{}'", shown(input));
+    }
+    let (first, rest) = input.split_at(MOST / 2);
+    let (middle, last) = rest.split_at(rest.len() - MOST / 2);
+    format!("'{}' (... more {} bytes ...) '{}'", shown(first), middle.len(), shown(last))
 }

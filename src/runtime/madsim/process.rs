@@ -127,6 +127,16 @@ pub fn set_oom_score_adj(_: i64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// There is no system to ask.
+pub fn send_datagram(_: &Path, _: &[u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// As above.
+pub fn disable_huge_pages() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Nothing to publish: see [`heap_allocated`].
 pub fn publish_heap() {}
 

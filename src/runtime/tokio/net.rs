@@ -42,6 +42,9 @@ impl Listener {
                     socket.set_only_v6(true)?;
                 }
                 socket.set_reuse_address(true)?;
+                if let Some(mark) = options.mark {
+                    socket.set_mark(mark)?;
+                }
                 socket.bind(&(*address).into())?;
                 socket.listen(backlog)?;
                 socket.set_nonblocking(true)?;
@@ -54,6 +57,11 @@ impl Listener {
                 }
                 let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
                 socket.bind(&socket2::SockAddr::unix(path)?)?;
+                if let Some(name) = &options.unix_group {
+                    let group = nix::unistd::Group::from_name(name)?;
+                    let group = group.ok_or_else(|| io::Error::other(format!("there is no group {name}")))?;
+                    std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()))?;
+                }
                 if let Some(bits) = options.unix_permissions {
                     std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits))?;
                 }

@@ -173,6 +173,18 @@ pub fn notify_supervisor(state: &str) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Sends a message to whoever listens at a path, unless that would have to wait.
+pub fn send_datagram(path: &Path, message: &[u8]) -> io::Result<()> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.send_to(message, path).map(|_| ())
+}
+
+/// Has the system give the process small pages only, also for memory that it asks for later.
+pub fn disable_huge_pages() -> io::Result<()> {
+    Ok(rustix::thread::disable_transparent_huge_pages(true)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

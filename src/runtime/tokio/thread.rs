@@ -36,6 +36,15 @@ pub fn give_way() {
     let _ = rustix::process::nice(STEPS);
 }
 
+/// Keeps the calling thread, and those that it starts from now on, to some processors.
+pub fn stay_on(processors: &[usize]) -> io::Result<()> {
+    let mut set = rustix::thread::CpuSet::new();
+    for &processor in processors.iter().filter(|processor| **processor < rustix::thread::CpuSet::MAX_CPU) {
+        set.set(processor);
+    }
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}
+
 /// Lets threads that wait for the calling thread's processor have it now: by itself it keeps it until the next tick of the
 /// system's clock, which is milliseconds away.
 pub fn yield_now() {
