@@ -6,7 +6,7 @@ use super::listener::{self, Listeners, Transport};
 use super::log::{self, Settings, reason};
 use super::migrate;
 use super::oom_score::OomScore;
-use super::persistence::Persistence;
+use super::persistence::{self, Persistence};
 use super::post::Post;
 use super::processors::Processors;
 use super::tls::gate::{self, Gate};
@@ -360,20 +360,8 @@ impl Outside for Premises {
                 return Err(refuse(name, why.to_owned()));
             }
         }
-        let tls = names.iter().any(|name| name.starts_with("tls-")).then(|| gate::prepare(config));
-        let tls = tls.transpose().map_err(|()| {
-            let _ = self.oom_score.apply(before);
-            let name = names.iter().find(|name| name.starts_with("tls-")).copied().unwrap_or_default();
-            refuse(name, "Unable to update TLS configuration. Check server logs.".to_owned())
-        })?;
-        if changed("dir") {
-            enter(config).map_err(|error| {
-                let _ = self.oom_score.apply(before);
-                refuse("dir", reason(&error))
-            })?;
-        }
         let moves = ["port", "tls-port", "bind"].into_iter().find(|name| changed(name));
-        if moves.is_some() && !self.listeners.move_tcp(before, config) {
+        let go_back = |why: (String, String)| {
             // A score that could be set can be set back.
             let _ = self.oom_score.apply(before);
             if changed("dir")
@@ -381,12 +369,29 @@ impl Outside for Premises {
             {
                 log::write(Level::Warning, &format!("Can't go back to the former dir: {}", reason(&error)));
             }
-            return Err(if changed("bind") {
+            why
+        };
+        let tls = names.iter().any(|name| name.starts_with("tls-")).then(|| gate::prepare(config));
+        let tls = tls.transpose().map_err(|()| {
+            let name = names.iter().find(|name| name.starts_with("tls-")).copied().unwrap_or_default();
+            go_back(refuse(name, "Unable to update TLS configuration. Check server logs.".to_owned()))
+        })?;
+        if changed("dir") {
+            enter(config).map_err(|error| go_back(refuse("dir", reason(&error))))?;
+        }
+        if changed("appendonly") && config.appendonly {
+            persistence::try_to_begin(config).map_err(|why| {
+                log::write(Level::Warning, &why);
+                go_back(refuse("appendonly", "Unable to turn on AOF. Check server logs.".to_owned()))
+            })?;
+        }
+        if moves.is_some() && !self.listeners.move_tcp(before, config) {
+            return Err(go_back(if changed("bind") {
                 refuse("bind", "Failed to bind to specified addresses.".to_owned())
             } else {
                 let name = moves.unwrap_or_default();
                 refuse(name, "Unable to listen on this port. Check server logs.".to_owned())
-            });
+            }));
         }
         if let Some(setup) = tls {
             self.gate.change(setup);

@@ -217,6 +217,19 @@ fn what_the_system_refuses_is_not_set() {
 }
 
 #[test]
+fn an_append_only_file_that_cannot_begin_is_not_turned_on() {
+    let mut server = Server::start(&[]);
+    std::fs::write(server.directory.0.join("appendonlydir"), "in the way").unwrap();
+    let mut client = server.connect();
+    let error = client.call(&["CONFIG", "SET", "appendonly", "yes"]);
+    assert!(error.contains("argument 'appendonly') - Unable to turn on AOF. Check server logs."), "{error}");
+    server.wait_for("# Can't open or create append-only dir appendonlydir: File exists");
+    assert_eq!(client.call(&["CONFIG", "GET", "appendonly"]), "appendonly no");
+    assert_eq!(client.call(&["SET", "key", "value"]), "OK");
+    assert!(server.signal("TERM").success());
+}
+
+#[test]
 fn the_log_changes_its_face_while_it_runs() {
     let mut server = Server::start(&[]);
     let mut client = server.connect();

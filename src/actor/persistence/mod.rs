@@ -19,6 +19,7 @@ use super::keyspace::{Files, Keyspace};
 use super::log;
 use super::processors::Processors;
 use super::vital::Vital;
+use crate::engine::aof::message::directory_create;
 use crate::engine::buggify::buggify;
 use crate::engine::config::{Config, Param};
 use crate::engine::effect::{DataFile, Effect, JobKind, Level, Order};
@@ -98,6 +99,19 @@ fn absolute(name: &[u8]) -> PathBuf {
 /// Where an append-only file would be now.
 fn here(config: &Config) -> PathBuf {
     absolute(&config.appenddirname)
+}
+
+/// Sees whether an append-only file can be begun: its first base is written beside its directory.
+pub fn try_to_begin(config: &Config) -> Result<(), String> {
+    let directory = directory(here(config), config);
+    let failed = |error| directory_create(directory.name(), log::reason(&error));
+    fs::create_dir(&directory.path).map_err(failed)?;
+    for place in [save::directory_of(&directory.path), &directory.path] {
+        let file = place.join(format!("temp-rewriteaof-{}.aof", process::pid()));
+        let made = fs::File::create(&file).and_then(|_| fs::remove(&file));
+        made.map_err(|error| format!("Can't write in {}: {}", place.display(), log::reason(&error)))?;
+    }
+    Ok(())
 }
 
 /// The files of an append-only file in this directory.

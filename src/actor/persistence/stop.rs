@@ -24,10 +24,18 @@ impl Persistence {
         // What is written from now on would be lost.
         self.keyspace.with(self.keyspace.now(), Server::pause_for_stop);
         let is_whole = self.wait_for_last_script(how).await;
-        let (saves, state, broken) = self.keyspace.with_quiet(|server| {
+        let (saves, state, broken, rewrites) = self.keyspace.with_quiet(|server| {
             let saves = is_whole && self.saves_at_end(server, how);
-            (saves, server.persistence.aof.state, server.persistence.aof.broken)
+            let rewrites = server.persistence.job.as_ref().is_some_and(|job| job.kind == JobKind::Rewrite);
+            (saves, server.persistence.aof.state, server.persistence.aof.broken, rewrites)
         });
+        if state == AofState::Starting && rewrites {
+            if !how.force {
+                log::write(Level::Warning, "Writing initial AOF, can't exit.");
+                return Err("Writing initial AOF".to_owned());
+            }
+            log::write(Level::Warning, "Writing initial AOF. Exit anyway.");
+        }
         if !how.force && state == AofState::On && broken {
             // What is answered may be lost until then, and the rewrite is under way.
             log::write(Level::Warning, "The AOF has to be rewritten after a write error, can't exit.");
@@ -94,10 +102,6 @@ impl Persistence {
     }
 
     async fn finish_files(&self, saves: bool, state: AofState, force: bool) -> Result<(), String> {
-        if state == AofState::Starting && !force {
-            log::write(Level::Warning, "Writing initial AOF, can't exit.");
-            return Err("Writing initial AOF".to_owned());
-        }
         self.give_up_job().await;
         if state == AofState::On {
             log::write(Level::Notice, "Calling fsync() on the AOF file.");

@@ -61,7 +61,7 @@ impl Gate {
             None => Ok(()),
         });
         if let Err(error) = begun {
-            log::write(Level::Verbose, &format!("Error accepting a client connection: {}", reason(&error)));
+            log::write(Level::Warning, &format!("Error accepting a client connection: {}", reason(&error)));
         }
     }
 
@@ -87,7 +87,7 @@ async fn admit(mut outcomes: Outcomes, serve: Serve) {
             Ok(())
         });
         if let Err(why) = admitted {
-            log::write(Level::Verbose, &why);
+            log::write(Level::Warning, &why);
         }
     }
 }

@@ -84,11 +84,20 @@ async fn run(mut inbox: mpsc::UnboundedReceiver<Order>, out: mpsc::UnboundedSend
             let begun = begun.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
             drop(counted);
             // Nobody waits only when the server stops.
-            let _ = out.send(
-                begun.map_err(|error| format!("Error accepting a client connection: {error} ({addresses})")),
-            );
+            let _ = out.send(begun.map_err(|error| {
+                format!("Error accepting a client connection: {} ({addresses})", told(&error))
+            }));
         });
     }
+}
+
+/// Why a connection did not begin.
+pub(super) fn told(error: &io::Error) -> String {
+    // The library has no text for it, and `openssl x509 -req` makes such certificates unless it is given extensions.
+    error.to_string().replace(
+        "Other(OtherError(UnsupportedCertVersion))",
+        "it is of X.509 version 1, which is not taken: make it with extensions (openssl x509 -req -extfile ...)",
+    )
 }
 
 async fn begin(stream: net::Detached, setup: Setup) -> io::Result<Begun> {

@@ -2,6 +2,7 @@
 //! simulator.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::handshake::told;
 use super::setup::{Setup, provider};
 use super::stream::TlsStream;
 use crate::engine::config::{Config, TlsAuthClients, TlsAuthClientsUser};
@@ -9,12 +10,14 @@ use crate::runtime::net::{Listener, Stream};
 use crate::runtime::testing::{Directory, listen, run};
 use crate::runtime::{fs, task};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 const AUTHORITY: &[u8] = include_bytes!("../../../tests/tls/ca.pem");
 const FILES: [(&str, &[u8]); 6] = [
@@ -269,4 +272,17 @@ fn a_seed_replays_a_session() {
     };
     assert_eq!(world(3), world(3));
     assert_ne!(world(3), world(4));
+}
+
+#[test]
+fn a_certificate_of_the_first_version_is_refused_in_words() {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(AUTHORITY).unwrap()).unwrap();
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider())).build().unwrap();
+    let old = CertificateDer::from_pem_slice(include_bytes!("../../../tests/tls/old.pem")).unwrap();
+    let refused =
+        verifier.verify_client_cert(&old, &[], UnixTime::since_unix_epoch(Duration::from_secs(1 << 30)));
+    let told = told(&io::Error::new(ErrorKind::InvalidData, refused.map(drop).unwrap_err()));
+    assert!(told.starts_with("invalid peer certificate: it is of X.509 version 1"), "{told}");
 }
