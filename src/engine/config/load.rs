@@ -75,6 +75,9 @@ pub struct LoadError {
 }
 
 impl LoadError {
+    /// What its text begins with.
+    pub const BEGIN: &str = "\n*** FATAL CONFIG FILE ERROR";
+
     /// A directive that was read without objection turned out to be wrong.
     pub fn of(directive: &Directive, reason: impl Into<Reason>) -> Self {
         Self { place: Some(directive.place.clone()), reason: reason.into() }
@@ -83,7 +86,7 @@ impl LoadError {
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***")?;
+        writeln!(f, "{} (Redis {REDIS_VERSION}) ***", Self::BEGIN)?;
         if let Some(place) = &self.place {
             let of_file = place.file.as_ref().map(|file| format!(" of {file}")).unwrap_or_default();
             writeln!(f, "Reading the configuration file, at line {}{of_file}", place.line)?;
@@ -115,14 +118,11 @@ impl Config {
     /// Reads everything that configures a server at its start as if it were one file, so that line numbers
     /// go on from the file to the arguments as in Redis. On error nothing has changed.
     pub fn load_sources(&mut self, sources: Sources<'_>, include: Include<'_>) -> Result<(), LoadError> {
-        let mut pieces: Vec<(Option<&str>, &[u8])> = Vec::new();
-        pieces.push(match sources.file {
-            Some((path, text)) => (Some(path), text),
-            None => (None, b""),
-        });
-        pieces.extend(sources.stdin.map(|text| (None, text)));
-        pieces.push((None, sources.arguments));
-        self.load_pieces(&pieces, include)
+        let (path, file) = sources.file.map_or((None, &b""[..]), |(path, text)| (Some(path), text));
+        self.load_pieces(
+            &[(path, file), (None, sources.stdin.unwrap_or_default()), (None, sources.arguments)],
+            include,
+        )
     }
 
     fn load_pieces(
@@ -133,8 +133,11 @@ impl Config {
         let mut config = self.clone();
         let mut loader = Loader { config: &mut config, seen: BTreeSet::new(), include, depth: 0, files: 0 };
         let mut line = 0;
-        for (file, text) in pieces {
+        for (index, (file, text)) in pieces.iter().enumerate() {
             line = loader.load(text, *file, line)?;
+            // What follows a file begins on its last line, if that is empty; the arguments stand apart.
+            let is_open = text.is_empty() || text.ends_with(b"\n");
+            line -= usize::from(is_open && index + 2 < pieces.len());
         }
         config.check()?;
         *self = config;

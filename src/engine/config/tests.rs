@@ -289,6 +289,29 @@ fn a_bad_line_is_shown_with_its_place() {
 }
 
 #[test]
+fn lines_are_counted_from_the_file_to_the_arguments() {
+    for (file, stdin, arguments, line) in [
+        (None, Some("foo\n"), "", 1),
+        (None, None, "foo", 2),
+        (Some("port 1\n"), Some("foo\n"), "", 2),
+        (Some("port 1\n"), Some("timeout 1\nfoo\n"), "", 3),
+        (Some("port 1"), Some("foo"), "", 2),
+        (Some("port 1\n"), None, "foo", 3),
+        (Some("port 1\n"), Some("timeout 1\n"), "foo", 4),
+        (Some("foo"), None, "", 1),
+    ] {
+        let sources = Sources {
+            file: file.map(|text| ("redis.conf", text.as_bytes())),
+            stdin: stdin.map(str::as_bytes),
+            arguments: arguments.as_bytes(),
+        };
+        let error = Config::default().load_sources(sources, &mut no_includes).unwrap_err();
+        let place = error.place.expect("it has a place");
+        assert_eq!((place.line, &place.text[..]), (line, &b"foo"[..]), "{file:?} {stdin:?} {arguments:?}");
+    }
+}
+
+#[test]
 fn includes_are_read_in_place_and_not_forever() {
     let mut config = Config::default();
     let mut depth = 0;

@@ -143,12 +143,9 @@ impl Server {
             (true, false) => Err(BUSY_FUNCTION),
             (false, true) => Err(BUSY_SCRIPT),
             _ => {
-                let why = match function {
-                    true => "Script killed by user with FUNCTION KILL.",
-                    false => "Script killed by user with SCRIPT KILL.",
-                };
-                busy.running.next = Some(Input::Kill(why));
-                self.log(Level::Notice, format!("Lua {}", why.replacen('S', "s", 1)));
+                // Functions are told the same.
+                busy.running.next = Some(Input::Kill("Script killed by user with SCRIPT KILL..."));
+                self.log(Level::Notice, "Lua script killed by user with SCRIPT KILL.".to_owned());
                 Ok(())
             }
         }

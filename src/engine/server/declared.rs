@@ -2,7 +2,7 @@
 
 use crate::engine::acl::{Catalog, Named};
 use crate::engine::command::table::Table;
-use crate::engine::config::Config;
+use crate::engine::config::{Config, LoadError};
 
 /// The commands as they are declared, and what rules of users can say about them. To make it is most of what a server
 /// costs to begin; to copy it costs nothing, and nothing that a server does changes it.
@@ -31,7 +31,7 @@ impl Declared {
         let mut commands = self.commands.clone();
         for directive in &config.directives.rename_command {
             let [from, to] = &directive.args[..] else { return Err("wrong number of arguments".into()) };
-            commands.rename(from, to)?;
+            commands.rename(from, to).map_err(|why| LoadError::of(directive, why).to_string())?;
         }
         Ok(commands)
     }

@@ -2,7 +2,7 @@
 
 use super::Server;
 use super::describe::Shown;
-use crate::engine::acl::{Acl, Catalog, Context, Event, Reason, User, UserId, has_spaces};
+use crate::engine::acl::{Acl, Catalog, Context, Event, Reason, RuleError, User, UserId, has_spaces};
 use crate::engine::acl::{merge_selectors, parse_file};
 use crate::engine::config::{AclPubsubDefault, Config, LoadError};
 use crate::engine::mark::sometimes;
@@ -40,7 +40,14 @@ pub(super) fn configured(catalog: Catalog, config: &Config) -> Result<Acl, Strin
             .map_err(|at| fail(&rules[at], "Unmatched parenthesis in selector definition".into()))?;
         let mut user = User::new(name, &acl.catalog);
         for rule in &rules {
-            user.apply(rule, &acl.catalog).map_err(|why| fail(rule, why.to_string()))?;
+            user.apply(rule, &acl.catalog).map_err(|why| match why {
+                // Redis finds out only later, when its modules are there.
+                RuleError::Unknown => {
+                    let [rule, name] = [&rule[..], name].map(String::from_utf8_lossy);
+                    format!("Error loading ACL rule '{rule}' for the user named '{name}': {why}")
+                }
+                _ => fail(rule, why.to_string()),
+            })?;
         }
         acl.set(user);
     }

@@ -83,7 +83,7 @@ fn a_line_that_comes_too_late_does_not_save_it() {
     let idle = world.server.next_deadline(world.now);
     assert_eq!(ask(&mut world, b, "SCRIPT KILL"), "+OK\r\n");
     assert!(world.server.next_deadline(world.now) < idle, "it is ended soon");
-    assert!(ask(&mut world, a, "c").contains("-ERR Script killed by user with SCRIPT KILL."));
+    assert!(ask(&mut world, a, "c").contains("-ERR Script killed by user with SCRIPT KILL..."));
     assert_eq!(ask(&mut world, b, "GET k"), "$-1\r\n");
 }
 

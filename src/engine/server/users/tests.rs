@@ -42,6 +42,7 @@ fn wrong_users_keep_a_server_from_starting() {
             "user alice on nope",
             "at line 1 of redis.conf\n>>> 'user alice on nope'\nError in user declaration 'nope': Syntax error",
         ),
+        ("user alice on +nope", "Error loading ACL rule '+nope' for the user named 'alice': Unknown command"),
         ("user alice (+get", "Unmatched parenthesis"),
         ("user alice on\nuser alice off", "Error in user declaration 'alice': Duplicate user found."),
         ("user \"a b\" on", "Usernames can't contain spaces"),
