@@ -14,7 +14,7 @@ macro_rules! tls {
         tls_auth_clients_user: TlsAuthClientsUser = TlsAuthClientsUser::Off;
         /// File of the certificate shown to clients, PEM.
         tls_cert_file: Vec<u8> = text(""), Optional => Reapply;
-        /// File of the private key for it, PEM.
+        /// File of the private key for it, PEM; an encrypted one has to be PKCS#8.
         tls_key_file: Vec<u8> = text(""), Optional => Reapply;
         /// Password of that key, if it needs one.
         tls_key_file_pass: Vec<u8> = text(""), Optional => Sensitive;
