@@ -25,6 +25,10 @@ pub fn reach(source: &[u8]) -> Option<usize> {
         let (digits, _) = after.strip_prefix('[')?.split_once(']')?;
         let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         let number: usize = is_plain.then(|| digits.parse().ok())??;
+        // What is below the first element would stay.
+        if number == 0 {
+            return None;
+        }
         highest = highest.max(number);
     }
     (highest <= MOST).then_some(highest)
@@ -103,6 +107,8 @@ mod tests {
             "return KEYS [1]",
             "return KEYS[i]",
             "return KEYS[]",
+            "return KEYS[0]",
+            "KEYS[00] = 1",
             "return KEYS[17]",
             "return KEYS[99999999999999999999]",
             "return KEYS[-1]",
@@ -118,12 +124,14 @@ mod tests {
     }
 
     /// What may find, or leave, something in the tables.
-    const SCRIPTS: [&str; 14] = [
+    const SCRIPTS: [&str; 16] = [
         "return {tostring(KEYS[1]), tostring(KEYS[2]), tostring(KEYS[3]), tostring(ARGV[1]), tostring(ARGV[2])}",
         "return {tostring(KEYS[16]), tostring(ARGV[5])}",
         "return redis.call('GET', KEYS[1])",
         "KEYS[3] = 'left' ARGV[2] = {} ARGV[5] = 7 return 1",
         "KEYS[1] = nil return {ARGV[1]}",
+        "KEYS[0] = 'left' ARGV[0] = 1 return {KEYS[1], ARGV[1]}",
+        "return {tostring(KEYS[0]), tostring(ARGV[0])}",
         "ARGV[1], KEYS[16] = KEYS[1], 'far'",
         "return 2",
         "return {#KEYS, #ARGV, unpack(ARGV)}",
