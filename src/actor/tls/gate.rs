@@ -102,6 +102,7 @@ pub fn prepare(config: &Config) -> Result<Option<Setup>, ()> {
 
 /// Looks for changed files every `tls-auto-reload-interval` seconds, for as long as there is a gate.
 pub async fn watch_files(gate: Weak<Gate>, keyspace: Weak<Keyspace>) {
+    let mut told = None;
     loop {
         let Some(server) = keyspace.upgrade() else { return };
         let config = server.with_quiet(|server| server.config.clone());
@@ -113,8 +114,18 @@ pub async fn watch_files(gate: Weak<Gate>, keyspace: Weak<Keyspace>) {
         if seconds == 0 || !is_wanted(&config) {
             continue;
         }
-        // Files that are wrong, or not all there yet, are looked at again.
-        let Ok(Some(new)) = prepare(&config) else { continue };
+        let new = match Setup::new(&config) {
+            Ok(new) => new,
+            Err(why) => {
+                // Files that are wrong, or not all there yet, are looked at again.
+                if told.as_ref() != Some(&why) {
+                    log::write(Level::Warning, &why);
+                }
+                told = Some(why);
+                continue;
+            }
+        };
+        told = None;
         let differs = gate.setup.borrow().as_ref().is_some_and(|old| new.differs_from(old));
         if differs {
             gate.change(Some(new));
