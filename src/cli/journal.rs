@@ -239,6 +239,22 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_types)]
+    fn lines_reach_the_systems_log_too() {
+        let path = fs::temporary(&format!("seedis-{:x}.socket", rng::seed()));
+        let daemon = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        let nowhere = Target::File(PathBuf::from("/nonexistent/log"));
+        let journal = Journal::start(nowhere, Some(Syslog::at(path.clone())), Settings::default()).unwrap();
+        journal.raw("no line\n".to_owned());
+        journal.line(Level::Warning, "a line");
+        let mut buffer = [0; 100];
+        let length = daemon.recv(&mut buffer).unwrap();
+        let heard = String::from_utf8_lossy(&buffer[..length]);
+        assert!(heard.starts_with("<132>") && heard.ends_with(": a line"), "{heard}");
+        let _ = fs::remove(&path);
+    }
+
+    #[test]
     fn a_log_that_cannot_be_written_stops_nobody() {
         let _ = task::block_on_main(async {
             let nowhere = Target::File(PathBuf::from("/nonexistent/log"));
