@@ -134,6 +134,11 @@ impl Config {
         self.proto_max_bulk_len.min(STRING_MAX)
     }
 
+    /// The port that the server is known by: that of plain connections, or that of TLS if there are none.
+    pub fn main_port(&self) -> u16 {
+        if self.port != 0 { self.port } else { self.tls_port }
+    }
+
     /// The names that CONFIG GET gives for some patterns, each once, with their values: those of the
     /// first pattern first, in the order of [`TABLE`]. A name without wildcards is given as it was asked
     /// for, and finds hidden parameters too.

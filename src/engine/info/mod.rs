@@ -138,7 +138,11 @@ mod tests {
     use crate::engine::server::Environment;
 
     fn info(names: &[&str]) -> String {
-        let server = Server::new(Config::default(), Environment::bare(1)).expect("defaults are fine");
+        info_of(Config::default(), names)
+    }
+
+    fn info_of(config: Config, names: &[&str]) -> String {
+        let server = Server::new(config, Environment::bare(1)).expect("the configuration is fine");
         let names: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
         text(&server, &Session::default(), Now::default(), &names)
     }
@@ -152,6 +156,14 @@ mod tests {
         assert!(info(&["all"]).contains("\r\n\r\n# Commandstats\r\n"));
         assert!(!info(&["everything"]).contains("# Debug") && info(&["debug"]).starts_with("# Debug"));
         assert_eq!(info(&["cpu", "cpu"]), info(&["cpu"]));
+    }
+
+    #[test]
+    fn the_port_is_that_of_tls_where_there_is_no_other() {
+        for (port, tls_port, shown) in [(1, 2, 1), (0, 2, 2), (0, 0, 0)] {
+            let config = Config { port, tls_port, ..Config::default() };
+            assert!(info_of(config, &["server"]).contains(&format!("tcp_port:{shown}\r\n")));
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) const SERVER: Section = Section {
         process_id: view.server.environment.pid,
         process_supervised: view.server.config.supervised.word(),
         run_id: view.server.run_id,
-        tcp_port: view.server.config.port,
+        tcp_port: view.server.config.main_port(),
         server_time_usec: view.now.unix_us,
         uptime_in_seconds: uptime(view),
         uptime_in_days: uptime(view) / SECONDS_A_DAY,
