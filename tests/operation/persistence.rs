@@ -120,6 +120,18 @@ fn a_script_without_an_end_keeps_the_server_until_nobody_wants_the_data() {
 }
 
 #[test]
+fn a_script_that_is_left_at_once_is_not_waited_for() {
+    let (mut server, mut client) = start(&["--save", "900 1", "--busy-reply-threshold", "1"]);
+    let mut busy = server.connect();
+    busy.send(&super::server::request(&["EVAL", "redis.call('INCR', 'k') while true do end", "0"]));
+    server.wait_for("Slow script detected");
+    client.send(&super::server::request(&["SHUTDOWN", "NOSAVE"]));
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(server.log.contains("shutting down without what it did"), "{}", server.log);
+    assert!(!server.log.contains("Waiting for the end of a script"), "{}", server.log);
+}
+
+#[test]
 fn a_script_that_has_changed_nothing_keeps_no_server() {
     let (mut server, _) = start(&["--save", "900 1", "--busy-reply-threshold", "1"]);
     let mut busy = server.connect();

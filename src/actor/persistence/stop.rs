@@ -58,16 +58,16 @@ impl Persistence {
     /// Waits for the end of a script, as long as it takes or is worth it. Says whether no script is in its middle.
     async fn wait_for_last_script(&self, how: Shutdown) -> bool {
         let began = time::now().mono_us;
-        let is_busy = || self.keyspace.with_quiet(|server| server.is_busy());
-        if is_busy() {
-            log::write(Level::Notice, "Waiting for the end of a script before shutting down.");
-        }
-        while is_busy() {
+        let mut waits = false;
+        while self.keyspace.with_quiet(|server| server.is_busy()) {
             let us = time::now().mono_us - began;
             if self.keyspace.with_quiet(|server| self.leaves_script(server, how, us)) {
                 let text = "A script has not come to its end: shutting down without what it did.";
                 log::write(Level::Warning, text);
                 return false;
+            }
+            if !std::mem::replace(&mut waits, true) {
+                log::write(Level::Notice, "Waiting for the end of a script before shutting down.");
             }
             time::sleep_until(time::now().mono_us + SLICE_US).await;
         }
