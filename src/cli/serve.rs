@@ -18,6 +18,8 @@ use tracing_subscriber::layer::SubscriberExt;
 
 /// Where Redis puts the number of a background process that names no place of its own.
 const DEFAULT_PIDFILE: &str = "/var/run/redis.pid";
+/// Whatever `cluster-enabled` says: there are no clusters yet, as INFO and HELLO tell too.
+const MODE: &str = "standalone";
 
 /// Serves until told to stop.
 pub fn serve(command_line: &[Vec<u8>], arguments: &Arguments) -> ExitCode {
@@ -141,7 +143,7 @@ fn announce(config: &Config, journal: &Journal, config_file: Option<&Path>, comm
     if config.always_show_logo || to_terminal {
         journal.raw(banner(config, pid));
     } else {
-        log::write(Level::Notice, &format!("Running mode={}, port={}.", mode(config), port(config)));
+        log::write(Level::Notice, &format!("Running mode={MODE}, port={}.", config.main_port()));
     }
     machine::check(&mut |line| {
         if let Some((_, advice)) = line.split_once("WARNING:\n") {
@@ -150,25 +152,16 @@ fn announce(config: &Config, journal: &Journal, config_file: Option<&Path>, comm
     });
 }
 
-fn mode(config: &Config) -> &'static str {
-    if config.cluster_enabled { "cluster" } else { "standalone" }
-}
-
-fn port(config: &Config) -> u16 {
-    if config.port != 0 { config.port } else { config.tls_port }
-}
-
 /// The three facts that the logo of Redis carries, in its words: programs that start one look for them.
 fn banner(config: &Config, pid: u32) -> String {
     format!(
         "\n\x20     .\n\
          \x20    / \\       Seedis {VERSION} (Redis {REDIS_VERSION}), {} bit\n\
-         \x20   | | |      Running in {} mode\n\
+         \x20   | | |      Running in {MODE} mode\n\
          \x20    \\|/       Port: {}\n\
          \x20     |        PID: {pid}\n\n",
         process::ARCH_BITS,
-        mode(config),
-        port(config),
+        config.main_port(),
     )
 }
 

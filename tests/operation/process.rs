@@ -74,6 +74,13 @@ fn what_replicates_nothing_is_no_replica() {
 }
 
 #[test]
+fn what_is_no_cluster_says_so() {
+    let server = Server::start(&["--cluster-enabled", "yes"]);
+    assert!(server.log.contains("# cluster-enabled does not have an effect yet"), "{}", server.log);
+    assert!(server.log.contains("Running mode=standalone, port=0."), "{}", server.log);
+}
+
+#[test]
 fn an_address_that_is_taken_stops_the_start() {
     let directory = Directory::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
