@@ -26,6 +26,8 @@ pub struct Look {
     pub timestamp: LogTimestampFormat,
     /// The server is a replica, which lines show.
     pub replica: bool,
+    /// A crash is told in full.
+    pub crash_reports: bool,
 }
 
 impl From<&Config> for Look {
@@ -36,6 +38,7 @@ impl From<&Config> for Look {
             timestamp: config.log_timestamp_format,
             // Whatever `replicaof` says: there is no replication yet, and ROLE and INFO tell of a primary.
             replica: false,
+            crash_reports: config.crash_log_enabled,
         }
     }
 }

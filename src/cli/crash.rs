@@ -8,30 +8,29 @@ use std::backtrace::Backtrace;
 use std::panic::{PanicHookInfo, set_hook};
 use std::sync::Arc;
 
-/// Has every panic reported before it unwinds: the task that panicked ends, the server goes on. `detailed`
-/// is `crash-log-enabled`.
-pub fn watch(journal: Arc<Journal>, detailed: bool) {
-    set_hook(Box::new(move |panic| {
-        let cause = describe(panic);
-        if detailed {
-            report(&journal, &cause);
-        } else {
-            journal.line(Level::Warning, &cause);
-            journal.flush();
-        }
-    }));
+/// Has every panic reported before it unwinds: the task that panicked ends, the server goes on.
+pub fn watch(journal: Arc<Journal>) {
+    set_hook(Box::new(move |panic| report(&journal, &describe(panic))));
 }
 
-/// Writes the report of a crash, stack included.
+/// Writes the report of a crash, stack included, or only its cause where `crash-log-enabled` says so.
 pub fn report(journal: &Journal, cause: &str) {
-    journal.raw(format!(
+    if journal.wants_crash_reports() {
+        journal.raw(full_report(cause));
+    } else {
+        journal.line(Level::Warning, &format!("Seedis {VERSION} crashed by {cause}"));
+    }
+    journal.flush();
+}
+
+fn full_report(cause: &str) -> String {
+    format!(
         "\n\n=== SEEDIS BUG REPORT START: Cut & paste starting from here ===\n\
          Seedis {VERSION} crashed by {cause}\n\n\
          ------ STACK TRACE ------\n{}\n\
          === SEEDIS BUG REPORT END. Make sure to include from START to END. ===\n\n",
         Backtrace::force_capture()
-    ));
-    journal.flush();
+    )
 }
 
 fn describe(panic: &PanicHookInfo<'_>) -> String {

@@ -101,6 +101,11 @@ impl Journal {
         }
     }
 
+    /// Whether a crash is told in full (`crash-log-enabled`).
+    pub fn wants_crash_reports(&self) -> bool {
+        self.settings.look().crash_reports
+    }
+
     fn wants(&self, level: Level) -> bool {
         match self.settings.look().level {
             Loglevel::Debug => true,

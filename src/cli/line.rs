@@ -133,7 +133,7 @@ mod tests {
     const STAMP: Stamp = Stamp { pid: 7, unix_us: 1_795_424_419_230_148, offset: 0, level: Level::Notice };
 
     fn look(format: LogFormat, timestamp: LogTimestampFormat) -> Look {
-        Look { level: Loglevel::Notice, format, timestamp, replica: false }
+        Look { level: Loglevel::Notice, format, timestamp, replica: false, crash_reports: true }
     }
 
     #[test]

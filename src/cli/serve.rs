@@ -105,7 +105,7 @@ fn start_log(config: &Config, settings: &Settings) -> std::io::Result<Arc<Journa
     let subscriber = tracing_subscriber::registry().with(Lines(journal.clone()));
     // Fails only if there is one already, and nobody else in the process sets one.
     let _ = tracing::subscriber::set_global_default(subscriber);
-    crash::watch(journal.clone(), config.crash_log_enabled);
+    crash::watch(journal.clone());
     Ok(journal)
 }
 

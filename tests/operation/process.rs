@@ -260,6 +260,21 @@ fn a_crash_leaves_a_report() {
 }
 
 #[test]
+fn a_crash_leaves_a_line_where_no_report_is_wanted() {
+    for how in ["SEGFAULT", "PANIC", "ASSERT"] {
+        let mut server = Server::start(&["--enable-debug-command", "yes"]);
+        let mut client = server.connect();
+        assert_eq!(client.call(&["CONFIG", "SET", "crash-log-enabled", "no"]), "OK");
+        client.stream.write_all(&request(&["DEBUG", how])).unwrap();
+        assert_eq!(client.try_reply(), None);
+        let status = server.wait();
+        assert!(status.signal().is_some(), "{status}");
+        let cause = format!(" crashed by {}\n", how.to_lowercase());
+        assert!(server.log.ends_with(&cause) && !server.log.contains("BUG REPORT"), "{}", server.log);
+    }
+}
+
+#[test]
 fn it_starts_again_under_the_same_number() {
     let mut server = Server::start(&["--enable-debug-command", "yes"]);
     let pid = std::fs::read_to_string(server.directory.0.join("pid")).unwrap();
