@@ -37,7 +37,10 @@ pub enum News {
     /// There is input to run. A connection has one batch under way at a time, which bounds the queue.
     Input(Batch),
     /// It ended.
-    Ended,
+    Ended {
+        /// The peer sent no more.
+        by_peer: bool,
+    },
 }
 
 /// Input on its way to the keyspace, and buffers that come back.

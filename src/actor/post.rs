@@ -186,10 +186,15 @@ impl Post {
         match news {
             News::Written => {}
             News::Input(batch) => self.run(thread, client, batch),
-            News::Ended => {
+            News::Ended { by_peer } => {
                 self.remotes.borrow_mut()[client.slot as usize] = None;
                 self.keyspace.set_attendant(client, None);
-                self.keyspace.with_news(|server| server.disconnect(client));
+                self.keyspace.with_news(|server| {
+                    if by_peer {
+                        server.hung_up(client);
+                    }
+                    server.disconnect(client);
+                });
             }
         }
     }

@@ -112,6 +112,7 @@ impl Loopback {
     /// The client closes a connection.
     pub fn disconnect(&mut self, connection: usize) {
         if self.is_open(connection) {
+            self.server.hung_up(self.client(connection));
             self.close(connection);
         }
         self.settle();

@@ -248,6 +248,19 @@ fn the_log_changes_its_face_while_it_runs() {
 }
 
 #[test]
+fn the_log_tells_who_comes_and_goes() {
+    for io_threads in ["1", "2"] {
+        let mut server = Server::start(&["--loglevel", "verbose", "--io-threads", io_threads]);
+        let mut client = server.connect();
+        assert_eq!(client.call(&["CLIENT", "SETNAME", "somebody"]), "OK");
+        server.wait_for("- Accepted connection to socket");
+        drop(client);
+        server.wait_for("- Client closed connection id=1 addr=");
+        assert!(server.log.contains(" name=somebody "), "{}", server.log);
+    }
+}
+
+#[test]
 fn a_crash_leaves_a_report() {
     let mut server = Server::start(&["--enable-debug-command", "yes"]);
     let mut client = server.connect();

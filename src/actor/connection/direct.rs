@@ -78,9 +78,14 @@ struct Registered(Connection);
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let Connection { keyspace, client, .. } = &self.0;
+        let Connection { keyspace, client, ended, .. } = &self.0;
         keyspace.set_attendant(*client, None);
-        keyspace.with_news(|server| server.disconnect(*client));
+        keyspace.with_news(|server| {
+            if *ended {
+                server.hung_up(*client);
+            }
+            server.disconnect(*client);
+        });
     }
 }
 

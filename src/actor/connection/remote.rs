@@ -109,7 +109,7 @@ struct Reported(Connection);
 
 impl Drop for Reported {
     fn drop(&mut self) {
-        self.0.report(News::Ended);
+        self.0.report(News::Ended { by_peer: self.0.ended });
         self.0.office.forget(self.0.mailbox.client);
     }
 }

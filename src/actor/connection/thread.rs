@@ -138,7 +138,7 @@ impl Office {
             Ok(stream) => stream,
             Err(error) => {
                 log::write(Level::Warning, &format!("Serving client connection: {}", reason(&error)));
-                return self.report(Report { client, written: 0, news: News::Ended });
+                return self.report(Report { client, written: 0, news: News::Ended { by_peer: false } });
             }
         };
         let mailbox = Rc::new(Mailbox::new(client));

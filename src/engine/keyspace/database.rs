@@ -99,6 +99,10 @@ impl Database {
     pub fn table_memory(&self) -> usize {
         self.tables.memory_usage()
     }
+    /// How many entries the tables have room for.
+    pub fn table_slots(&self) -> usize {
+        self.tables.iter().map(Table::slots).sum()
+    }
 
     /// The hash of a key, for the methods named `..._hashed` and for prefetching.
     #[inline]

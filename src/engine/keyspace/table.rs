@@ -149,6 +149,10 @@ impl Table {
             + self.segments.iter().map(Segment::memory_usage).sum::<usize>()
             + self.volatile_segments.capacity() * size_of::<u64>()
     }
+    /// How many entries it has room for.
+    pub fn slots(&self) -> usize {
+        self.segments.iter().map(Segment::slots).sum()
+    }
 
     /// Empties the table and returns what it held.
     pub fn take(&mut self) -> Table {

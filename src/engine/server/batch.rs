@@ -5,7 +5,6 @@ use super::describe::Shown;
 use crate::engine::buggify::buggify;
 use crate::engine::command::dispatch;
 use crate::engine::command::table::CommandId;
-use crate::engine::config::Loglevel;
 use crate::engine::effect::Level;
 use crate::engine::keyspace::{KeyHash, Named};
 use crate::engine::protocol::{Args, Limits, Parser, Problem, Range, Reply, Step};
@@ -354,7 +353,7 @@ impl Server {
             reply.error(text.as_bytes());
         }
         session.closing = Closing::AfterReply;
-        if !matches!(self.config.loglevel, Loglevel::Debug | Loglevel::Verbose) {
+        if !self.logs(Level::Verbose) {
             return;
         }
         let shown = match self.config.hide_user_data_from_log {

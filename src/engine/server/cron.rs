@@ -31,6 +31,8 @@ pub struct Cron {
     database: usize,
     /// More keys are due than the last tick could remove.
     lags: bool,
+    /// When the log tells of databases and clients again, in monotonic microseconds.
+    pub(super) chatter_due: u64,
 }
 
 impl Server {
@@ -78,6 +80,7 @@ impl Server {
             self.cron.due = now.mono_us + 1_000_000 / self.config.hz.clamp(1, 500);
             self.stats.cron_ticks += 1;
             if !self.cron_paused {
+                self.tell_of_state(now);
                 self.look_after_clients(now);
                 self.evict_clients(None, now);
                 if self.clients_limit_changed {

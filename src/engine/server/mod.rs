@@ -12,6 +12,7 @@ pub mod blocking;
 pub mod busy;
 pub mod call_log;
 pub mod certificates;
+pub mod chatter;
 pub mod clients;
 pub mod cron;
 pub mod debugging;
@@ -367,6 +368,7 @@ impl Server {
     /// A client connected. If it is refused, send the refusal's text and close.
     pub fn connect(&mut self, peer: Peer, now: Now) -> Result<ClientId, Refusal> {
         self.stats.connections_received += 1;
+        self.tell_of_connection(&peer);
         if self.clients.len() as u64 >= self.config.maxclients {
             self.stats.rejected_connections += 1;
             return Err(Refusal::Full);

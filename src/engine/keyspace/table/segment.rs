@@ -102,10 +102,13 @@ impl Segment {
     pub(super) fn memory_usage(&self) -> usize {
         size_of_val(&*self.buckets)
     }
+    /// How many entries it has room for.
+    pub(super) fn slots(&self) -> usize {
+        self.buckets.len() * SLOTS
+    }
     /// Whether its row is the length that suits its entries, or near it.
     pub(super) fn is_sparse(&self) -> bool {
-        let slots = self.buckets.len() * SLOTS;
-        self.buckets.len() > 1 && self.count() * 5 < slots * 2
+        self.buckets.len() > 1 && self.count() * 5 < self.slots() * 2
     }
 
     #[inline]
