@@ -257,6 +257,11 @@ fn the_log_tells_who_comes_and_goes() {
         drop(client);
         server.wait_for("- Client closed connection id=1 addr=");
         assert!(server.log.contains(" name=somebody "), "{}", server.log);
+        let mut client = server.connect();
+        client.send(&request(&["PING"]).repeat(1000));
+        drop(client);
+        // Noticed while reading, or while writing.
+        server.wait_for(" client: ");
     }
 }
 

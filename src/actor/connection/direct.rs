@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use super::socket::Socket;
-use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, ReadBuffer, TURNS, at_once, would_block};
+use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, ReadBuffer, TURNS, at_once, broken, would_block};
 use crate::actor::keyspace::{Attend, Keyspace};
 use crate::engine::buggify::buggify;
 use crate::engine::mark::sometimes;
@@ -12,6 +12,7 @@ use crate::engine::server::batch::{Batch, Flow};
 use crate::engine::session::{ClientId, Closing};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -98,7 +99,7 @@ impl Connection {
             }
             let waiting = match self.write(context) {
                 Ok(waiting) => waiting,
-                Err(()) => return Poll::Ready(()),
+                Err(error) => return broken("Error writing to client", &error),
             };
             match self.flow {
                 Flow::Drop => return Poll::Ready(()),
@@ -115,8 +116,9 @@ impl Connection {
             }
             match self.read(context) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(true) => {}
-                Poll::Ready(false) => return Poll::Ready(()),
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => return Poll::Ready(()),
+                Poll::Ready(Err(error)) => return broken("Reading from client", &error),
             }
             if buggify!("one-turn") {
                 break;
@@ -153,7 +155,7 @@ impl Connection {
     }
 
     /// Sends what may leave. Returns how many bytes still wait, with those that are held.
-    fn write(&mut self, context: &mut Context<'_>) -> Result<usize, ()> {
+    fn write(&mut self, context: &mut Context<'_>) -> io::Result<usize> {
         let Connection { keyspace, client, socket, .. } = self;
         loop {
             let outcome = keyspace.with_quiet(|server| {
@@ -172,22 +174,19 @@ impl Connection {
             });
             match outcome {
                 Ok((0, left) | (_, left @ 0)) => {
-                    return match socket.poll_flush(context) {
-                        Poll::Ready(Err(_)) => Err(()),
-                        Poll::Ready(Ok(())) | Poll::Pending => Ok(left),
-                    };
+                    let _ = socket.poll_flush(context)?;
+                    return Ok(left);
                 }
                 Ok(_) => {}
                 Err(error) if would_block(&error) && mutant::is_on("lost-wakeup") => return Ok(1),
-                Err(error) if would_block(&error) => match socket.poll_write_ready(context) {
+                Err(error) if would_block(&error) => match socket.poll_write_ready(context)? {
                     Poll::Pending => {
                         sometimes!("full-socket");
                         return Ok(keyspace.with_quiet(|server| server.output_waiting(*client)));
                     }
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => return Err(()),
+                    Poll::Ready(()) => {}
                 },
-                Err(_) => return Err(()),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -199,22 +198,21 @@ impl Connection {
     }
 
     /// Reads once and runs what came. Returns whether the connection goes on.
-    fn read(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+    fn read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         if self.pending.is_empty() && self.flow != Flow::Blocked {
             let shared = self.shared.clone();
             let mut buffer = shared.borrow_mut();
-            return match self.socket.poll_read(context, at_once(&mut buffer)) {
+            return match self.socket.poll_read(context, at_once(&mut buffer))? {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(Err(_)) => Poll::Ready(false),
-                Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
-                Poll::Ready(Ok(count)) => {
+                Poll::Ready(0) => Poll::Ready(Ok(self.end_of_input())),
+                Poll::Ready(count) => {
                     let batch = self.hand_over(&buffer[..count], count);
                     sometimes!("split-request", batch.consumed < count);
                     if !mutant::is_on("split-request") {
                         self.pending.push(&buffer[batch.consumed..count]);
                     }
                     self.after(batch);
-                    Poll::Ready(true)
+                    Poll::Ready(Ok(true))
                 }
             };
         }
@@ -230,31 +228,29 @@ impl Connection {
         if self.pending.capacity() != before {
             self.note();
         }
-        match self.socket.poll_read(context, self.pending.space(now, missing)) {
+        match self.socket.poll_read(context, self.pending.space(now, missing))? {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(_)) => Poll::Ready(false),
-            Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
-            Poll::Ready(Ok(count)) => {
+            Poll::Ready(0) => Poll::Ready(Ok(self.end_of_input())),
+            Poll::Ready(count) => {
                 self.pending.filled(count);
                 self.run(count);
-                Poll::Ready(true)
+                Poll::Ready(Ok(true))
             }
         }
     }
 
     /// Reads without room of its own, which was just given back, until something comes.
-    fn read_after_trim(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+    fn read_after_trim(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let shared = self.shared.clone();
         let mut buffer = shared.borrow_mut();
-        match self.socket.poll_read(context, &mut buffer) {
+        match self.socket.poll_read(context, &mut buffer)? {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(_)) => Poll::Ready(false),
-            Poll::Ready(Ok(0)) => Poll::Ready(self.end_of_input()),
-            Poll::Ready(Ok(count)) => {
+            Poll::Ready(0) => Poll::Ready(Ok(self.end_of_input())),
+            Poll::Ready(count) => {
                 self.pending.push(&buffer[..count]);
                 self.trimmed = false;
                 self.run(count);
-                Poll::Ready(true)
+                Poll::Ready(Ok(true))
             }
         }
     }

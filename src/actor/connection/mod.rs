@@ -10,12 +10,16 @@ mod remote;
 pub mod socket;
 pub mod thread;
 
+use crate::actor::log::{self, reason};
 use crate::engine::buggify::buggify;
+use crate::engine::effect::Level;
 use crate::engine::session::Peer;
 use crate::runtime::net::Address;
 use socket::Socket;
 use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
+use std::task::Poll;
 
 /// Bytes read at once. All connections of a thread read into one buffer of this size, so that an idle
 /// connection owns none.
@@ -39,9 +43,8 @@ pub fn read_buffer() -> ReadBuffer {
 /// What the engine wants to know of a connection.
 pub fn describe(socket: &Socket) -> Peer {
     let stream = socket.stream();
-    let shown = |address: std::io::Result<Address>| {
-        address.map(|a| a.to_string().into_boxed_str()).unwrap_or_default()
-    };
+    let shown =
+        |address: io::Result<Address>| address.map(|a| a.to_string().into_boxed_str()).unwrap_or_default();
     let peer = stream.peer_address();
     let unix = matches!(peer, Ok(Address::Unix(_)));
     Peer {
@@ -60,7 +63,13 @@ fn at_once(buffer: &mut [u8]) -> &mut [u8] {
     &mut buffer[..most]
 }
 
+/// Ends a connection that does not work any more, and tells those who look into it why.
+fn broken(doing: &str, error: &io::Error) -> Poll<()> {
+    log::write(Level::Verbose, &format!("{doing}: {}", reason(error)));
+    Poll::Ready(())
+}
+
 /// Whether an I/O error only means "not now".
-fn would_block(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted)
+fn would_block(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -6,7 +6,7 @@
 use super::input::Input;
 use super::socket::Socket;
 use super::thread::Office;
-use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, TURNS, at_once, would_block};
+use super::{LARGE_READ, OUTPUT_HIGH, READ_SIZE, TURNS, at_once, broken, would_block};
 use crate::actor::message::{Batch, News, Order, Report};
 use crate::engine::buggify::buggify;
 use crate::engine::server::batch::Flow;
@@ -14,8 +14,9 @@ use crate::engine::session::ClientId;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 /// Sent bytes after which the keyspace is told at once; fewer are told with the next report of any kind.
 const WRITTEN_HIGH: usize = 64 * 1024;
@@ -121,8 +122,8 @@ impl Connection {
             if self.take_orders() {
                 return Poll::Ready(());
             }
-            if self.write(context).is_err() {
-                return Poll::Ready(());
+            if let Err(error) = self.write(context) {
+                return broken("Error writing to client", &error);
             }
             match self.flow {
                 Flow::Drop => return Poll::Ready(()),
@@ -147,8 +148,8 @@ impl Connection {
             }
             match self.read(context) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(true) => {}
-                Poll::Ready(false) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return broken("Reading from client", &error),
             }
             if buggify!("one-turn") {
                 break;
@@ -234,7 +235,7 @@ impl Connection {
     }
 
     /// Sends what waits, as far as it can.
-    fn write(&mut self, context: &mut Context<'_>) -> Result<(), ()> {
+    fn write(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         while let Some(front) = self.output.front() {
             let rest = &front[self.sent..];
             let most = if buggify!("small-write") { rest.len().div_ceil(2) } else { rest.len() };
@@ -248,18 +249,15 @@ impl Connection {
                         self.office.keep(self.output.pop_front().unwrap_or_default());
                     }
                 }
-                Err(error) if would_block(&error) => match self.socket.poll_write_ready(context) {
+                Err(error) if would_block(&error) => match self.socket.poll_write_ready(context)? {
                     Poll::Pending => break,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(_)) => return Err(()),
+                    Poll::Ready(()) => {}
                 },
-                Err(_) => return Err(()),
+                Err(error) => return Err(error),
             }
         }
-        if self.output.is_empty()
-            && let Poll::Ready(Err(_)) = self.socket.poll_flush(context)
-        {
-            return Err(());
+        if self.output.is_empty() {
+            let _ = self.socket.poll_flush(context)?;
         }
         match self.mailbox.written.get() {
             0 => {}
@@ -275,34 +273,24 @@ impl Connection {
         self.socket.poll_end(context).map(|_| ())
     }
 
-    /// Reads once. Returns whether the connection goes on.
-    fn read(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+    /// Reads once.
+    fn read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let count = if self.input.is_empty() {
             let mut buffer = self.office.buffer();
-            match self.socket.poll_read(context, at_once(&mut buffer)) {
-                Poll::Ready(Ok(count)) => {
-                    let mut bytes = self.office.spare();
-                    bytes.extend_from_slice(&buffer[..count]);
-                    self.input = Input::from_parts(bytes, 0);
-                    count
-                }
-                Poll::Ready(Err(_)) => return Poll::Ready(false),
-                Poll::Pending => return Poll::Pending,
-            }
+            let count = ready!(self.socket.poll_read(context, at_once(&mut buffer)))?;
+            let mut bytes = self.office.spare();
+            bytes.extend_from_slice(&buffer[..count]);
+            self.input = Input::from_parts(bytes, 0);
+            count
         } else {
             let missing = if let Flow::Wait(missing) = self.flow { missing } else { 1 };
             let space = self.input.space(missing.clamp(READ_SIZE, LARGE_READ), missing);
-            match self.socket.poll_read(context, space) {
-                Poll::Ready(Ok(count)) => {
-                    self.input.filled(count);
-                    count
-                }
-                Poll::Ready(Err(_)) => return Poll::Ready(false),
-                Poll::Pending => return Poll::Pending,
-            }
+            let count = ready!(self.socket.poll_read(context, space))?;
+            self.input.filled(count);
+            count
         };
         self.arrived += count;
         self.ended |= count == 0;
-        Poll::Ready(true)
+        Poll::Ready(Ok(()))
     }
 }
