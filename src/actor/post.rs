@@ -95,6 +95,7 @@ impl Post {
             spawn_runtime("io", move || thread::run(number, turns, mailbox))?;
             threads.push(letters);
         }
+        keyspace.with_quiet(|server| server.set_other_threads(count));
         let post = Rc::new(Post {
             keyspace: keyspace.clone(),
             letters: RefCell::new((0..count).map(|_| Vec::new()).collect()),
@@ -113,6 +114,7 @@ impl Post {
         let stream = socket.detach()?;
         let thread = self.next.get();
         self.next.set((thread + 1) % self.letters.borrow().len());
+        self.keyspace.with_quiet(|server| server.set_thread(client, thread + 1));
         let (blocked, noted, held) = (Cell::default(), Cell::default(), Cell::default());
         let remote = Rc::new(Remote { post: self.clone(), thread, blocked, noted, held });
         let mut remotes = self.remotes.borrow_mut();

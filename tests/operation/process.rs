@@ -248,6 +248,21 @@ fn the_log_changes_its_face_while_it_runs() {
 }
 
 #[test]
+fn clients_are_shown_on_the_thread_that_serves_them() {
+    for (io_threads, thread) in [("1", 0), ("2", 1)] {
+        let server = Server::start(&["--io-threads", io_threads]);
+        let mut client = server.connect();
+        assert!(client.call(&["CLIENT", "LIST"]).contains(&format!(" io-thread={thread} ")));
+        assert!(
+            client.call(&["INFO", "threads"]).contains(&format!("io_thread_{thread}:clients=1,reads=2,"))
+        );
+        let threaded = if thread == 0 { 0 } else { 3 };
+        let field = format!("io_threaded_reads_processed:{threaded}\r\n");
+        assert!(client.call(&["INFO", "stats"]).contains(&field));
+    }
+}
+
+#[test]
 fn the_log_tells_who_comes_and_goes() {
     for io_threads in ["1", "2"] {
         let mut server = Server::start(&["--loglevel", "verbose", "--io-threads", io_threads]);

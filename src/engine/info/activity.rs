@@ -12,6 +12,10 @@ fn kilobytes(view: &View, rate: Rate) -> String {
     format!("{:.2}", per_second(view, rate) as f64 / 1024.0)
 }
 
+fn reads(view: &View) -> u64 {
+    view.server.stats.threads.all().reads
+}
+
 fn milliseconds(microseconds: u64) -> String {
     format!("{:.2}", microseconds as f64 / 1000.0)
 }
@@ -72,10 +76,10 @@ pub(super) const STATS: Section = Section {
         unexpected_error_replies: view.server.stats.unexpected_error_replies,
         total_error_replies: view.server.stats.error_replies,
         dump_payload_sanitizations: 0,
-        total_reads_processed: view.server.stats.reads_processed,
-        total_writes_processed: view.server.stats.writes_processed,
-        io_threaded_reads_processed: 0,
-        io_threaded_writes_processed: 0,
+        total_reads_processed: reads(view),
+        total_writes_processed: view.server.stats.threads.all().writes,
+        io_threaded_reads_processed: view.server.stats.threads.others().reads,
+        io_threaded_writes_processed: view.server.stats.threads.others().writes,
         io_threaded_freed_objects: 0,
         io_threaded_accept_processed: 0,
         io_threaded_poll_processed: 0,
@@ -90,13 +94,12 @@ pub(super) const STATS: Section = Section {
         eventloop_duration_cmd_sum: view.server.commands_ns() / 1000,
         instantaneous_eventloop_cycles_per_sec: per_second(view, Rate::Turns),
         instantaneous_eventloop_duration_usec: view.server.rates.microseconds_per_turn(),
-        eventloop_cycles_with_clients_processing: view.server.stats.reads_processed,
-        total_client_processing_events: view.server.stats.reads_processed,
+        eventloop_cycles_with_clients_processing: reads(view),
+        total_client_processing_events: reads(view),
         avg_pipeline_length_sum: view.server.stats.commands_processed,
-        avg_pipeline_length_cnt: view.server.stats.reads_processed,
+        avg_pipeline_length_cnt: reads(view),
         avg_pipeline_length: {
-            let (commands, reads) = (view.server.stats.commands_processed, view.server.stats.reads_processed);
-            format!("{:.2}", super::memory::ratio(commands, reads))
+            format!("{:.2}", super::memory::ratio(view.server.stats.commands_processed, reads(view)))
         },
         slowlog_commands_count: view.server.call_logs.slow_count,
         slowlog_commands_time_ms_max: milliseconds(view.server.call_logs.slow_max_us),

@@ -3,6 +3,7 @@
 use super::{SECTION, SEEDIS_VERSION, Section, Shown, View, fields};
 use crate::engine::config::REDIS_VERSION;
 use crate::engine::server::certificates::Certificate;
+use crate::engine::server::threads::Work;
 use std::fmt::Write;
 
 const SECONDS_A_DAY: u64 = 86_400;
@@ -145,10 +146,11 @@ pub(super) const CLIENTS: Section = Section {
 pub(super) const THREADS: Section = Section {
     title: "Threads",
     lines: |view, out| {
-        let stats = &view.server.stats;
-        let (clients, reads, writes) =
-            (view.server.clients.len(), stats.reads_processed, stats.writes_processed);
-        let _ = write!(out, "io_thread_0:clients={clients},reads={reads},writes={writes}\r\n");
+        let clients = view.server.clients_by_thread(view.session);
+        for (number, (clients, work)) in clients.iter().zip(view.server.stats.threads.each()).enumerate() {
+            let Work { reads, writes } = work;
+            let _ = write!(out, "io_thread_{number}:clients={clients},reads={reads},writes={writes}\r\n");
+        }
     },
     ..SECTION
 };

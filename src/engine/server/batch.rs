@@ -105,7 +105,7 @@ impl Server {
         self.evict_clients(Some(&mut session), now);
         if arrived > 0 {
             self.stats.net_input_bytes += arrived as u64;
-            self.stats.reads_processed += 1;
+            self.stats.threads.of(&session).reads += 1;
             session.traffic.input += arrived as u64;
             session.traffic.reads += 1;
             session.active = now.mono_us;

@@ -291,8 +291,8 @@ impl Server {
     /// The first `count` bytes of a client's output were sent. `taken`: they had been taken out.
     pub fn handle_written(&mut self, client: ClientId, count: usize, taken: bool) {
         self.stats.net_output_bytes += count as u64;
-        self.stats.writes_processed += 1;
         let Some(session) = self.clients.get_mut(client) else { return };
+        self.stats.threads.of(session).writes += 1;
         session.traffic.output += count as u64;
         session.reply_peak = session.reply_peak.max(count);
         if taken {

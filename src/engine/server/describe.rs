@@ -87,7 +87,7 @@ impl Server {
         // Writing to a string cannot fail.
         let _ = write!(
             line,
-            " cmd={command} user={} redir={} resp={} lib-name={} lib-ver={} io-thread=0 tot-net-in={} \
+            " cmd={command} user={} redir={} resp={} lib-name={} lib-ver={} io-thread={} tot-net-in={} \
              tot-net-out={} tot-cmds={done} read-events={} avg-pipeline-len-sum={} avg-pipeline-len-cnt={} \
              omem-shared=0 omem-unshared={} capa={}",
             text(self.acl.user(session.user).name()),
@@ -95,6 +95,7 @@ impl Server {
             2 + session.resp3 as u8,
             text(session.lib_name()),
             text(session.lib_version()),
+            session.thread,
             traffic.input,
             traffic.output,
             traffic.reads,

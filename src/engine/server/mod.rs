@@ -33,6 +33,7 @@ pub mod rates;
 pub mod scripting;
 pub mod snapshot;
 pub mod stats;
+pub mod threads;
 pub mod tracking;
 pub mod users;
 pub mod watch;

@@ -69,7 +69,7 @@ impl Server {
     }
     /// Batches and ticks: what an event loop would call its cycles.
     pub fn turns(&self) -> u64 {
-        self.stats.reads_processed + self.stats.cron_ticks
+        self.stats.threads.all().reads + self.stats.cron_ticks
     }
     /// Takes the samples that are due.
     pub(super) fn sample(&mut self, now: Now) {

@@ -534,6 +534,7 @@ fn become_script(stand_in: &mut Session, session: &Session) {
         id: session.id,
         slot: session.slot,
         peer,
+        thread: session.thread,
         db: if mutant::is_on("script-database") { 0 } else { session.db },
         user: session.user,
         authenticated: true,

@@ -1,6 +1,7 @@
 //! Counters behind INFO, per server and per command.
 
 use super::Server;
+use super::threads::Threads;
 use crate::engine::hash::{Map, Seed};
 
 /// Server-wide counters, named as INFO names them.
@@ -28,8 +29,7 @@ pub struct Stats {
     pub eviction_exceeded_since: Option<u64>,
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
-    pub reads_processed: u64,
-    pub writes_processed: u64,
+    pub threads: Threads,
     pub error_replies: u64,
     pub unexpected_error_replies: u64,
     pub acl_denied_auth: u64,
@@ -59,6 +59,7 @@ impl Server {
             peak_memory: old.peak_memory,
             peak_memory_time: old.peak_memory_time,
             sampled_secs: old.sampled_secs,
+            threads: old.threads.anew(),
             ..Stats::default()
         };
         self.command_stats.fill(CommandStats::default());

@@ -184,6 +184,8 @@ pub struct Session {
     pub slot: u32,
     /// Where it comes from.
     pub peer: Peer,
+    /// The thread that reads and writes for it; 0 is that of the keyspace.
+    pub thread: u16,
     /// What it says about itself: boxed, as most clients say nothing.
     pub identity: Option<Box<Identity>>,
     /// The selected database.
