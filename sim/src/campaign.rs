@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use seedis::engine::mark;
 
 use crate::command::{arguments, replay_line};
+use crate::output::say;
 use crate::replay;
 use crate::scenario;
 use crate::world::{Kind, Options, Profile};
@@ -76,9 +77,9 @@ impl Campaign {
     /// Runs the seeds and says what they came to.
     pub fn run(self) -> ExitCode {
         let tally = self.tally();
-        println!("{tally}");
+        say!("{tally}");
         for (seed, code) in &tally.failed {
-            println!("exit code {code}: {}", replay_line(*seed, &self.options));
+            say!("exit code {code}: {}", replay_line(*seed, &self.options));
         }
         if let Some((_, code)) = tally.failed.first() {
             return ExitCode::from(*code);
@@ -180,14 +181,14 @@ impl Campaign {
             Kind::Crash => (mark::OF_FILES, 500),
         };
         let missed: Vec<_> = marks.iter().filter(|(name, _)| !tally.marks.contains_key(*name)).collect();
-        println!("{} of {} situations reached", marks.len() - missed.len(), marks.len());
+        say!("{} of {} situations reached", marks.len() - missed.len(), marks.len());
         if std::env::var_os("SIM_MARKS").is_some() {
-            tally.marks.iter().for_each(|(name, count)| println!("{count:6} {name}"));
+            tally.marks.iter().for_each(|(name, count)| say!("{count:6} {name}"));
         }
         // Of few seeds it says nothing that some were not.
         if tally.count() < enough {
             if !missed.is_empty() {
-                println!("(which ones were not is told from {enough} seeds on)");
+                say!("(which ones were not is told from {enough} seeds on)");
             }
             return true;
         }
@@ -195,7 +196,7 @@ impl Campaign {
         for (name, what) in missed {
             let must = self.options.profile == Profile::Ci && !RARE.contains(name);
             complete &= !must;
-            println!("{} {name}: {what}", if must { "never, and it must be:" } else { "never:" });
+            say!("{} {name}: {what}", if must { "never, and it must be:" } else { "never:" });
         }
         complete
     }

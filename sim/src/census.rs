@@ -7,6 +7,7 @@ use seedis::engine::buggify;
 use seedis::runtime::simulation::FaultKind;
 
 use crate::campaign::{Campaign, Tally};
+use crate::output::say;
 use crate::world::{Kind, Options, Profile};
 
 /// The least share of worlds, of either kind, that a fault must happen in.
@@ -24,9 +25,9 @@ impl Census {
     pub fn run(self) -> ExitCode {
         let tallies = [Kind::Run, Kind::Crash].map(|kind| self.tally(kind));
         for tally in &tallies {
-            println!("{tally}");
+            say!("{tally}");
         }
-        println!(
+        say!(
             "\n| source | kind | worlds of clients | worlds of crashes | what happens |\n|---|---|---|---|---|"
         );
         let mut rare = Vec::new();
@@ -37,15 +38,13 @@ impl Census {
             }
             let [run, crash] = shares;
             let source = kind.source().word();
-            println!("| {source} | {} | {run:.1} % | {crash:.1} % | {} |", kind.name(), kind.what());
+            say!("| {source} | {} | {run:.1} % | {crash:.1} % | {} |", kind.name(), kind.what());
         }
-        println!("\n{} kinds; in fewer than 1 % of the worlds: {rare:?}", FaultKind::ALL.len());
-        println!(
-            "\n| rare choice | worlds of clients | worlds of crashes | what is chosen |\n|---|---|---|---|"
-        );
+        say!("\n{} kinds; in fewer than 1 % of the worlds: {rare:?}", FaultKind::ALL.len());
+        say!("\n| rare choice | worlds of clients | worlds of crashes | what is chosen |\n|---|---|---|---|");
         for (name, what) in buggify::SITES {
             let [run, crash] = tallies.each_ref().map(|tally| percent(tally, tally.sites.get(*name)));
-            println!("| {name} | {run:.1} % | {crash:.1} % | {what} |");
+            say!("| {name} | {run:.1} % | {crash:.1} % | {what} |");
         }
         let failed = tallies.iter().any(|tally| !tally.failed.is_empty());
         if failed || !rare.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }

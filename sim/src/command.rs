@@ -17,9 +17,10 @@ use seedis::runtime::simulation::FaultKind;
 use crate::campaign::{BUGGIFIED, Campaign, FAULTS, MARKS, UNDECIDED, processors};
 use crate::census::Census;
 use crate::mutants::Hunt;
+use crate::output::say;
 use crate::replay;
 use crate::report::{self, Head};
-use crate::scenario::{Expectation, Scenario};
+use crate::scenario::{Expectation, Scenario, number};
 use crate::shrink;
 use crate::world::{self, Failure, Kind, Options, Profile, film};
 
@@ -64,11 +65,11 @@ pub fn main() -> ExitCode {
         }
         Ok(Task::Scenarios) => replay::all(),
         Ok(Task::List) => {
-            mutant::all().for_each(|one| println!("{:20} {:22} {}", one.area, one.name, one.what));
+            mutant::all().for_each(|one| say!("{:20} {:22} {}", one.area, one.name, one.what));
             ExitCode::SUCCESS
         }
         Ok(Task::Help) => {
-            println!("{USAGE}");
+            say!("{USAGE}");
             ExitCode::SUCCESS
         }
         Err(complaint) => {
@@ -225,13 +226,10 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
     Ok(Task::Many(Box::new(campaign)))
 }
 
-fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("{text:?} is not a number"))
-}
-
 fn range(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or_else(|| format!("{text:?} is not a range A..B"))?;
-    Ok(number(from)?..number(to)?)
+    let range = number(from)?..number(to)?;
+    if range.is_empty() { Err(format!("{text:?} is an empty range")) } else { Ok(range) }
 }
 
 /// A number of seconds, minutes or hours: 30s, 10m, 8h.
@@ -244,7 +242,8 @@ fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3600,
         _ => return Err(wrong()),
     };
-    Ok(Duration::from_secs(count.parse::<u64>().map_err(|_| wrong())? * seconds))
+    let count: u64 = count.parse().map_err(|_| wrong())?;
+    count.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
 }
 
 fn known_mutant(name: &str) -> Result<&'static str, String> {
@@ -288,7 +287,7 @@ fn show(title: String, again: String, seed: u64, options: &Options, output: &Pat
         eprintln!("cannot write {}: {error}", output.display());
         return ExitCode::FAILURE;
     }
-    println!("{}: {}; see {}", head.title, head.verdict, output.display());
+    say!("{}: {}; see {}", head.title, head.verdict, output.display());
     ExitCode::SUCCESS
 }
 
@@ -301,7 +300,7 @@ pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
         while worked() < HANG && began.elapsed() < STANDSTILL {
             std::thread::sleep(Duration::from_secs(1));
         }
-        println!("{hanging}");
+        say!("{hanging}");
         std::process::exit(128);
     });
     let lived = world::run(seed, options);
@@ -309,26 +308,26 @@ pub fn live(name: &str, again: &str, seed: u64, options: &Options) -> ExitCode {
     let code = match lived {
         Ok(summary) => {
             let verdict = if summary.is_decided() { "passed" } else { UNDECIDED };
-            println!("{name} {verdict}: {summary}");
+            say!("{name} {verdict}: {summary}");
             ExitCode::SUCCESS
         }
         Err(Failure { how, check, culprit, text }) => {
             let culprit = culprit.map(|culprit| format!("{CULPRIT}{culprit}\n")).unwrap_or_default();
-            println!("{name} failed: {how} (check: {check})\n{culprit}{text}\nreplay: {again}");
+            say!("{name} failed: {how} (check: {check})\n{culprit}{text}\nreplay: {again}");
             failed = Some((how.exit_code(), check));
             ExitCode::from(how.exit_code())
         }
     };
     if let Some(verdict) = compare(options, failed.as_ref().map(|(code, check)| (*code, &check[..]))) {
-        println!("{verdict}");
+        say!("{verdict}");
     }
     if options.tells_marks {
         let marks = mark::take();
         world::note_pressure(&marks);
-        println!("{MARKS} {}", Vec::from_iter(marks).join(" "));
+        say!("{MARKS} {}", Vec::from_iter(marks).join(" "));
         let faults = FaultKind::take_fired().into_iter().map(FaultKind::name);
-        println!("{FAULTS} {}", Vec::from_iter(faults).join(" "));
-        println!("{BUGGIFIED} {}", buggify::fired().join(" "));
+        say!("{FAULTS} {}", Vec::from_iter(faults).join(" "));
+        say!("{BUGGIFIED} {}", buggify::fired().join(" "));
     }
     code
 }
@@ -392,6 +391,14 @@ mod tests {
         }
         let complaint = |line| parsed(line).err().unwrap_or_default();
         assert_eq!(complaint("run --sed 1"), "unknown option \"--sed\"");
+        assert_eq!(complaint("run --seeds 5..2"), "\"5..2\" is an empty range");
+        assert_eq!(complaint("run --seed x"), "\"x\" is not a number");
+        let too_large = "18446744073709551616 is too large: at most 18446744073709551615";
+        assert_eq!(complaint("run --seed 18446744073709551616"), too_large);
+        assert_eq!(
+            complaint("run --time 9999999999999999h"),
+            "\"9999999999999999h\" is no time such as 30s, 10m or 8h"
+        );
         assert!(complaint("replay /nonexistent").starts_with("cannot read /nonexistent: "));
     }
 

@@ -7,6 +7,9 @@
 //! These stand alone. [`scenario`] is what is decided about a world before it begins, [`world`] lets it
 //! happen; they exist only in builds with `--cfg madsim`, which `cargo sim` makes.
 
+// `output::say!` ends quietly when nobody reads any more.
+#![deny(clippy::print_stdout)]
+
 pub mod history;
 pub mod linearizability;
 pub mod model;
@@ -20,6 +23,8 @@ mod census;
 pub mod command;
 #[cfg(madsim)]
 mod mutants;
+#[cfg(madsim)]
+mod output;
 #[cfg(madsim)]
 pub mod replay;
 #[cfg(madsim)]

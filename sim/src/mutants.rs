@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use seedis::engine::mutant::{self, Mutant};
 
 use crate::campaign::Campaign;
+use crate::output::say;
 use crate::world::{Kind, Options, Profile};
 
 /// Areas whose mutants only files show.
@@ -35,7 +36,7 @@ impl Hunt {
 
     /// Looks for them one after the other and prints a table. Fails if one is not found.
     pub fn run(self) -> ExitCode {
-        println!("| area | mutant | seeds until caught | exit code |\n|---|---|---|---|");
+        say!("| area | mutant | seeds until caught | exit code |\n|---|---|---|---|");
         let mut needed = Vec::new();
         for mutant in &self.mutants {
             let found = self.find(mutant);
@@ -43,15 +44,15 @@ impl Hunt {
             match found {
                 Some((seed, code)) => {
                     needed.push(seed - self.seeds.start + 1);
-                    println!("| {area} | {name} | {} | {code} |", seed - self.seeds.start + 1);
+                    say!("| {area} | {name} | {} | {code} |", seed - self.seeds.start + 1);
                 }
-                None => println!("| {area} | {name} | not by {} | |", self.seeds.end - self.seeds.start),
+                None => say!("| {area} | {name} | not by {} | |", self.seeds.end - self.seeds.start),
             }
         }
         needed.sort_unstable();
         let median = needed.get(needed.len() / 2).copied().unwrap_or(0);
         let most = needed.last().copied().unwrap_or(0);
-        println!("\n{} of {} caught, median {median}, most {most}", needed.len(), self.mutants.len());
+        say!("\n{} of {} caught, median {median}, most {most}", needed.len(), self.mutants.len());
         if needed.len() == self.mutants.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 

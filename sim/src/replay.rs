@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::command;
+use crate::output::say;
 use crate::scenario::{Expectation, Scenario};
 use crate::world::Options;
 
@@ -137,10 +138,10 @@ pub fn all() -> ExitCode {
     for file in &files {
         if let Err(what) = read(&file.to_string_lossy()).and_then(|scenario| check(&scenario)) {
             failed += 1;
-            println!("{}: {what}", file.display());
+            say!("{}: {what}", file.display());
         }
     }
-    println!("{} scenarios as expected, {failed} not", files.len() - failed);
+    say!("{} scenarios as expected, {failed} not", files.len() - failed);
     // None at all is a folder that was not found.
     if failed > 0 || files.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -11,6 +11,8 @@ mod settings;
 mod text;
 mod words;
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use seedis::runtime::simulation::{Death, FaultKind};
 
 use crate::model::Call;
@@ -19,6 +21,14 @@ pub use draw::{CHANNELS, of};
 pub use life::{End, LONGEST_US, Life, Start};
 pub use settings::{ServerFaults, Settings, Values};
 pub(crate) use text::death_word;
+
+/// Reads a number, or says what is wrong with it.
+pub(crate) fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow => format!("{text} is too large: at most {}", u64::MAX),
+        _ => format!("{text:?} is not a number"),
+    })
+}
 
 /// A world, before it begins.
 #[derive(Clone, Debug, Default, PartialEq)]

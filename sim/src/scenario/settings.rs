@@ -185,7 +185,10 @@ macro_rules! named {
                 let wrong = || format!("{value:?} is no value for {name}");
                 match name {
                     $(stringify!($field) => self.$field = Field::read(value).ok_or_else(wrong)?,)*
-                    other => return Err(format!("unknown setting {other:?}")),
+                    other => {
+                        let names = [$(stringify!($field)),*].join(", ");
+                        return Err(format!("{other:?} is none of {names}"));
+                    }
                 }
                 Ok(())
             }
@@ -225,7 +228,8 @@ mod tests {
             Settings(vec![Setting { subject, name, value }]).values().unwrap_err()
         };
         assert_eq!(complaint("moon", "phase", "1"), "\"moon\" has no settings");
-        assert_eq!(complaint("link", "colour", "1"), "unknown setting \"colour\"");
+        let known = "accept_failures, drift_ppm, skew_s, timer_grain_us, descriptors, schedule, buggify";
+        assert_eq!(complaint("server", "colour", "1"), format!("\"colour\" is none of {known}"));
         assert_eq!(complaint("link", "latency_us", "9 1"), "\"9 1\" is no value for latency_us");
     }
 }

@@ -11,7 +11,7 @@ use super::settings::{Setting, is_config};
 use super::words;
 use super::{
     Client, Expectation, Fault, Leave, Life, Listen, Machine, Message, Nuisance, Other, Publisher, Scenario,
-    Step, TASKS, Trouble, Way,
+    Step, TASKS, Trouble, Way, number,
 };
 use crate::model::Call;
 use crate::world::{self, Kind};
@@ -482,8 +482,7 @@ impl<'a> Line<'a> {
     }
 
     pub(super) fn number(&mut self) -> Result<u64, Complaint> {
-        let word = self.word()?;
-        word.parse().map_err(|_| format!("{word:?} is not a number"))
+        number(self.word()?)
     }
 
     fn machine(&mut self) -> Result<usize, Complaint> {
@@ -720,6 +719,8 @@ watcher 1 pause 0.02
         }
     }
 
+    const COLOURS: &str = "line 2: \"colour\" is none of latency_us, tail, bursts, segment, loss, bandwidth, window, \
+                           cut, resets, short_writes, merges";
     const BEFORE_ALL: &str = "line 2: the kind of a world stands before all that is in it";
 
     #[test]
@@ -729,7 +730,7 @@ watcher 1 pause 0.02
             ("seed x", "line 1: \"x\" is not a number"),
             ("seed 1 2", "line 1: \"2\" is too much"),
             ("mutant grey fails 129 order", "line 1: unknown mutant \"grey\""),
-            ("config hz 1\nlink colour 1", "line 2: unknown setting \"colour\""),
+            ("config hz 1\nlink colour 1", COLOURS),
             ("disk latency_us 5", "line 1: \"5\" is no value for latency_us"),
             ("at 1 quake", "line 1: unknown fault \"quake\""),
             ("at -1 peace", "line 1: \"-1\" is no number of seconds"),

@@ -11,6 +11,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::output::say;
 use crate::replay::{self, Outcome};
 use crate::scenario::{Expectation, Scenario};
 use parts::{LEVELS, Level};
@@ -47,7 +48,7 @@ impl Task {
         if failure.code == 0 {
             return Err(format!("nothing to shrink: {}", failure.said));
         }
-        println!("{}", failure.said.lines().next().unwrap_or_default());
+        say!("{}", failure.said.lines().next().unwrap_or_default());
         let mut shrinker = Shrinker {
             best: original.clone(),
             mutant: self.mutant,
@@ -176,9 +177,9 @@ impl Shrinker {
         if std::io::stderr().is_terminal() {
             eprintln!();
         }
-        println!("from {}\nto   {}", size(original), size(&best));
-        println!("in {} tries, {:.0} s", self.runs, self.began.elapsed().as_secs_f64());
-        println!("{}\nreplay: cargo sim replay {}", last.without_replay(), file.display());
+        say!("from {}\nto   {}", size(original), size(&best));
+        say!("in {} tries, {:.0} s", self.runs, self.began.elapsed().as_secs_f64());
+        say!("{}\nreplay: cargo sim replay {}", last.without_replay(), file.display());
         if let Some(clean) = clean {
             return Err(format!(
                 "it fails without the mutant as well, so it has found a bug:\n{}",

@@ -36,6 +36,7 @@ use seedis::simulation::Server;
 use crate::history;
 use crate::linearizability::{self, Verdict};
 use crate::model::{Forgets, State};
+use crate::output::say;
 use crate::scenario::{Machine, Other, Scenario, ServerFaults};
 use client::Seat;
 pub use crash::{check_orders, check_writes, flushes_all};
@@ -235,8 +236,8 @@ fn scenario(seed: u64, options: &Options) -> Scenario {
     }
     if options.verbose {
         match options.kind {
-            Kind::Run => println!("{:#?}", Plan::of(seed, options.profile)),
-            Kind::Crash => println!("{:#?}", crash::plan::Plan::of(seed)),
+            Kind::Run => say!("{:#?}", Plan::of(seed, options.profile)),
+            Kind::Crash => say!("{:#?}", crash::plan::Plan::of(seed)),
         }
     }
     crate::scenario::of(seed, options.kind, options.profile)

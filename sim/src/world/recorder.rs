@@ -11,6 +11,7 @@ use super::pubsub::PubSub;
 use super::{film, lock};
 use crate::history::{FASTEST_CLOCK, Operation};
 use crate::model::{Call, Moment};
+use crate::output::say;
 use crate::resp::Reply;
 
 /// The longest between two ticks of the server: at `hz 1` by a slow clock, with some time to be late.
@@ -153,7 +154,7 @@ impl Recorder {
         operation.answered_ns = answered_ns;
         operation.returned = Some((true_ns, reply));
         if self.verbose {
-            println!("{operation}");
+            say!("{operation}");
         }
     }
 
@@ -201,7 +202,7 @@ impl Recorder {
     /// Something happened that is worth a line.
     pub fn tell(&self, what: impl FnOnce() -> String) {
         if self.verbose {
-            println!("{:>12.6} {}", self.clock.true_ns() as f64 / 1e9, what());
+            say!("{:>12.6} {}", self.clock.true_ns() as f64 / 1e9, what());
         }
     }
 

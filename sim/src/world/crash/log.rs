@@ -9,6 +9,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::super::{film, lock};
+use crate::output::say;
 
 /// A process runs one world.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -61,7 +62,7 @@ impl Subscriber for Keeper {
         event.record(&mut text);
         if self.verbose {
             let at = SimClock::current().true_ns() as f64 / 1e9;
-            println!("{at:>12.6} log: {}", text.0);
+            say!("{at:>12.6} log: {}", text.0);
         }
         let level = event.metadata().level();
         film::mark("server", &level.as_str().to_lowercase(), 0, || text.0.clone());

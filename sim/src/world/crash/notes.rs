@@ -16,6 +16,7 @@ use seedis::runtime::simulation::SimClock;
 use super::super::{film, lock};
 use super::data::{Data, SHARED, Value};
 use super::workload::{Frame, Unit, counter};
+use crate::output::say;
 use crate::resp::Reply;
 
 /// A unit that was sent.
@@ -103,7 +104,7 @@ impl Notes {
     pub fn tell(&self, what: impl Fn() -> String) {
         film::mark("server", "note", 0, &what);
         if self.verbose {
-            println!("{:>12.6} {}", self.now_ns() as f64 / 1e9, what());
+            say!("{:>12.6} {}", self.now_ns() as f64 / 1e9, what());
         }
     }
 
