@@ -362,8 +362,10 @@ impl Outside for Premises {
         }
         let moves = ["port", "tls-port", "bind"].into_iter().find(|name| changed(name));
         let go_back = |why: (String, String)| {
-            // A score that could be set can be set back.
-            let _ = self.oom_score.apply(before);
+            if names.iter().any(|name| name.starts_with("oom-score-adj")) {
+                // A score that could be set can be set back.
+                let _ = self.oom_score.apply(before);
+            }
             if changed("dir")
                 && let Err(error) = enter(&mut before.clone())
             {
@@ -382,6 +384,11 @@ impl Outside for Premises {
         if changed("appendonly") && config.appendonly {
             persistence::try_to_begin(config).map_err(|why| {
                 log::write(Level::Warning, &why);
+                log::write(
+                    Level::Warning,
+                    "Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the \
+                     above logs for more info about the error.",
+                );
                 go_back(refuse("appendonly", "Unable to turn on AOF. Check server logs.".to_owned()))
             })?;
         }

@@ -15,18 +15,20 @@ pub fn watch(journal: Arc<Journal>) {
 
 /// Writes the report of a crash, stack included, or only its cause where `crash-log-enabled` says so.
 pub fn report(journal: &Journal, cause: &str) {
+    let line = format!("Seedis {VERSION} crashed by {cause}");
     if journal.wants_crash_reports() {
-        journal.raw(full_report(cause));
+        journal.tell_system(Level::Warning, &line);
+        journal.raw(full_report(&line));
     } else {
-        journal.line(Level::Warning, &format!("Seedis {VERSION} crashed by {cause}"));
+        journal.line(Level::Warning, &line);
     }
     journal.flush();
 }
 
-fn full_report(cause: &str) -> String {
+fn full_report(line: &str) -> String {
     format!(
         "\n\n=== SEEDIS BUG REPORT START: Cut & paste starting from here ===\n\
-         Seedis {VERSION} crashed by {cause}\n\n\
+         {line}\n\n\
          ------ STACK TRACE ------\n{}\n\
          === SEEDIS BUG REPORT END. Make sure to include from START to END. ===\n\n",
         Backtrace::force_capture()

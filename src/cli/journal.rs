@@ -4,7 +4,6 @@
 use super::line::{self, Stamp};
 use super::syslog::Syslog;
 use crate::actor::log::Settings;
-use crate::engine::config::Loglevel;
 use crate::engine::effect::Level;
 use crate::runtime::{fs, process, thread, time};
 use std::fmt::{Debug, Write};
@@ -37,9 +36,8 @@ pub enum Target {
 }
 
 enum Letter {
-    Text(String),
-    /// For the system's log.
-    Message(String),
+    /// A text for the target, and a message for the system's log.
+    Text(String, Option<String>),
     /// Answer once all before is written.
     Flush(SyncSender<()>),
 }
@@ -65,12 +63,19 @@ impl Journal {
 
     /// Writes text as it is.
     pub fn raw(&self, text: String) {
-        self.post(Letter::Text(text));
+        self.post(text, None);
     }
 
-    fn post(&self, letter: Letter) {
-        if self.letters.try_send(letter).is_err() {
+    fn post(&self, text: String, message: Option<String>) {
+        if self.letters.try_send(Letter::Text(text, message)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes a line to the system's log alone.
+    pub fn tell_system(&self, level: Level, text: &str) {
+        if let Some(syslog) = &self.syslog {
+            self.post(String::new(), Some(syslog.message(self.stamp(level), text)));
         }
     }
 
@@ -84,12 +89,14 @@ impl Journal {
     }
 
     fn write_line(&self, level: Level, text: &str) {
+        let stamp = self.stamp(level);
+        let message = self.syslog.as_ref().map(|syslog| syslog.message(stamp, text));
+        self.post(line::format(self.settings.look(), stamp, text), message);
+    }
+
+    fn stamp(&self, level: Level) -> Stamp {
         let unix_us = time::now().unix_us;
-        let stamp = Stamp { pid: self.pid, unix_us, offset: time::utc_offset(unix_us), level };
-        self.raw(line::format(self.settings.look(), stamp, text));
-        if let Some(syslog) = &self.syslog {
-            self.post(Letter::Message(syslog.message(stamp, text)));
-        }
+        Stamp { pid: self.pid, unix_us, offset: time::utc_offset(unix_us), level }
     }
 
     /// Waits until everything is written, unless that takes too long.
@@ -107,13 +114,7 @@ impl Journal {
     }
 
     fn wants(&self, level: Level) -> bool {
-        match self.settings.look().level {
-            Loglevel::Debug => true,
-            Loglevel::Verbose => level >= Level::Verbose,
-            Loglevel::Notice => level >= Level::Notice,
-            Loglevel::Warning => level >= Level::Warning,
-            Loglevel::Nothing => false,
-        }
+        level.is_logged_at(self.settings.look().level)
     }
 }
 
@@ -124,8 +125,12 @@ fn write(inbox: &Receiver<Letter>, target: &Target, syslog: Option<&Syslog>) {
         let mut letter = Some(first);
         while let Some(next) = letter {
             match next {
-                Letter::Text(line) => text.push_str(&line),
-                Letter::Message(message) => syslog.into_iter().for_each(|syslog| syslog.send(&message)),
+                Letter::Text(line, message) => {
+                    text.push_str(&line);
+                    if let (Some(syslog), Some(message)) = (syslog, message) {
+                        syslog.send(&message);
+                    }
+                }
                 Letter::Flush(done) => waiting.push(done),
             }
             letter = if text.len() < BATCH { inbox.try_recv().ok() } else { None };
@@ -197,7 +202,7 @@ impl Visit for Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::config::{Config, LogFormat};
+    use crate::engine::config::{Config, LogFormat, Loglevel};
     use crate::runtime::{rng, task};
     use tracing_subscriber::layer::SubscriberExt;
 
@@ -252,6 +257,7 @@ mod tests {
         let journal = Journal::start(nowhere, Some(Syslog::at(path.clone())), Settings::default()).unwrap();
         journal.raw("no line\n".to_owned());
         journal.line(Level::Warning, "a line");
+        daemon.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut buffer = [0; 100];
         let length = daemon.recv(&mut buffer).unwrap();
         let heard = String::from_utf8_lossy(&buffer[..length]);

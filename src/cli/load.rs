@@ -2,6 +2,7 @@
 
 use crate::actor::log::reason;
 use crate::engine::config::{Arguments, Config, LoadError, Sources};
+use crate::engine::server::Server;
 use crate::runtime::{fs, process};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -40,6 +41,8 @@ pub fn load(arguments: &Arguments) -> Result<(Config, Option<PathBuf>), String> 
     };
     let mut config = Config::default();
     config.load_sources(sources, &mut include).map_err(|error| error.to_string())?;
+    // Before the server goes where nobody would hear of it.
+    Server::check_declarations(&config)?;
     settle(&mut config).map_err(|why| LoadError { place: None, reason: why.into() }.to_string())?;
     Ok((config, file))
 }

@@ -6,7 +6,7 @@ use super::syslog::Syslog;
 use super::{crash, machine};
 use crate::actor::log::{self, Settings, reason};
 use crate::actor::{self, End, Start};
-use crate::engine::config::{Arguments, Config, LoadError, Supervised};
+use crate::engine::config::{Arguments, Config, Supervised};
 use crate::engine::effect::Level;
 use crate::engine::{REDIS_VERSION, VERSION};
 use crate::runtime::{fs, process, task};
@@ -87,12 +87,7 @@ fn end(
         Ok(Err(why)) => why,
         Err(error) => format!("Can't start the runtime: {}", reason(&error)),
     };
-    if why.starts_with(LoadError::BEGIN) {
-        // It is told where those are that show as soon as the file is read.
-        eprint!("{why}");
-    } else {
-        log::write(Level::Warning, &why);
-    }
+    log::write(Level::Warning, &why);
     ExitCode::FAILURE
 }
 

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 /// Where the daemon listens.
 const SOCKET: &str = "/dev/log";
+/// Bytes of a text that it is told: what is longer it may not take at all.
+const MOST: usize = 1024;
 
 /// How the system's log is told.
 #[derive(Clone, Debug)]
@@ -47,6 +49,7 @@ impl Syslog {
             SyslogFacility::Local7 => 23,
         };
         let (priority, time) = (facility * 8 + severity, line::syslog_time(stamp));
+        let text = &text[..text.floor_char_boundary(MOST)];
         format!("<{priority}>{time} {}[{}]: {text}", self.ident, stamp.pid)
     }
 
@@ -81,6 +84,7 @@ mod tests {
         let syslog = Syslog::of(&config).expect("it is wanted");
         let early = Stamp { unix_us: 0, offset: 3600, level: Level::Debug, ..stamp };
         assert_eq!(syslog.message(early, "Hello"), "<15>Jan  1 01:00:00 mine[7]: Hello");
+        assert!(syslog.message(early, &"é".repeat(1000)).ends_with(&format!(": {}", "é".repeat(512))));
         assert!(Syslog::of(&Config::default()).is_none());
     }
 }

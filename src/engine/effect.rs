@@ -1,6 +1,6 @@
 //! What the outside must do: plain data, in the order in which it came about.
 
-use super::config::{Config, ShutdownOnSignal};
+use super::config::{Config, Loglevel, ShutdownOnSignal};
 use super::protocol::Argv;
 use super::session::ClientId;
 use super::time::Now;
@@ -16,6 +16,19 @@ pub enum Level {
     Notice,
     /// What an operator must know.
     Warning,
+}
+
+impl Level {
+    /// Whether lines of this level are written if those from `least` on are.
+    pub fn is_logged_at(self, least: Loglevel) -> bool {
+        match least {
+            Loglevel::Debug => true,
+            Loglevel::Verbose => self >= Level::Verbose,
+            Loglevel::Notice => self >= Level::Notice,
+            Loglevel::Warning => self >= Level::Warning,
+            Loglevel::Nothing => false,
+        }
+    }
 }
 
 /// How SHUTDOWN was asked for.

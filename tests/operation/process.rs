@@ -230,7 +230,7 @@ fn an_append_only_file_that_cannot_begin_is_not_turned_on() {
     let mut client = server.connect();
     let error = client.call(&["CONFIG", "SET", "appendonly", "yes"]);
     assert!(error.contains("argument 'appendonly') - Unable to turn on AOF. Check server logs."), "{error}");
-    server.wait_for("# Can't open or create append-only dir appendonlydir: File exists");
+    server.wait_for("# Can't open or create append-only dir appendonlydir: Not a directory");
     assert_eq!(client.call(&["CONFIG", "GET", "appendonly"]), "appendonly no");
     assert_eq!(client.call(&["SET", "key", "value"]), "OK");
     assert!(server.signal("TERM").success());
@@ -275,7 +275,7 @@ fn the_log_tells_who_comes_and_goes() {
         let mut client = server.connect();
         client.send(&request(&["PING"]).repeat(1000));
         drop(client);
-        // Noticed while reading, or while writing.
+        // Whether it is noticed while reading or while writing is up to the system.
         server.wait_for(" client: ");
     }
 }
@@ -318,4 +318,22 @@ fn it_starts_again_under_the_same_number() {
     server.wait_for("Ready to accept connections");
     assert_eq!(server.connect().call(&["PING"]), "PONG");
     assert_eq!(std::fs::read_to_string(server.directory.0.join("pid")).unwrap(), pid);
+}
+
+#[test]
+fn what_is_declared_wrong_is_told_before_the_server_goes_to_the_background() {
+    for (line, why) in [
+        ("user alice on nope", "Error in user declaration 'nope': Syntax error"),
+        ("user alice on +nope", "Error loading ACL rule '+nope' for the user named 'alice'"),
+        ("rename-command NOPE x", "No such command in rename-command"),
+    ] {
+        let directory = Directory::new();
+        let file = directory.0.join("redis.conf");
+        let dir = directory.0.display();
+        std::fs::write(&file, format!("port 0\ndaemonize yes\ndir {dir}\nlogfile log\n{line}\n")).unwrap();
+        let output = run(&[file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+        assert!(!directory.0.join("log").exists());
+    }
 }

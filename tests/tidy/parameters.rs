@@ -3,7 +3,8 @@
 use super::source::Source;
 
 /// Complains about parameters, each with whether its row calls it inert, that are read though inert or the other way
-/// round. A parameter is read where a field of its name is.
+/// round. A parameter is read where a field of its name is, so that one of a name that others have too (`port`) counts as
+/// read in any case.
 pub fn inert<'a>(sources: &[Source], parameters: impl IntoIterator<Item = (&'a str, bool)>) -> Vec<String> {
     let own: Vec<String> = sources
         .iter()

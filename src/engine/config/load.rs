@@ -75,9 +75,6 @@ pub struct LoadError {
 }
 
 impl LoadError {
-    /// What its text begins with.
-    pub const BEGIN: &str = "\n*** FATAL CONFIG FILE ERROR";
-
     /// A directive that was read without objection turned out to be wrong.
     pub fn of(directive: &Directive, reason: impl Into<Reason>) -> Self {
         Self { place: Some(directive.place.clone()), reason: reason.into() }
@@ -86,7 +83,7 @@ impl LoadError {
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} (Redis {REDIS_VERSION}) ***", Self::BEGIN)?;
+        writeln!(f, "\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***")?;
         if let Some(place) = &self.place {
             let of_file = place.file.as_ref().map(|file| format!(" of {file}")).unwrap_or_default();
             writeln!(f, "Reading the configuration file, at line {}{of_file}", place.line)?;

@@ -20,7 +20,8 @@ macro_rules! network {
         unixsocketgroup: Vec<u8> = text(""), Optional => Immutable | Hidden;
         /// Address from which connections to other servers go out.
         bind_source_addr: Vec<u8> = text(""), Optional => Inert;
-        /// Mark that the kernel puts on the packets of listening sockets, for routing and filtering.
+        /// Mark that the kernel puts on the packets of listening sockets, for routing and filtering, if the server may have
+        /// it do so.
         socket_mark_id: u64 = 0, Int(0, 4_294_967_295) => Immutable;
         /// Accept Multipath TCP connections where the kernel can.
         mptcp: bool = false => Immutable | Hidden | Inert;

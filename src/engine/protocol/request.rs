@@ -203,6 +203,23 @@ pub enum Problem {
     Quotes,
 }
 
+impl Problem {
+    /// What the log calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Problem::InlineTooLong => "too big inline request",
+            Problem::CountLineTooLong => "too big mbulk count string",
+            Problem::LengthLineTooLong => "too big bulk count string",
+            Problem::Count => "invalid mbulk count",
+            Problem::Length => "invalid bulk length",
+            Problem::UnauthenticatedCount => "unauth mbulk count",
+            Problem::UnauthenticatedLength => "unauth bulk length",
+            Problem::ExpectedDollar(_) => "expected $ but got something else",
+            Problem::Quotes => "unbalanced quotes in inline request",
+        }
+    }
+}
+
 impl std::fmt::Display for Problem {
     /// The text of the error reply after `ERR `.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -352,23 +352,21 @@ impl Server {
         if session.reply_mode == ReplyMode::On {
             reply.error(text.as_bytes());
         }
-        session.closing = Closing::AfterReply;
-        if !self.logs(Level::Verbose) {
-            return;
+        if self.logs(Level::Verbose) {
+            let shown = match self.config.hide_user_data_from_log {
+                true => "'*redacted*'".to_owned(),
+                false => sample(rest),
+            };
+            let (problem, client) = (
+                problem.name(),
+                self.describe(Shown { session, reply: &Reply::default(), running: None }, now),
+            );
+            self.log(
+                Level::Verbose,
+                format!("Protocol error ({problem}) from client: {client}. Query buffer during protocol error: {shown}"),
+            );
         }
-        let shown = match self.config.hide_user_data_from_log {
-            true => "'*redacted*'".to_owned(),
-            false => sample(rest),
-        };
-        let problem = problem.to_string();
-        let what = problem.trim_start_matches("Protocol error: ");
-        let client = self.describe(Shown { session, reply, running: None }, now);
-        self.log(
-            Level::Verbose,
-            format!(
-                "Protocol error ({what}) from client: {client}. Query buffer during protocol error: {shown}"
-            ),
-        );
+        session.closing = Closing::AfterReply;
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::Server;
 use super::describe::Shown;
-use crate::engine::config::Loglevel;
 use crate::engine::effect::Level;
 use crate::engine::session::{ClientId, Closing, Peer};
 use crate::engine::time::Now;
@@ -13,13 +12,7 @@ const PERIOD_US: u64 = 5_000_000;
 impl Server {
     /// Whether lines of this level are written: who would make many of them asks first.
     pub fn logs(&self, level: Level) -> bool {
-        match self.config.loglevel {
-            Loglevel::Debug => true,
-            Loglevel::Verbose => level >= Level::Verbose,
-            Loglevel::Notice => level >= Level::Notice,
-            Loglevel::Warning => level >= Level::Warning,
-            Loglevel::Nothing => false,
-        }
+        level.is_logged_at(self.config.loglevel)
     }
 
     pub(super) fn tell_of_connection(&mut self, peer: &Peer) {
@@ -29,7 +22,8 @@ impl Server {
         let text = if peer.unix {
             format!("Accepted connection to {}", String::from_utf8_lossy(&self.config.unixsocket))
         } else {
-            format!("Accepted {}", peer.address)
+            // As Redis has it, without brackets around an address of version 6.
+            format!("Accepted {}", peer.address.replace(['[', ']'], ""))
         };
         self.log(Level::Verbose, text);
     }
@@ -71,7 +65,7 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::config::Config;
+    use crate::engine::config::{Config, Loglevel};
     use crate::engine::effect::Effect;
     use crate::engine::loopback::Loopback;
 

@@ -294,6 +294,13 @@ impl Server {
         Server::sharing(&Declared::new(), config, environment)
     }
 
+    /// Whether the commands and users that a configuration declares can be. Fails with the reason.
+    pub fn check_declarations(config: &Config) -> Result<(), String> {
+        let declared = Declared::new();
+        declared.commands(config)?;
+        users::configured(declared.catalog(), config).map(drop)
+    }
+
     /// The same for whoever makes one server after the other.
     pub fn sharing(declared: &Declared, config: Config, environment: Environment) -> Result<Self, String> {
         let mut rng = Rng::new(environment.seed);

@@ -20,6 +20,12 @@ pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok((host, port).to_socket_addrs()?.collect())
 }
 
+/// The number of a group.
+fn group(name: &str) -> io::Result<u32> {
+    let group = nix::unistd::Group::from_name(name)?;
+    group.map(|group| group.gid.as_raw()).ok_or_else(|| io::Error::other(format!("there is no group {name}")))
+}
+
 /// A socket that accepts streams.
 #[derive(Debug)]
 pub struct Listener(Listening);
@@ -43,7 +49,8 @@ impl Listener {
                 }
                 socket.set_reuse_address(true)?;
                 if let Some(mark) = options.mark {
-                    socket.set_mark(mark)?;
+                    // It takes privileges; without them Redis goes on as well.
+                    let _ = socket.set_mark(mark);
                 }
                 socket.bind(&(*address).into())?;
                 socket.listen(backlog)?;
@@ -55,12 +62,11 @@ impl Listener {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     _ => {}
                 }
+                let group = options.unix_group.as_deref().map(group).transpose()?;
                 let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
                 socket.bind(&socket2::SockAddr::unix(path)?)?;
-                if let Some(name) = &options.unix_group {
-                    let group = nix::unistd::Group::from_name(name)?;
-                    let group = group.ok_or_else(|| io::Error::other(format!("there is no group {name}")))?;
-                    std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()))?;
+                if group.is_some() {
+                    std::os::unix::fs::chown(path, None, group)?;
                 }
                 if let Some(bits) = options.unix_permissions {
                     std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits))?;

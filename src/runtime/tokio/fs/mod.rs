@@ -106,7 +106,11 @@ pub fn metadata(path: &Path) -> io::Result<Metadata> {
 
 /// Makes a directory and those above it; one that exists is no error.
 pub fn create_dir(path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(path)
+    std::fs::create_dir_all(path).map_err(|error| match error.kind() {
+        // A directory that is there is none; what is in its way is told as the system tells of it elsewhere.
+        io::ErrorKind::AlreadyExists => nix::errno::Errno::ENOTDIR.into(),
+        _ => error,
+    })
 }
 
 /// The paths a pattern matches, sorted; a pattern without wildcards gives itself whether it exists or
