@@ -37,7 +37,7 @@ pub fn serve(command_line: &[Vec<u8>], arguments: &Arguments) -> ExitCode {
         return ExitCode::FAILURE;
     }
     if config.disable_thp && machine::has_huge_pages() {
-        // Memory grows more without that, and everything else is the same.
+        // Where the system refuses, everything works all the same.
         let _ = process::disable_huge_pages();
     }
     let settings = Settings::default();

@@ -205,7 +205,7 @@ pub enum Problem {
 
 impl Problem {
     /// What the log calls it.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Problem::InlineTooLong => "too big inline request",
             Problem::CountLineTooLong => "too big mbulk count string",
@@ -225,15 +225,12 @@ impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Protocol error: ")?;
         match self {
-            Problem::InlineTooLong => f.write_str("too big inline request"),
-            Problem::CountLineTooLong => f.write_str("too big mbulk count string"),
-            Problem::LengthLineTooLong => f.write_str("too big bulk count string"),
             Problem::Count => f.write_str("invalid multibulk length"),
-            Problem::Length => f.write_str("invalid bulk length"),
             Problem::UnauthenticatedCount => f.write_str("unauthenticated multibulk length"),
             Problem::UnauthenticatedLength => f.write_str("unauthenticated bulk length"),
             Problem::ExpectedDollar(byte) => write!(f, "expected '$', got '{}'", *byte as char),
             Problem::Quotes => f.write_str("unbalanced quotes in request"),
+            same => f.write_str(same.name()),
         }
     }
 }
